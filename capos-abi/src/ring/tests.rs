@@ -1,0 +1,114 @@
+//! Host tests of the ring's pure part: every refusal of `Submission::decode`, and that what encodes decodes.
+
+use super::*;
+
+const LAYOUT: Layout = Layout::DEFAULT;
+
+fn call() -> Submission {
+    Submission {
+        flags: FLAGS,
+        method: 3,
+        handle: Handle::new(9, 2),
+        interface: 0x8123_4567_89ab_cdef,
+        address: 64,
+        length: 48,
+        result_address: 4096,
+        result_capacity: 4096,
+        send_list: 16,
+        send_count: 2,
+        receive_list: 32,
+        receive_slots: 4,
+        ..Submission::new(Opcode::Call, 77)
+    }
+}
+
+fn refusal(submission: Submission) -> Transport {
+    Submission::decode(&submission.encode(), &LAYOUT).unwrap_err()
+}
+
+#[test]
+fn a_call_round_trips() {
+    assert_eq!(Submission::decode(&call().encode(), &LAYOUT), Ok(call()));
+    assert_eq!(Submission::user_data_of(&call().encode()), 77);
+}
+
+#[test]
+fn every_opcode_decodes_bare() {
+    for opcode in Opcode::ALL {
+        let submission = Submission::new(*opcode, 1);
+        assert_eq!(Submission::decode(&submission.encode(), &LAYOUT), Ok(submission));
+    }
+}
+
+#[test]
+fn unknown_opcodes_and_flags_are_refused() {
+    let mut words = call().encode();
+    words[0] = (words[0] & !0xff) | Opcode::ALL.len() as u64;
+    assert_eq!(Submission::decode(&words, &LAYOUT), Err(Transport::UnknownOpcode));
+    assert_eq!(refusal(Submission { flags: 0x80, ..call() }), Transport::ReservedNotZero);
+}
+
+#[test]
+fn unused_fields_must_be_zero() {
+    for opcode in [Opcode::Nop, Opcode::Cancel, Opcode::Park] {
+        assert_eq!(refusal(Submission { opcode, ..call() }), Transport::ReservedNotZero);
+    }
+    assert_eq!(
+        refusal(Submission { operand: 1, ..Submission::new(Opcode::Release, 0) }),
+        Transport::ReservedNotZero
+    );
+}
+
+#[test]
+fn buffers_must_lie_in_the_area() {
+    assert_eq!(refusal(Submission { address: 8192 - 40, ..call() }), Transport::BadAddress);
+    assert_eq!(refusal(Submission { address: u64::MAX - 7, ..call() }), Transport::BadAddress);
+    assert_eq!(refusal(Submission { address: 4, ..call() }), Transport::BadAddress);
+    assert_eq!(refusal(Submission { result_address: 4104, ..call() }), Transport::BadAddress);
+    assert_eq!(refusal(Submission { send_list: 8184, ..call() }), Transport::BadAddress);
+    assert_eq!(refusal(Submission { receive_list: 8180, ..call() }), Transport::BadAddress);
+    assert_eq!(refusal(Submission { receive_list: 2, ..call() }), Transport::BadAddress);
+}
+
+#[test]
+fn sizes_are_bounded() {
+    let too_long = MESSAGE_BYTES_MAX as u32 + 1;
+    assert_eq!(refusal(Submission { flags: 0, length: too_long, ..call() }), Transport::TooLarge);
+    assert_eq!(refusal(Submission { flags: 0, result_capacity: too_long, ..call() }), Transport::TooLarge);
+    assert_eq!(refusal(Submission { send_count: 17, ..call() }), Transport::BadTransfer);
+    assert_eq!(refusal(Submission { receive_slots: 17, ..call() }), Transport::BadTransfer);
+}
+
+#[test]
+fn the_default_layout_is_three_pages() {
+    assert!(LAYOUT.is_valid());
+    assert_eq!(LAYOUT.area_offset(), 4096);
+    assert_eq!(LAYOUT.region_bytes(), 3 * 4096);
+    assert!(!Layout { submission_entries: 12, ..LAYOUT }.is_valid());
+    assert!(!Layout { completion_entries: 16, ..LAYOUT }.is_valid());
+    assert!(!Layout { area_bytes: 100, ..LAYOUT }.is_valid());
+}
+
+#[test]
+fn completions_and_headers_round_trip() {
+    let completion =
+        Completion { user_data: u64::MAX, result: -3, capability_count: 16, length: 0xffff_ffff };
+    assert_eq!(Completion::decode(&completion.encode()), completion);
+    let header = ReceivedHeader {
+        interface: 1,
+        method: 0xffff,
+        capability_count: 16,
+        cookie: u64::MAX,
+        token: 5,
+        length: 65_536,
+    };
+    assert_eq!(ReceivedHeader::decode(&header.encode()), header);
+}
+
+#[test]
+fn distances_wrap_and_refuse_forgeries() {
+    assert_eq!(distance(u32::MAX, 2, 16), Some(3));
+    assert_eq!(distance(5, 5, 16), Some(0));
+    assert_eq!(distance(0, 17, 16), None);
+    assert_eq!(distance(5, 4, 16), None);
+}

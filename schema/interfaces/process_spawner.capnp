@@ -1,0 +1,20 @@
+@0xeae83c312d0afa78;
+
+# ProcessSpawner: the right to create processes.
+#
+# Served by the kernel. A child's limits are carved out of its creator's.
+
+using MemoryObject = import "memory_object.capnp".MemoryObject;
+using ProcessHandle = import "process_handle.capnp".ProcessHandle;
+using VirtualMemory = import "virtual_memory.capnp".VirtualMemory;
+
+interface ProcessSpawner @0xefef4558b150a4d2 {
+  create @0 (name :Text, image :MemoryObject, memoryLimit :UInt64, stackBytes :UInt64,
+             submissionEntries :UInt32, completionEntries :UInt32, areaBytes :UInt32)
+      -> (process :ProcessHandle, memory :VirtualMemory);
+  # Makes a process that does not run yet: its address space from the ELF `image` (sealed; static x86_64, no page both
+  # writable and executable), its stack (0 = 256 KiB, at most 64 MiB) between guard pages, its rings (0 = the default of each
+  # size). `name` has 1 to 64 bytes of UTF-8. `memoryLimit` is in bytes, everything that the kernel keeps for the process included.
+  # Exception "invalid argument" for a refused ELF, ring layout, name or stack; error "limit reached" if the limit is more than
+  # the creator has left, or too small for the image.
+}
