@@ -1,0 +1,123 @@
+# shellcheck shell=bash
+# The small words that the set-up's other files are written in: messages, the package manager, links.
+# Sourced by `setup`, which sets `root`, `tools`, `needs`, `missing_packages` and `missing_names`.
+
+declare -A said
+
+# say NAME TEXT: one line about NAME; the same line is not said twice.
+say() {
+    [ -z "${said[$1 $2]:-}" ] || return 0
+    said[$1 $2]=yes
+    printf 'set-up: %-12s %s\n' "$1" "$2"
+}
+warn() { printf 'set-up: warning: %s\n' "$*" >&2; }
+fail() { printf 'set-up: %s\n' "$*" >&2; exit 1; }
+
+# Holds a lock for the rest of this process, so that parallel verbs do not install the same thing twice.
+serialize() {
+    command -v flock >/dev/null || return 0
+    exec 9>"$tools/lock"
+    flock 9
+}
+
+# Fills `needs` with what was asked for and what that asks for in turn, each once, in an order that works.
+expand_needs() {
+    local wanted=" $* "
+    case $wanted in *" clang "*) wanted+="lld wasi-sysroot " ;; esac
+    case $wanted in *" rust-wasi "*) wanted+="rust " ;; esac
+    needs=()
+    local name
+    for name in rust rust-wasi lld llvm clang wasi-sysroot qemu go capnp shellcheck; do
+        case $wanted in *" $name "*) needs+=("$name") ;; esac
+    done
+}
+
+# want NAME PACKAGE...: notes that NAME is missing and that these Debian packages bring it.
+want() {
+    missing_names+=("$1")
+    shift
+    missing_packages+=("$@")
+}
+
+# link NAME PATH: makes target/tools/bin/NAME mean PATH.
+link() {
+    [ "$(readlink "$tools/bin/$1" 2>/dev/null)" = "$2" ] || ln -sfn "$2" "$tools/bin/$1"
+}
+
+# outside NAME: the path of a program as PATH has it without target/tools/bin; fails if there is none.
+outside() {
+    local directory
+    local -a directories
+    IFS=: read -ra directories <<<"$PATH"
+    for directory in "${directories[@]}" /usr/local/bin /usr/bin; do
+        [ "$directory" != "$tools/bin" ] || continue
+        if [ -x "$directory/$1" ] && [ ! -d "$directory/$1" ]; then
+            printf '%s\n' "$directory/$1"
+            return 0
+        fi
+    done
+    return 1
+}
+
+# link_first NAME CANDIDATE...: links NAME to the first candidate program that exists; fails if none does.
+link_first() {
+    local name=$1 candidate path
+    shift
+    for candidate in "$@"; do
+        if path=$(outside "$candidate"); then
+            link "$name" "$path"
+            return 0
+        fi
+    done
+    rm -f "$tools/bin/$name"
+    return 1
+}
+
+# Installs `missing_packages`, or says how to and exits.
+install_packages() {
+    local names="${missing_names[*]}"
+    command -v apt-get >/dev/null || fail_without_apt "$names"
+    local command="apt-get install --yes --no-remove --no-install-recommends ${missing_packages[*]}"
+    [ "$(id -u)" = 0 ] || fail "missing: $names. Only root may install packages; run this, then try again:
+    sudo apt-get update && sudo $command"
+    say packages "installing ${missing_packages[*]}"
+    local log=$tools/apt.log
+    : >"$log"
+    lists_are_fresh || update_lists "$log"
+    if ! run_apt "$log" && ! { update_lists "$log" && run_apt "$log"; }; then
+        tail -n 12 "$log" >&2
+        fail "could not install: $names (the whole output is in target/tools/apt.log).
+    The command was: $command
+    Mend what it complains about, or install these by other means, and try again."
+    fi
+}
+
+run_apt() {
+    DEBIAN_FRONTEND=noninteractive apt-get install --yes --quiet --no-remove --no-install-recommends \
+        -o DPkg::Lock::Timeout=300 "${missing_packages[@]}" >>"$1" 2>&1 </dev/null
+}
+
+update_lists() {
+    say packages "updating the package lists"
+    apt-get update --quiet -o DPkg::Lock::Timeout=300 >>"$1" 2>&1 </dev/null
+}
+
+# Package lists that are absent or older than a week are fetched again before anything is installed.
+lists_are_fresh() {
+    [ -n "$(find /var/lib/apt/lists -maxdepth 1 -name '*_Packages*' -mtime -7 -print -quit 2>/dev/null)" ]
+}
+
+fail_without_apt() {
+    if command -v dnf >/dev/null; then
+        fail "missing: $1. Run this, then try again:
+    sudo dnf install gcc clang lld llvm compiler-rt qemu-system-x86-core golang capnproto ShellCheck npm python3-pip"
+    elif command -v pacman >/dev/null; then
+        fail "missing: $1. Run this, then try again:
+    sudo pacman -S --needed gcc clang lld llvm compiler-rt qemu-system-x86 go capnproto shellcheck npm python-pip"
+    fi
+    fail "missing: $1. This machine has none of apt-get, dnf and pacman: install these with what it has, and try again."
+}
+
+fail_missing() {
+    fail "still missing after the installation: ${missing_names[*]} (see target/tools/apt.log)"
+}
