@@ -1,0 +1,135 @@
+//! A whole system as the host command sees it: processes, what each holds, and the files that become parts of the image.
+//!
+//! Made by `capos run` from its options and by `manifest` from a CUE file; [`encode`] writes it as the `manifest` part of a
+//! boot image, [`decode`] reads that part back. `image` turns it into the image.
+//!
+//! Invariant: a value of this type is only a description. What is granted is exactly the list of grants, never more.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// A system: the typed form of `schema/manifest.capnp`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct System {
+    /// What it is called.
+    pub name: String,
+    /// The process whose end is the outcome of the run.
+    pub main: String,
+    /// In the order in which they are started.
+    pub processes: Vec<Process>,
+}
+
+/// One process of a system.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Process {
+    /// Its name, distinct within the system, 1 to 64 bytes.
+    pub name: String,
+    /// The part of the image with its ELF.
+    pub image: String,
+    /// All that it holds.
+    pub grants: Vec<Grant>,
+    /// Bytes at most, everything that the kernel keeps for it included.
+    pub memory_limit: u64,
+    /// Bytes of its stack; 0 = the default.
+    pub stack_bytes: u64,
+    /// How long it may run, by the clock on the wall; `None` = without limit.
+    pub wall_clock: Option<Duration>,
+    /// What a WASI instance is told at its start.
+    pub launch: Option<Launch>,
+    /// The part of the image with its wasm module.
+    pub module: Option<String>,
+    /// Ring sizes; 0 = the default of each.
+    pub rings: RingSizes,
+}
+
+/// Sizes of a process's rings and message area; 0 = the default.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RingSizes {
+    /// Entries of the submission ring.
+    pub submission_entries: u32,
+    /// Entries of the completion ring.
+    pub completion_entries: u32,
+    /// Bytes of the message area.
+    pub area_bytes: u32,
+}
+
+/// One capability of a process.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Grant {
+    /// Its name in the process's CapSet.
+    pub name: String,
+    /// Where it comes from.
+    pub source: Source,
+    /// Bit n permits method n.
+    pub methods: u64,
+}
+
+/// What can be granted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// A Console with the process's name, standard output.
+    ConsoleOutput,
+    /// A Console with the process's name, standard error.
+    ConsoleError,
+    /// The monotonic clock.
+    Timer,
+    /// Random bytes.
+    EntropySource,
+    /// The process's own address space.
+    VirtualMemory,
+    /// One part of the boot image, by name.
+    Part(String),
+    /// The right to create processes.
+    ProcessSpawner,
+    /// All parts of the boot image.
+    BootPackage,
+}
+
+/// What a WASI instance is told at its start: the typed form of `schema/launch.capnp`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Launch {
+    /// argv, argv\[0\] first; bytes without NUL.
+    pub arguments: Vec<Vec<u8>>,
+    /// `KEY=VALUE`, bytes without NUL.
+    pub environment: Vec<Vec<u8>>,
+    /// Fuel units at most; `None` = without limit.
+    pub fuel: Option<u64>,
+    /// Bytes of linear memory at most.
+    pub memory_limit: u64,
+    /// Depth of wasm calls at most; 0 = the default.
+    pub recursion_limit: u32,
+    /// Bytes of the engine's value stack at most; 0 = the default.
+    pub stack_bytes: u64,
+    /// Directories in descriptor order, from 3.
+    pub preopens: Vec<Preopen>,
+    /// The module's name in reports.
+    pub module_name: String,
+}
+
+/// One directory that a WASI instance finds open.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Preopen {
+    /// The capability's name in the CapSet.
+    pub capability: String,
+    /// The path that the guest sees.
+    pub path: String,
+}
+
+/// Where the bytes of a part come from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Contents {
+    /// A file of the host.
+    File(PathBuf),
+    /// Bytes at hand.
+    Bytes(Vec<u8>),
+}
+
+/// A system together with the parts that its manifest names: all that `capos build` puts into an image, besides the kernel
+/// and init.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Package {
+    /// The system.
+    pub system: System,
+    /// Each part by name, in the order in which they are written.
+    pub parts: Vec<(String, Contents)>,
+}
