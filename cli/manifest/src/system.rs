@@ -1,29 +1,19 @@
-//! The system as it boots: processes, and exactly what each of them is granted.
+//! A whole system as a type: processes, what each holds, and the files that become parts of the image.
 //!
-//! Made by the checks of `resolve` or read back from an image by `wire`; encoded for init by `wire`, printed by
-//! `describe`. The fields are those of `schema/manifest.capnp`.
+//! Made by the checks of `resolve`, from a CUE file or from the options of `capos run`; written for init and read back by
+//! `wire`, printed by `describe`, turned into an image by the host command. The fields are those of
+//! `schema/manifest.capnp` and `schema/launch.capnp`.
 //!
-//! Invariant: nothing here is implied: a capability that is not among the grants is not given, except `module` and
-//! `launch`, which every WASI instance has.
+//! Invariant: a value of this type is only a description. What is granted is exactly the list of grants, and `module` and
+//! `launch` to a WASI instance; nothing else is implied.
 
-use crate::blob::Blob;
+use std::path::PathBuf;
+use std::time::Duration;
 
-/// A checked system: what init reads, and the files that become the other parts of the image.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A system: the typed form of `schema/manifest.capnp`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct System {
-    /// What init reads.
-    pub manifest: SystemManifest,
-    /// One for each part that the manifest names, each part once.
-    pub blobs: Vec<Blob>,
-}
-
-/// Version of the message's meaning.
-pub const VERSION: u32 = 1;
-
-/// A whole system.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SystemManifest {
-    /// Its name.
+    /// What it is called.
     pub name: String,
     /// The process whose end is the outcome of the run.
     pub main: String,
@@ -31,48 +21,57 @@ pub struct SystemManifest {
     pub processes: Vec<Process>,
 }
 
-/// One process.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// One process of a system.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Process {
-    /// Its name, 1 to 64 bytes.
+    /// Its name, distinct within the system, 1 to 64 bytes.
     pub name: String,
-    /// The boot image's part with its ELF.
+    /// The part of the image with its ELF.
     pub image: String,
-    /// What it holds.
+    /// All that it holds.
     pub grants: Vec<Grant>,
-    /// Bytes of memory, the kernel's share included.
+    /// Bytes at most, everything that the kernel keeps for it included.
     pub memory_limit: u64,
-    /// Bytes of native stack; 0 for the default.
+    /// Bytes of its stack; 0 = the default.
     pub stack_bytes: u64,
-    /// Nanoseconds after which it is ended; 0 for no limit.
-    pub wall_clock_nanoseconds: u64,
-    /// What a WASI instance is told; none for any other process.
+    /// How long it may run, by the clock on the wall; `None` = without limit.
+    pub wall_clock: Option<Duration>,
+    /// What a WASI instance is told at its start.
     pub launch: Option<Launch>,
-    /// The part with the wasm module; empty for none.
-    pub module: String,
-    /// Ring sizes: submissions, completions, bytes of the message area; 0 for the default of each.
-    pub rings: [u32; 3],
+    /// The part of the image with its wasm module.
+    pub module: Option<String>,
+    /// Ring sizes; 0 = the default of each.
+    pub rings: RingSizes,
+}
+
+/// Sizes of a process's rings and message area; 0 = the default.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RingSizes {
+    /// Entries of the submission ring.
+    pub submission_entries: u32,
+    /// Entries of the completion ring.
+    pub completion_entries: u32,
+    /// Bytes of the message area.
+    pub area_bytes: u32,
 }
 
 /// One capability of a process.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Grant {
-    /// Its name in the CapSet.
+    /// Its name in the process's CapSet.
     pub name: String,
-    /// What it is.
+    /// Where it comes from.
     pub source: Source,
     /// Bit n permits method n.
     pub methods: u64,
-    /// The boot image's part for [`Source::Part`]; else empty.
-    pub part: String,
 }
 
 /// What can be granted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Source {
-    /// A Console for standard output that carries the process's name.
+    /// A Console with the process's name, standard output.
     ConsoleOutput,
-    /// The same for standard error.
+    /// A Console with the process's name, standard error.
     ConsoleError,
     /// The monotonic clock.
     Timer,
@@ -80,45 +79,64 @@ pub enum Source {
     EntropySource,
     /// The process's own address space.
     VirtualMemory,
-    /// A part of the boot image as a memory object.
-    Part,
+    /// One part of the boot image, by name.
+    Part(String),
     /// The right to create processes.
     ProcessSpawner,
     /// All parts of the boot image.
     BootPackage,
 }
 
-/// What a WASI instance is told at its start.
+/// What a WASI instance is told at its start: the typed form of `schema/launch.capnp`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Launch {
-    /// argv, argv\[0\] first.
+    /// argv, argv\[0\] first; bytes without NUL.
     pub arguments: Vec<Vec<u8>>,
-    /// `KEY=VALUE`.
+    /// `KEY=VALUE`, bytes without NUL.
     pub environment: Vec<Vec<u8>>,
-    /// Fuel units at most; 0 for no limit.
-    pub fuel: u64,
+    /// Fuel units at most; `None` = without limit.
+    pub fuel: Option<u64>,
     /// Bytes of linear memory at most.
     pub memory_limit: u64,
-    /// Depth of wasm calls at most; 0 for the default.
+    /// Depth of wasm calls at most; 0 = the default.
     pub recursion_limit: u32,
-    /// Bytes of the engine's value stack at most; 0 for the default.
+    /// Bytes of the engine's value stack at most; 0 = the default.
     pub stack_bytes: u64,
     /// Directories in descriptor order, from 3.
     pub preopens: Vec<Preopen>,
-    /// The module's name, for reports.
+    /// The module's name in reports.
     pub module_name: String,
 }
 
-/// A directory of a WASI instance.
+/// One directory that a WASI instance finds open.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Preopen {
-    /// Its capability's name in the CapSet.
+    /// The capability's name in the CapSet.
     pub capability: String,
-    /// What the guest sees.
+    /// The path that the guest sees.
     pub path: String,
 }
 
-impl SystemManifest {
+/// Where the bytes of a part come from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Contents {
+    /// A file of the host.
+    File(PathBuf),
+    /// Bytes at hand.
+    Bytes(Vec<u8>),
+}
+
+/// A system together with the parts that its manifest names: all that `capos build` puts into an image, besides the kernel
+/// and init.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Package {
+    /// The system.
+    pub system: System,
+    /// Each part by name, in the order in which they are written.
+    pub parts: Vec<(String, Contents)>,
+}
+
+impl System {
     /// Bytes that all processes together may use.
     #[must_use]
     pub fn memory_total(&self) -> u64 {
