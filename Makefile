@@ -1,0 +1,81 @@
+# A list of verbs. The work is in the `capos` command (cli/), the builders (kernel/image, tools/demos), the checks
+# (tools/check) and the tests (tools/test); tools/setup brings what a verb needs onto the machine.
+#
+# RUST_FROM=debian|rustup forces where the compiler comes from; ACCEL=tcg|kvm what QEMU runs on.
+
+export PATH := $(CURDIR)/target/tools/bin:$(PATH)
+export GOTOOLCHAIN := local
+SHELL := bash
+NEED := @tools/setup/setup
+CARGO := cargo
+RUN_NEEDS := rust lld go qemu
+CAPOS := target/debug/capos
+CHECK := $(CARGO) run --quiet --locked --package capos-check --
+DEMO := $(CARGO) run --quiet --locked --package capos-demos --
+TEST := $(CARGO) run --quiet --locked --package capos-test --
+
+.PHONY: help
+help: ## say what the verbs are
+	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 26
+
+## Running
+
+.PHONY: run-wasm-host run-wasi-hello-rust run-wasi-hello-c run-smoke doctor
+run-wasm-host: build wasm-empty-build ## boot the WASI host with an empty module
+	@$(CAPOS) run manifests/system-wasm-host.cue
+run-wasi-hello-rust: build wasm-hello-rust-build ## boot a Rust program for wasm32-wasip1
+	@$(CAPOS) run manifests/system-wasi-hello-rust.cue
+run-wasi-hello-c: build wasm-hello-c-build ## boot a C program for wasm32-wasip1
+	@$(CAPOS) run manifests/system-wasi-hello-c.cue
+run-smoke: build wasm-empty-build wasm-hello-rust-build ## boot a system of several processes
+	@$(CAPOS) run manifests/system-smoke.cue
+doctor: build ## say what this machine offers capOS and what it lacks
+	@$(CAPOS) doctor
+
+## Building
+
+.PHONY: build manifest-tool wasm-host-build wasm-empty-build wasm-hello-rust-build wasm-hello-c-build setup
+build: manifest-tool ## build the kernel, the services, the WASI host and the capos command
+	@$(CARGO) build --quiet --locked --package capos-cli --package capos-image --features capos-image/qemu
+manifest-tool:
+	$(NEED) $(RUN_NEEDS)
+	@cd tools/manifest && go build -trimpath -o ../../target/capos/lib/capos/capos-manifest .
+wasm-host-build: ## build the WASI host that runs in ring 3, with the kernel and services it is shipped with
+	$(NEED) rust lld
+	@$(CARGO) build --quiet --locked --package capos-image --features qemu
+wasm-empty-build:
+	$(NEED) rust
+	@$(DEMO) wasm-empty
+wasm-hello-rust-build: ## compile the Rust hello
+	$(NEED) rust-wasi
+	@$(DEMO) wasi-hello-rust
+wasm-hello-c-build: ## compile the C hello
+	$(NEED) rust clang
+	@$(DEMO) wasi-hello-c
+setup: ## install everything that any verb needs
+	$(NEED) rust rust-wasi lld llvm clang qemu go capnp shellcheck
+
+## Checking
+
+.PHONY: fmt fmt-check generate generated-code-check capos-rt-check check test
+fmt: ## format everything
+	$(NEED) rust go
+	@$(CHECK) --fix format
+fmt-check: ## fail if anything is not formatted
+	$(NEED) rust go
+	@$(CHECK) format
+generate: ## write the generated files again
+	$(NEED) rust capnp
+	@$(CHECK) --fix generated
+generated-code-check: ## fail if a generated file is not what its source says
+	$(NEED) rust capnp
+	@$(CHECK) generated
+capos-rt-check: ## lint the runtime for its own target and run its host tests
+	$(NEED) rust lld
+	@$(CHECK) runtime
+check: ## everything that is checked without booting
+	$(NEED) rust lld llvm go capnp shellcheck
+	@$(CHECK)
+test: ## check, host tests, every run verb, and the suites inside QEMU
+	$(NEED) rust rust-wasi lld llvm clang qemu go capnp shellcheck
+	@$(TEST) all
