@@ -1,0 +1,2 @@
+//! Where the freestanding products are.
+#![forbid(unsafe_code)]
