@@ -110,10 +110,10 @@ lists_are_fresh() {
 fail_without_apt() {
     if command -v dnf >/dev/null; then
         fail "missing: $1. Run this, then try again:
-    sudo dnf install gcc clang lld llvm compiler-rt qemu-system-x86-core golang capnproto ShellCheck npm python3-pip"
+    sudo dnf install gcc clang lld llvm qemu-system-x86-core golang capnproto ShellCheck npm python3-pip"
     elif command -v pacman >/dev/null; then
         fail "missing: $1. Run this, then try again:
-    sudo pacman -S --needed gcc clang lld llvm compiler-rt qemu-system-x86 go capnproto shellcheck npm python-pip"
+    sudo pacman -S --needed gcc clang lld llvm qemu-system-x86 go capnproto shellcheck npm python-pip"
     fi
     fail "missing: $1. This machine has none of apt-get, dnf and pacman: install these with what it has, and try again."
 }

@@ -24,17 +24,13 @@ need_llvm() {
     fi
 }
 
+# The run-time library comes with the sysroot.
 need_clang() {
-    local library
     if link_first clang-22 clang-22 clang; then
-        # The run-time library is part of another package, and its folder follows clang's own.
-        library=$("$tools/bin/clang-22" --target=wasm32-wasip1 --print-libgcc-file-name 2>/dev/null || true)
-        if [ -f "$library" ] || [ -f "$sysroot/lib/wasm32-unknown-wasip1/libclang_rt.builtins.a" ]; then
-            say clang "$(readlink "$tools/bin/clang-22")"
-            return
-        fi
+        say clang "$(readlink "$tools/bin/clang-22")"
+    else
+        want clang clang-22
     fi
-    want clang clang-22 libclang-rt-22-dev-wasm32
 }
 
 need_qemu() {
