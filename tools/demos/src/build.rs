@@ -26,7 +26,15 @@ pub(crate) fn build(folder: &Path) -> Result<(), String> {
 fn rust(folder: &Path, name: &str) -> Result<Vec<u8>, String> {
     let target = root().join("target/demos");
     let mut command = Command::new("cargo");
-    command.args(["build", "--quiet", "--release", "--locked", "--target", "wasm32-wasip1", "--manifest-path"]);
+    command.args([
+        "build",
+        "--quiet",
+        "--release",
+        "--locked",
+        "--target",
+        "wasm32-wasip1",
+        "--manifest-path",
+    ]);
     command.arg(folder.join("Cargo.toml"));
     for inherited in ["RUSTFLAGS", "CARGO_ENCODED_RUSTFLAGS", "CARGO_BUILD_TARGET", "CARGO_TARGET_DIR"] {
         command.env_remove(inherited);
@@ -45,7 +53,10 @@ fn rust(folder: &Path, name: &str) -> Result<Vec<u8>, String> {
 fn c(folder: &Path, name: &str) -> Result<Vec<u8>, String> {
     let sources = with_extension(folder, "c")?;
     if sources.is_empty() {
-        return Err(format!("{}: no Cargo.toml, no .wat and no .c file, so nothing to build", folder.display()));
+        return Err(format!(
+            "{}: no Cargo.toml, no .wat and no .c file, so nothing to build",
+            folder.display()
+        ));
     }
     let scratch = root().join("target/demos/c");
     fs::create_dir_all(&scratch).map_err(|error| format!("{}: {error}", scratch.display()))?;
