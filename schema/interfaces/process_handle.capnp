@@ -5,7 +5,7 @@
 # Served by the kernel.
 
 interface ProcessHandle @0x9c830a8af3909f6b {
-  grant @0 (name :Text, capability :AnyPointer, methods :UInt64) -> ();
+  grant @0 (name :Text, capability :Capability, methods :UInt64) -> ();
   # Puts a copy of `capability` with the given method mask into the CapSet of a process that was not started yet.
   # Error "mask not within source"; exception "invalid argument" for a bad or duplicate name, or a full CapSet; "failed" after
   # the start.
