@@ -1,0 +1,105 @@
+//! How the run of a module ends, as a type.
+//!
+//! Made by [`crate::engine`]; the `capos-wasm` program turns it into the status and report of its `exit`.
+//!
+//! Invariant: every way in which a guest can end has its own variant, and no text is needed to tell them apart.
+
+use alloc::string::{String, ToString};
+
+use capos_abi::outcome::{ExitStatus, OutcomeKind};
+use wasmi::errors::{ErrorKind, InstantiationError, MemoryError};
+use wasmi::{Error, TrapCode};
+
+use crate::refusal::Refusal;
+
+/// How a run ended.
+#[derive(Debug)]
+pub enum Ending {
+    /// `_start` returned.
+    Returned,
+    /// `proc_exit` was called with this code.
+    Exited(u32),
+    /// A trap, of the kind that the text names.
+    Trap(String),
+    /// The fuel was used up.
+    Fuel,
+    /// Memory that cannot be refused was not there.
+    Memory(String),
+    /// The module was refused before it started.
+    Invalid(Refusal),
+    /// A failure of this host.
+    Internal(String),
+}
+
+impl Ending {
+    /// The status word's parts.
+    #[must_use]
+    pub fn status(&self) -> ExitStatus {
+        let failed = |kind| ExitStatus { kind, code: 0 };
+        match self {
+            Ending::Returned => ExitStatus::exited(0),
+            Ending::Exited(code) => ExitStatus::exited(*code),
+            Ending::Trap(_) => failed(OutcomeKind::Trap),
+            Ending::Fuel => failed(OutcomeKind::Fuel),
+            Ending::Memory(_) => failed(OutcomeKind::Memory),
+            Ending::Invalid(_) => failed(OutcomeKind::Invalid),
+            Ending::Internal(_) => failed(OutcomeKind::Internal),
+        }
+    }
+
+    /// What people are told beside the status; empty for an ordinary end.
+    #[must_use]
+    pub fn report(&self) -> String {
+        match self {
+            Ending::Returned | Ending::Exited(_) => String::new(),
+            Ending::Trap(text) | Ending::Memory(text) | Ending::Internal(text) => text.clone(),
+            Ending::Fuel => String::from("the fuel is used up"),
+            Ending::Invalid(refusal) => refusal.to_string(),
+        }
+    }
+
+    /// The ending that an error of the engine stands for, once the module was accepted.
+    #[must_use]
+    pub fn of(error: &Error) -> Ending {
+        if let Some(code) = error.i32_exit_status() {
+            return Ending::Exited(code.cast_unsigned());
+        }
+        match error.kind() {
+            ErrorKind::Host(trap) => Ending::Trap(trap.to_string()),
+            ErrorKind::Instantiation(InstantiationError::ElementSegmentDoesNotFit { .. }) => {
+                Ending::Trap(String::from(trap_text(TrapCode::TableOutOfBounds)))
+            }
+            ErrorKind::Instantiation(InstantiationError::FailedToInstantiateMemory(
+                MemoryError::OutOfSystemMemory,
+            )) => Ending::Memory(String::from("no memory for the module's linear memory")),
+            ErrorKind::Translation(why) => Ending::Memory(why.to_string()),
+            _ => match error.as_trap_code() {
+                Some(TrapCode::OutOfFuel) => Ending::Fuel,
+                Some(TrapCode::OutOfSystemMemory) => {
+                    Ending::Memory(String::from("the engine found no memory for an operation of the module"))
+                }
+                Some(code) => Ending::Trap(String::from(trap_text(code))),
+                None => Ending::Internal(error.to_string()),
+            },
+        }
+    }
+}
+
+/// A trap in words.
+#[must_use]
+pub fn trap_text(code: TrapCode) -> &'static str {
+    match code {
+        TrapCode::UnreachableCodeReached => "unreachable instruction executed",
+        TrapCode::MemoryOutOfBounds => "out of bounds memory access",
+        TrapCode::TableOutOfBounds => "out of bounds table access",
+        TrapCode::IndirectCallToNull => "indirect call of a null table element",
+        TrapCode::IntegerDivisionByZero => "integer divide by zero",
+        TrapCode::IntegerOverflow => "integer overflow",
+        TrapCode::BadConversionToInteger => "invalid conversion to integer",
+        TrapCode::StackOverflow => "stack overflow",
+        TrapCode::BadSignature => "indirect call type mismatch",
+        TrapCode::OutOfFuel => "fuel used up",
+        TrapCode::GrowthOperationLimited => "growth refused",
+        TrapCode::OutOfSystemMemory => "out of memory",
+    }
+}

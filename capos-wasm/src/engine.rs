@@ -1,0 +1,138 @@
+//! The run of one module, from its bytes to its ending.
+//!
+//! Called by the `capos-wasm` program and by tests; calls [`crate::refusal`], [`crate::link`] and wasmi.
+//!
+//! Invariant: everything that can be refused is refused before the first instruction of the guest runs; after that a run
+//! ends with an [`Ending`], never with a panic.
+
+use alloc::string::ToString;
+
+use wasmi::errors::{ErrorKind, InstantiationError, MemoryError};
+use wasmi::{CompilationMode, Config, Engine, Error, ExternType, Instance, Linker, Module, Store};
+
+use crate::context::Context;
+use crate::ending::Ending;
+use crate::launch::{Launch, RECURSION_LIMIT_DEFAULT, STACK_BYTES_DEFAULT, STACK_BYTES_MAX};
+use crate::limits::Limits;
+use crate::link;
+use crate::p1;
+use crate::port::Ports;
+use crate::refusal::{self, Refusal};
+
+/// Bytes of the engine's value stack at its start; it grows by doubling.
+const STACK_BYTES_FIRST: usize = 1024;
+
+/// Runs a module with what it was granted, until it ends.
+#[must_use]
+pub fn run(bytes: &[u8], launch: Launch, ports: Ports) -> Ending {
+    match Prepared::new(bytes, launch, ports) {
+        Ok(prepared) => prepared.run(),
+        Err(refusal) => Ending::Invalid(refusal),
+    }
+}
+
+/// A module that may start.
+struct Prepared {
+    module: Module,
+    linker: Linker<Context>,
+    store: Store<Context>,
+    memory_limit: u64,
+}
+
+impl Prepared {
+    fn new(bytes: &[u8], launch: Launch, ports: Ports) -> Result<Prepared, Refusal> {
+        launch.check().map_err(Refusal::Launch)?;
+        refusal::inspect(bytes)?;
+        let engine = Engine::new(&config(&launch));
+        let module = Module::new(&engine, bytes).map_err(|error| invalid(&error))?;
+        let mut linker = Linker::new(&engine);
+        link::link(&mut linker, &module)?;
+        check_entry(&module)?;
+        let memory_limit = launch.memory_limit;
+        let instance = p1::Instance::new(launch.arguments, launch.environment, ports);
+        let mut store = Store::new(&engine, Context::new(instance, Limits::new(memory_limit)));
+        store.limiter(|context| &mut context.limits);
+        store
+            .set_fuel(launch.fuel.unwrap_or(u64::MAX))
+            .map_err(|error| Refusal::Malformed(error.to_string()))?;
+        Ok(Prepared { module, linker, store, memory_limit })
+    }
+
+    fn run(mut self) -> Ending {
+        let instance = match self.linker.instantiate_and_start(&mut self.store, &self.module) {
+            Ok(instance) => instance,
+            Err(error) => return self.not_instantiated(&error),
+        };
+        for entry in ["_initialize", "_start"] {
+            if let Err(error) = call(&mut self.store, instance, entry) {
+                return Ending::of(&error);
+            }
+        }
+        Ending::Returned
+    }
+
+    fn not_instantiated(&self, error: &Error) -> Ending {
+        let denied = matches!(
+            error.kind(),
+            ErrorKind::Instantiation(InstantiationError::FailedToInstantiateMemory(
+                MemoryError::ResourceLimiterDeniedAllocation
+            )) | ErrorKind::Memory(MemoryError::ResourceLimiterDeniedAllocation)
+        );
+        match self.store.data().limits.refused() {
+            Some(asked) if denied => Ending::Invalid(Refusal::MemoryLimit(asked, self.memory_limit)),
+            _ => Ending::of(error),
+        }
+    }
+}
+
+/// Calls the export of this name, if there is one.
+fn call(store: &mut Store<Context>, instance: Instance, name: &str) -> Result<(), Error> {
+    match instance.get_func(&*store, name) {
+        Some(function) => function.typed::<(), ()>(&*store)?.call(store, ()),
+        None => Ok(()),
+    }
+}
+
+/// How the engine is set up. Fuel is always counted: where no limit is asked for it is a counter that lasts for centuries.
+fn config(launch: &Launch) -> Config {
+    let stack =
+        launch.stack_bytes.unwrap_or(STACK_BYTES_DEFAULT).clamp(STACK_BYTES_FIRST as u64, STACK_BYTES_MAX);
+    let mut config = Config::default();
+    config
+        .consume_fuel(true)
+        .compilation_mode(CompilationMode::LazyTranslation)
+        .ignore_custom_sections(true)
+        .set_min_stack_height(STACK_BYTES_FIRST)
+        .set_max_stack_height(stack as usize)
+        .set_max_recursion_depth(launch.recursion_limit.unwrap_or(RECURSION_LIMIT_DEFAULT) as usize)
+        .set_max_cached_stacks(1);
+    config
+}
+
+/// A command exports `_start`, a function without parameters and results. `_initialize`, where it is there too, runs first.
+fn check_entry(module: &Module) -> Result<(), Refusal> {
+    let mut found = [false; 2];
+    for (index, name) in ["_start", "_initialize"].into_iter().enumerate() {
+        match module.get_export(name) {
+            None => {}
+            Some(ExternType::Func(kind)) if kind.params().is_empty() && kind.results().is_empty() => {
+                found[index] = true;
+            }
+            Some(_) => return Err(Refusal::WrongEntry(name)),
+        }
+    }
+    match found {
+        [true, _] => Ok(()),
+        [false, true] => Err(Refusal::Reactor),
+        [false, false] => Err(Refusal::NoEntry),
+    }
+}
+
+/// The refusal for an error of validation: a feature that is off, or a module that no engine takes.
+fn invalid(error: &Error) -> Refusal {
+    let text = error.to_string();
+    let is_feature = ["not enabled", "must be enabled", "not supported", "disabled", "unsupported"]
+        .iter()
+        .any(|words| text.contains(words));
+    if is_feature { Refusal::Feature(text) } else { Refusal::Malformed(text) }
+}
