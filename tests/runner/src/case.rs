@@ -1,0 +1,186 @@
+//! A case file: one thing to boot, and what each run of it must show.
+//!
+//! Read by `discover`; the shape is told in `tests/README.md`. Calls nobody.
+//!
+//! Invariant: a field that the shape does not have is an error, so a misspelt expectation cannot pass unseen.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::Deserialize;
+
+/// What a case file says.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Case {
+    /// One line: what it shows.
+    pub(crate) summary: String,
+    /// A program to run, relative to the file's folder.
+    pub(crate) guest: Option<PathBuf>,
+    /// A manifest to boot, relative to the file's folder.
+    pub(crate) manifest: Option<PathBuf>,
+    /// The runs, in order.
+    #[serde(rename = "run")]
+    pub(crate) runs: Vec<Run>,
+}
+
+/// One run of `capos run`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Run {
+    /// Distinct within the case.
+    pub(crate) name: String,
+    /// Options of `capos run`.
+    #[serde(default)]
+    pub(crate) options: Vec<String>,
+    /// The guest's arguments.
+    #[serde(default)]
+    pub(crate) arguments: Vec<String>,
+    /// Machines on which it runs; the default machine, if none is named.
+    #[serde(default = "default_machines")]
+    pub(crate) machines: Vec<Machine>,
+    /// QEMU's CPU model.
+    pub(crate) cpu: Option<String>,
+    /// QEMU's seed.
+    pub(crate) seed: Option<u64>,
+    /// More arguments of QEMU.
+    #[serde(default)]
+    pub(crate) qemu: Vec<String>,
+    /// Kernel options, `key=value`.
+    #[serde(default)]
+    pub(crate) kernel: Vec<String>,
+    /// Bytes for standard input; closed, if there are none.
+    pub(crate) stdin: Option<String>,
+    /// Seconds after which the run is ended and has failed.
+    #[serde(default = "default_timeout")]
+    pub(crate) timeout: u64,
+    /// What must come out.
+    #[serde(default)]
+    pub(crate) expect: Expectation,
+}
+
+/// What a run must show. The default: status 0 and not a byte on either stream.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Expectation {
+    /// Exit status of `capos`.
+    #[serde(default)]
+    pub(crate) status: i32,
+    /// Standard output, exact.
+    pub(crate) stdout: Option<String>,
+    /// Instead: lines that must be in it.
+    pub(crate) stdout_has: Option<Vec<String>>,
+    /// Standard error, exact.
+    pub(crate) stderr: Option<String>,
+    /// Instead: parts of lines that must be in it.
+    pub(crate) stderr_has: Option<Vec<String>>,
+    /// Keys of the outcome file with their values.
+    #[serde(default)]
+    pub(crate) outcome: BTreeMap<String, serde_json::Value>,
+    /// Parts of lines that must be in the kernel's log.
+    #[serde(default)]
+    pub(crate) log_has: Vec<String>,
+    /// Parts of lines that must not be in it.
+    #[serde(default)]
+    pub(crate) log_lacks: Vec<String>,
+}
+
+/// A machine type that capOS boots on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Machine {
+    /// The default: virtio-mmio, no PCI.
+    Microvm,
+    /// PCI, with qboot.
+    Q35,
+}
+
+impl Machine {
+    /// Its name for `capos run --machine`.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Machine::Microvm => "microvm",
+            Machine::Q35 => "q35",
+        }
+    }
+}
+
+fn default_machines() -> Vec<Machine> {
+    vec![Machine::Microvm]
+}
+
+const fn default_timeout() -> u64 {
+    60
+}
+
+impl Case {
+    /// Reads the text of a case file.
+    ///
+    /// # Errors
+    /// What is wrong with it, for a person.
+    pub(crate) fn parse(text: &str) -> Result<Case, String> {
+        let case: Case = toml::from_str(text).map_err(|error| error.to_string())?;
+        if case.guest.is_some() == case.manifest.is_some() {
+            return Err("a case names either a guest or a manifest".to_owned());
+        }
+        if case.runs.is_empty() || case.runs.iter().any(|run| run.machines.is_empty()) {
+            return Err("a case needs at least one [[run]], and each run at least one machine".to_owned());
+        }
+        for (index, run) in case.runs.iter().enumerate() {
+            if case.runs[..index].iter().any(|other| other.name == run.name) {
+                return Err(format!("two runs are called \"{}\"", run.name));
+            }
+            run.expect.check()?;
+        }
+        Ok(case)
+    }
+}
+
+impl Run {
+    /// The hard limit.
+    pub(crate) fn time_limit(&self) -> Duration {
+        Duration::from_secs(self.timeout)
+    }
+}
+
+impl Expectation {
+    fn check(&self) -> Result<(), String> {
+        let exact_and_partial = (self.stdout.is_some() && self.stdout_has.is_some())
+            || (self.stderr.is_some() && self.stderr_has.is_some());
+        if exact_and_partial {
+            return Err("an output is expected either exactly or by its lines, not both".to_owned());
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SMALLEST: &str = "summary = 's'\nguest = 'a.wat'\n[[run]]\nname = 'r'\n";
+
+    #[test]
+    fn the_smallest_case_expects_success_and_silence() {
+        let case = Case::parse(SMALLEST).unwrap();
+        let run = &case.runs[0];
+        assert_eq!((run.expect.status, run.machines.as_slice()), (0, &[Machine::Microvm][..]));
+        assert_eq!(run.expect.stdout, None);
+    }
+
+    #[test]
+    fn what_cannot_be_judged_is_refused() {
+        for (wrong, text) in [
+            ("misspelt field", format!("{SMALLEST}expects = {{}}\n")),
+            ("misspelt expectation", format!("{SMALLEST}[run.expect]\nstatu = 1\n")),
+            ("two runs of one name", format!("{SMALLEST}[[run]]\nname = 'r'\n")),
+            ("no run", "summary = 's'\nguest = 'a.wat'\n".to_owned()),
+            ("nothing to boot", "summary = 's'\n[[run]]\nname = 'r'\n".to_owned()),
+            ("no machine", format!("{SMALLEST}machines = []\n")),
+            ("both forms", format!("{SMALLEST}[run.expect]\nstdout = ''\nstdout_has = []\n")),
+        ] {
+            assert!(Case::parse(&text).is_err(), "{wrong} was accepted");
+        }
+    }
+}
