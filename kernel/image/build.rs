@@ -1,0 +1,152 @@
+//! Compiles everything freestanding, if the feature `qemu` is on.
+//!
+//! Started by cargo; calls cargo again, once for each group of `build/products.rs`, and puts what changed into
+//! `target/capos/lib/capos`: `FILE` without and `FILE.debug` with symbols and line numbers.
+//!
+//! Invariant: nothing of the caller's flags reaches the nested builds, and RUSTC_BOOTSTRAP (for build-std) is set for
+//! them alone.
+#![forbid(unsafe_code)]
+
+#[path = "build/products.rs"]
+mod products;
+#[path = "build/strip.rs"]
+mod strip;
+#[path = "build/toolchain.rs"]
+mod toolchain;
+
+use products::{GROUPS, Group, Product, SOURCES};
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+use std::{env, fs, process};
+use toolchain::Toolchain;
+
+/// What ships is optimized across crates: an interpreter's loop gains most from it.
+const PROFILE: &[&str] = &[
+    "profile.release.opt-level=3",
+    "profile.release.lto=\"fat\"",
+    "profile.release.codegen-units=1",
+    "profile.release.debug=\"line-tables-only\"",
+    "profile.release.overflow-checks=false",
+];
+
+fn main() {
+    println!("cargo::rerun-if-changed=build.rs");
+    if env::var_os("CARGO_FEATURE_QEMU").is_none() {
+        return;
+    }
+    if let Err(error) = build() {
+        println!("cargo::error={error}");
+        process::exit(1);
+    }
+}
+
+fn build() -> Result<(), String> {
+    let started = SystemTime::now();
+    let manifest =
+        PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").ok_or("cargo did not name the package's folder")?);
+    let workspace = manifest.ancestors().nth(2).ok_or("the package is not in the workspace")?;
+    let output = workspace.join("target/capos/lib/capos");
+    fs::create_dir_all(&output).map_err(|error| format!("{}: {error}", output.display()))?;
+    for source in SOURCES.iter().map(|source| workspace.join(source)).filter(|source| source.exists()) {
+        println!("cargo::rerun-if-changed={}", source.display());
+    }
+    let toolchain = Toolchain::find()?;
+    if !toolchain.has_registry() {
+        run(toolchain.cargo().args(["fetch", "--locked"]).current_dir(workspace), "fetch")?;
+    }
+    for group in GROUPS {
+        let products: Vec<&Product> =
+            group.products.iter().filter(|product| is_there(workspace, product)).collect();
+        if products.is_empty() {
+            continue;
+        }
+        compile(&toolchain, workspace, group, &products)?;
+        for product in products {
+            let file = folder(workspace, group).join(triple(group)).join("release").join(product.binary);
+            if !file.is_file() {
+                println!("cargo::warning={} has no binary {}", product.package, product.binary);
+                continue;
+            }
+            install(&file, &output, product.file, started)?;
+        }
+    }
+    Ok(())
+}
+
+fn is_there(workspace: &Path, product: &Product) -> bool {
+    let is_there = workspace.join(product.source).join("Cargo.toml").is_file();
+    if !is_there {
+        println!("cargo::warning={} is missing: {} is not built", product.source, product.file);
+    }
+    is_there
+}
+
+fn folder(workspace: &Path, group: &Group) -> PathBuf {
+    workspace.join("target/capos").join(group.folder)
+}
+
+fn triple(group: &Group) -> &'static str {
+    group.target.trim_end_matches(".json")
+}
+
+fn compile(
+    toolchain: &Toolchain,
+    workspace: &Path,
+    group: &Group,
+    products: &[&Product],
+) -> Result<(), String> {
+    let mut flags = toolchain.flags(workspace);
+    flags.extend(group.flags.iter().map(|flag| (*flag).to_owned()));
+    if let Some(script) = group.linker_script {
+        flags.push(format!("-Clink-arg=-T{}", workspace.join("targets").join(script).display()));
+    }
+    let mut cargo = toolchain.cargo();
+    cargo.current_dir(workspace).args(["build", "--quiet", "--release", "--locked"]);
+    cargo.args(["-Zbuild-std=core,alloc,compiler_builtins", "-Zbuild-std-features=compiler-builtins-mem"]);
+    if group.target.ends_with(".json") {
+        cargo.arg("-Zjson-target-spec").arg("--target").arg(workspace.join("targets").join(group.target));
+    } else {
+        cargo.args(["--target", group.target]);
+    }
+    for setting in PROFILE {
+        cargo.args(["--config", setting]);
+    }
+    for product in products {
+        cargo.args(["--package", product.package]);
+    }
+    cargo.arg("--bins").arg("--target-dir").arg(folder(workspace, group));
+    cargo.env("CARGO_ENCODED_RUSTFLAGS", flags.join("\u{1f}")).env("RUSTC_BOOTSTRAP", "1");
+    run(&mut cargo, group.folder)
+}
+
+fn run(command: &mut process::Command, what: &str) -> Result<(), String> {
+    let status = command.status().map_err(|error| format!("{what}: cargo does not run: {error}"))?;
+    if status.success() {
+        Ok(())
+    } else {
+        Err(format!("{what}: the nested cargo failed ({status}); see above"))
+    }
+}
+
+/// Copies a program if it changed, with the time at which the build script started: cargo runs the script again for
+/// anything newer.
+fn install(file: &Path, output: &Path, name: &str, started: SystemTime) -> Result<(), String> {
+    let contents = fs::read(file).map_err(|error| format!("{}: {error}", file.display()))?;
+    let stripped = strip::strip(&contents).ok_or_else(|| format!("{}: not an ELF file", file.display()))?;
+    for (name, contents) in [(format!("{name}.debug"), contents), (name.to_owned(), stripped)] {
+        let path = output.join(name);
+        println!("cargo::rerun-if-changed={}", path.display());
+        if fs::read(&path).is_ok_and(|present| present == contents) {
+            continue;
+        }
+        let write = || {
+            // By way of another name, so that who reads the file meanwhile sees the old one or the new one.
+            let temporary = path.with_extension("new");
+            fs::write(&temporary, &contents)?;
+            fs::File::options().write(true).open(&temporary)?.set_modified(started)?;
+            fs::rename(&temporary, &path)
+        };
+        write().map_err(|error| format!("{}: {error}", path.display()))?;
+    }
+    Ok(())
+}
