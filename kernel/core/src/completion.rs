@@ -1,0 +1,127 @@
+//! Completion entries: promised before a submission is accepted, so that no completion is ever dropped.
+//!
+//! The kernel's own view of a completion ring. Ring 3 owns the head and may write anything there; what counts is the last
+//! value that was plausible. Called by the kernel's ring code for each thread.
+//!
+//! Invariant: unread entries plus promised entries never exceed the size of the ring, whatever ring 3 writes.
+
+use capos_abi::ring::distance;
+
+/// The ring's head is further from its tail than the ring is long.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HeadOutOfRange;
+
+/// The state of one completion ring, kept out of ring 3's reach.
+#[derive(Clone, Copy, Debug)]
+pub struct Completions {
+    entries: u32,
+    head: u32,
+    tail: u32,
+    promised: u32,
+}
+
+impl Completions {
+    /// An empty ring of `entries` entries, a power of two.
+    #[must_use]
+    pub const fn new(entries: u32) -> Completions {
+        Completions { entries, head: 0, tail: 0, promised: 0 }
+    }
+
+    /// Takes note of the head that ring 3 has written.
+    ///
+    /// # Errors
+    /// [`HeadOutOfRange`] if it is not between the last head and the tail; the last one then stays.
+    pub const fn observe(&mut self, head: u32) -> Result<(), HeadOutOfRange> {
+        match (distance(head, self.tail, self.entries), distance(self.head, self.tail, self.entries)) {
+            (Some(unread), Some(before)) if unread <= before => {
+                self.head = head;
+                Ok(())
+            }
+            _ => Err(HeadOutOfRange),
+        }
+    }
+
+    /// Completions that ring 3 has not read yet.
+    #[must_use]
+    pub const fn ready(&self) -> u32 {
+        self.tail.wrapping_sub(self.head)
+    }
+
+    /// True if one more submission can be accepted.
+    #[must_use]
+    pub const fn has_room(&self) -> bool {
+        self.ready() + self.promised < self.entries
+    }
+
+    /// Promises an entry to a submission; false if there is none.
+    pub const fn promise(&mut self) -> bool {
+        if !self.has_room() {
+            return false;
+        }
+        self.promised += 1;
+        true
+    }
+
+    /// Redeems a promise: the place of the entry in the ring and the tail to publish once it is written. `None` without
+    /// a promise.
+    pub const fn post(&mut self) -> Option<(u32, u32)> {
+        if self.promised == 0 {
+            return None;
+        }
+        self.promised -= 1;
+        let place = self.tail & (self.entries - 1);
+        self.tail = self.tail.wrapping_add(1);
+        Some((place, self.tail))
+    }
+
+    /// Entries that are promised and not written.
+    #[must_use]
+    pub const fn promised(&self) -> u32 {
+        self.promised
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_ring_accepts_nothing() {
+        let mut ring = Completions::new(4);
+        for _ in 0..4 {
+            assert!(ring.promise());
+        }
+        assert!(!ring.promise());
+        assert_eq!(ring.post(), Some((0, 1)));
+        assert!(!ring.promise());
+        ring.observe(1).unwrap();
+        assert!(ring.promise());
+        assert_eq!(ring.promised(), 4);
+    }
+
+    #[test]
+    fn hostile_heads_change_nothing() {
+        let mut ring = Completions::new(4);
+        ring.promise();
+        ring.post();
+        for head in [2, 5, u32::MAX, 0x8000_0000] {
+            assert_eq!(ring.observe(head), Err(HeadOutOfRange));
+        }
+        ring.observe(1).unwrap();
+        assert_eq!(ring.observe(0), Err(HeadOutOfRange));
+        assert_eq!(ring.ready(), 0);
+        assert_eq!(ring.post(), None);
+    }
+
+    #[test]
+    fn indices_wrap() {
+        let mut ring = Completions { entries: 8, head: u32::MAX - 1, tail: u32::MAX - 1, promised: 0 };
+        for turn in 0..20u32 {
+            assert!(ring.promise());
+            let (place, tail) = ring.post().unwrap();
+            assert_eq!(place, (turn + 6) % 8);
+            assert_eq!(ring.ready(), 1);
+            ring.observe(tail).unwrap();
+        }
+    }
+}

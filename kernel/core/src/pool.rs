@@ -1,0 +1,214 @@
+//! Pools: a fixed number of values of one type, named by generation-tagged ids.
+//!
+//! What ring 3 can make the kernel create lives in a pool of its type: made whole at start-up, so creating is a constant
+//! number of steps and "full" is an answer, not a failure of the allocator. Called by the kernel for processes, threads,
+//! operations and objects.
+//!
+//! Invariant: an id reaches the value it was made for or nothing. Free entries are reused first in, first out, which
+//! keeps stale ids apart for as long as possible.
+
+use crate::storage::{AllocationRefused, filled};
+use alloc::vec::Vec;
+use core::marker::PhantomData;
+
+const NONE: u32 = u32::MAX;
+
+/// Names one value of one pool.
+pub struct Id<T> {
+    index: u32,
+    generation: u32,
+    of: PhantomData<fn() -> T>,
+}
+
+impl<T> Id<T> {
+    /// Rebuilds an id from the parts that [`Id::index`] and [`Id::generation`] gave.
+    #[must_use]
+    pub const fn from_parts(index: u32, generation: u32) -> Id<T> {
+        Id { index, generation, of: PhantomData }
+    }
+
+    /// The entry in the pool.
+    #[must_use]
+    pub const fn index(self) -> u32 {
+        self.index
+    }
+
+    /// The use of that entry which is meant.
+    #[must_use]
+    pub const fn generation(self) -> u32 {
+        self.generation
+    }
+}
+
+impl<T> Clone for Id<T> {
+    fn clone(&self) -> Id<T> {
+        *self
+    }
+}
+
+impl<T> Copy for Id<T> {}
+
+impl<T> PartialEq for Id<T> {
+    fn eq(&self, other: &Id<T>) -> bool {
+        self.index == other.index && self.generation == other.generation
+    }
+}
+
+impl<T> Eq for Id<T> {}
+
+impl<T> core::fmt::Debug for Id<T> {
+    fn fmt(&self, formatter: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(formatter, "{}:{}", self.index, self.generation)
+    }
+}
+
+struct Entry<T> {
+    generation: u32,
+    next_free: u32,
+    value: Option<T>,
+}
+
+/// A fixed number of entries for values of one type.
+pub struct Pool<T> {
+    entries: Vec<Entry<T>>,
+    first_free: u32,
+    last_free: u32,
+    used: usize,
+}
+
+impl<T> Pool<T> {
+    /// A pool with `capacity` free entries.
+    ///
+    /// # Errors
+    /// [`AllocationRefused`].
+    pub fn with_capacity(capacity: u32) -> Result<Pool<T>, AllocationRefused> {
+        let entries = filled(capacity as usize, |index| {
+            let next = index as u32 + 1;
+            Entry { generation: 1, next_free: if next == capacity { NONE } else { next }, value: None }
+        })?;
+        let first_free = if capacity == 0 { NONE } else { 0 };
+        Ok(Pool { entries, first_free, last_free: capacity.wrapping_sub(1), used: 0 })
+    }
+
+    /// Bytes of memory that one entry takes: what its owner is charged.
+    #[must_use]
+    pub const fn entry_bytes() -> u64 {
+        size_of::<Entry<T>>() as u64
+    }
+
+    /// Moves the value into a free entry; `None`, with the value dropped, if the pool is full.
+    pub fn insert(&mut self, value: T) -> Option<Id<T>> {
+        let index = self.first_free;
+        let entry = self.entries.get_mut(index as usize)?;
+        self.first_free = entry.next_free;
+        entry.next_free = NONE;
+        entry.value = Some(value);
+        self.used += 1;
+        if self.first_free == NONE {
+            self.last_free = NONE;
+        }
+        Some(Id::from_parts(index, entry.generation))
+    }
+
+    /// The value that `id` names.
+    #[must_use]
+    pub fn get(&self, id: Id<T>) -> Option<&T> {
+        let entry = self.entries.get(id.index as usize)?;
+        if entry.generation == id.generation { entry.value.as_ref() } else { None }
+    }
+
+    /// The value that `id` names.
+    pub fn get_mut(&mut self, id: Id<T>) -> Option<&mut T> {
+        let entry = self.entries.get_mut(id.index as usize)?;
+        if entry.generation == id.generation { entry.value.as_mut() } else { None }
+    }
+
+    /// Takes the value out and frees its entry.
+    pub fn remove(&mut self, id: Id<T>) -> Option<T> {
+        let entry = self.entries.get_mut(id.index as usize)?;
+        if entry.generation != id.generation {
+            return None;
+        }
+        let value = entry.value.take()?;
+        entry.generation = entry.generation.wrapping_add(1).max(1);
+        self.used -= 1;
+        match self.entries.get_mut(self.last_free as usize) {
+            Some(last) => last.next_free = id.index,
+            None => self.first_free = id.index,
+        }
+        self.last_free = id.index;
+        Some(value)
+    }
+
+    /// The id of the value in entry `index`, if it holds one. For walks in bounded steps.
+    #[must_use]
+    pub fn id_at(&self, index: u32) -> Option<Id<T>> {
+        let entry = self.entries.get(index as usize)?;
+        entry.value.as_ref().map(|_| Id::from_parts(index, entry.generation))
+    }
+
+    /// The number of entries, used or free.
+    #[must_use]
+    pub fn capacity(&self) -> u32 {
+        self.entries.len() as u32
+    }
+
+    /// The number of entries that hold a value.
+    #[must_use]
+    pub fn used(&self) -> usize {
+        self.used
+    }
+
+    /// True if [`Pool::insert`] would be refused.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        self.first_free == NONE
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_pool_refuses() {
+        let mut pool = Pool::with_capacity(2).unwrap();
+        let first = pool.insert('a').unwrap();
+        pool.insert('b').unwrap();
+        assert!(pool.is_full());
+        assert_eq!(pool.insert('c'), None);
+        assert_eq!(pool.remove(first), Some('a'));
+        assert!(pool.insert('c').is_some());
+        assert_eq!(pool.used(), 2);
+    }
+
+    #[test]
+    fn stale_ids_reach_nothing() {
+        let mut pool = Pool::with_capacity(1).unwrap();
+        let old = pool.insert(1).unwrap();
+        pool.remove(old);
+        let new = pool.insert(2).unwrap();
+        assert_eq!(old.index(), new.index());
+        assert_eq!((pool.get(old), pool.get(new)), (None, Some(&2)));
+        assert_eq!(pool.remove(old), None);
+        assert_eq!(pool.get_mut(Id::from_parts(7, 1)), None);
+    }
+
+    #[test]
+    fn entries_are_reused_first_in_first_out() {
+        let mut pool = Pool::with_capacity(3).unwrap();
+        let ids = [0, 1, 2].map(|value| pool.insert(value).unwrap());
+        for at in [1, 0, 2] {
+            pool.remove(ids[at]);
+        }
+        let order = [0, 1, 2].map(|value| pool.insert(value).unwrap().index());
+        assert_eq!(order, [1, 0, 2]);
+    }
+
+    #[test]
+    fn an_empty_pool_works() {
+        let mut pool = Pool::with_capacity(0).unwrap();
+        assert_eq!(pool.insert(1), None);
+        assert!(pool.is_full());
+    }
+}
