@@ -1,8 +1,13 @@
-//! The host command's parts, each in a module of its own; the binary only calls [`command::main`].
+//! The host command's parts, each in a module of its own; the binary only calls [`main`].
 //!
-//! Called by `main.rs`; calls QEMU, and the manifest tool for CUE files.
+//! Called by `main.rs`; calls QEMU, and `capos-manifest-model` for what a system is.
 //!
 //! Invariant: a run ends with the exit status that says how the guest ended, and leaves no QEMU and no file behind.
 #![forbid(unsafe_code)]
 
-pub mod system;
+pub mod failure;
+pub mod layout;
+pub mod outcome;
+pub mod qemu;
+pub mod image;
+pub mod quantities;
