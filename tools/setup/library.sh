@@ -8,7 +8,7 @@ declare -A said
 say() {
     [ -z "${said[$1 $2]:-}" ] || return 0
     said[$1 $2]=yes
-    printf 'set-up: %-12s %s\n' "$1" "$2"
+    printf 'set-up: %-12s %s\n' "$1" "$2" >&2
 }
 warn() { printf 'set-up: warning: %s\n' "$*" >&2; }
 fail() { printf 'set-up: %s\n' "$*" >&2; exit 1; }

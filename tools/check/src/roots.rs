@@ -57,7 +57,7 @@ pub(crate) fn roots(repository: &Repository, _: bool) -> Verdict {
     }
     for file in repository.with_ending(".rs") {
         let text = repository.text(file).unwrap_or_default();
-        if !text.lines().take(12).any(|line| line.starts_with("//!")) {
+        if !source::is_generated(&text) && !text.lines().take(12).any(|line| line.starts_with("//!")) {
             complaints
                 .push(format!("{file}: does not open with //! (its role, callers, callees, invariant)"));
         }

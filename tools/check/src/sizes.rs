@@ -56,8 +56,7 @@ fn rust_sources(repository: &Repository, complaints: &mut Vec<String>) -> usize 
         let Some(text) = repository.text(file) else { continue };
         let lines = text.lines().count();
         total += lines;
-        let is_generated = text.lines().take(5).any(|line| line.contains("@generated"));
-        if is_generated {
+        if source::is_generated(&text) {
             continue;
         }
         if lines > MAXIMUM_FILE_LINES {

@@ -1,0 +1,104 @@
+//! The steps of each group: the one list of what `make test` runs.
+//!
+//! Called by `main`. To add a suite, add a step to `suites`; to test a new verb, add it to `verbs`.
+
+use crate::root;
+use crate::step::{Expect, Step};
+
+/// What can be asked for.
+pub(crate) const GROUPS: &[&str] = &["all", "ci", "config", "verbs", "suites"];
+
+/// The steps of a group; `None` if there is no such group.
+pub(crate) fn of_group(group: &str) -> Option<Vec<Step>> {
+    match group {
+        "all" => Some(all()),
+        "ci" => Some(all().into_iter().chain(other_compiler()).collect()),
+        "config" => Some(config()),
+        "verbs" => Some(verbs("")),
+        "suites" => Some(suites()),
+        _ => None,
+    }
+}
+
+fn all() -> Vec<Step> {
+    let mut steps = vec![
+        step("build", "make --no-print-directory build", 1800, Expect::Success),
+        step("doctor", "target/debug/capos doctor", 120, Expect::Success).showing("accelerator"),
+        step("check", "cargo run --quiet --locked --package capos-check", 1200, Expect::Tests(10)),
+        step("host", "cargo test --locked --no-fail-fast", 1800, Expect::Tests(100)),
+        step("manifest-tool", "go test -v ./...", 600, Expect::Tests(1)).inside("tools/manifest"),
+    ];
+    steps.extend(verbs(""));
+    steps.extend(suites());
+    steps
+}
+
+/// The manifest tools, on both sides of the JSON between them.
+fn config() -> Vec<Step> {
+    vec![
+        step("manifest-tool", "go test -v ./...", 600, Expect::Tests(1)).inside("tools/manifest"),
+        step("manifest-model", "cargo test --locked --package capos-manifest-model", 900, Expect::Tests(1)),
+    ]
+}
+
+/// Every run verb: it ends well and prints what its guest prints, and nothing else. `prefix` names the compiler.
+fn verbs(prefix: &str) -> Vec<Step> {
+    let run = |verb: &str, output: &'static str| {
+        let name = format!("{prefix}{verb}");
+        step(&name, &format!("make --no-print-directory {verb}"), 900, Expect::Output(output))
+    };
+    vec![
+        run("run-wasm-host", "[wasm-host] empty module instantiated and exited\n"),
+        run("run-wasi-hello-rust", "Hello from WASI on capOS\n"),
+        run("run-wasi-hello-c", "Hello from WASI on capOS\n"),
+        step(&format!("{prefix}run-smoke"), "make --no-print-directory run-smoke", 900, Expect::Success),
+    ]
+}
+
+/// The suites of `tests/`, which boot capOS for each case.
+fn suites() -> Vec<Step> {
+    vec![step("suites", "cargo run --quiet --locked --package capos-suites", 2400, Expect::Tests(1))]
+}
+
+/// The run verbs once more with the other of the two compilers, where the machine has it or can have it.
+fn other_compiler() -> Vec<Step> {
+    let used = std::fs::read_to_string(root().join("target/tools/rust-from")).unwrap_or_default();
+    let used = used.trim();
+    let (other, needs) = if used == "debian" { ("rustup", "rustup") } else { ("debian", "apt-get") };
+    let paths = std::env::var_os("PATH").unwrap_or_default();
+    if !std::env::split_paths(&paths).any(|folder| folder.join(needs).is_file()) {
+        println!("test: Rust from {other} is not tried, because this machine has no {needs}");
+        return Vec::new();
+    }
+    let mut steps = verbs(&format!("{other}-"));
+    for step in &mut steps {
+        step.command.insert(0, format!("RUST_FROM={other}"));
+        step.limit = 1800;
+    }
+    // The links of the set-up mean the first compiler again when this is over.
+    steps.push(step(
+        "compiler-restored",
+        &format!("RUST_FROM={used} tools/setup/setup rust"),
+        60,
+        Expect::Success,
+    ));
+    steps
+}
+
+/// A step whose command has no words with spaces.
+fn step(name: &str, command: &str, limit: u64, expect: Expect) -> Step {
+    let command = command.split(' ').map(str::to_owned).collect();
+    Step { name: name.to_owned(), command, folder: "", limit, expect, show: "" }
+}
+
+impl Step {
+    /// The same, run in a folder.
+    fn inside(self, folder: &'static str) -> Self {
+        Self { folder, ..self }
+    }
+
+    /// The same, with the lines that contain this text shown in the report.
+    fn showing(self, show: &'static str) -> Self {
+        Self { show, ..self }
+    }
+}
