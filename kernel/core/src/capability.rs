@@ -296,7 +296,7 @@ mod tests {
     #[test]
     fn masks_are_checked_by_method() {
         let capability = sample(1);
-        let allowed: std::vec::Vec<u16> = (0..200).filter(|method| capability.permits(*method)).collect();
+        let allowed: Vec<u16> = (0..200).filter(|method| capability.permits(*method)).collect();
         assert_eq!(allowed, [0, 2]);
     }
 
@@ -304,7 +304,7 @@ mod tests {
     fn slots_are_reused_first_in_first_out_with_new_generations() {
         let mut store = SlotStore::with_chunks(1).unwrap();
         let mut table = table(&mut store);
-        let handles: std::vec::Vec<Handle> =
+        let handles: Vec<Handle> =
             (0..CHUNK_SLOTS).map(|object| table.insert(&mut store, sample(object)).unwrap()).collect();
         assert_eq!(table.available(), 0);
         assert_eq!(table.insert(&mut store, sample(0)).unwrap_err(), Transport::NoSlot);
@@ -321,19 +321,19 @@ mod tests {
         let mut table = Table::new();
         table.grow(&mut store).unwrap();
         table.grow(&mut store).unwrap();
-        let handles: std::vec::Vec<Handle> =
+        let handles: Vec<Handle> =
             (0..100).map(|object| table.insert(&mut store, sample(object)).unwrap()).collect();
         for handle in &handles[10..20] {
             table.remove(&mut store, *handle).unwrap();
         }
-        let mut seen = std::vec::Vec::new();
+        let mut seen = Vec::new();
         while let Some(step) = table.dismantle(&mut store) {
             if let Dismantled::Capability(capability) = step {
                 seen.push(capability.object);
             }
         }
         seen.sort_unstable();
-        let expected: std::vec::Vec<u32> = (0..100).filter(|object| !(10..20).contains(object)).collect();
+        let expected: Vec<u32> = (0..100).filter(|object| !(10..20).contains(object)).collect();
         assert_eq!(seen, expected);
         assert_eq!((store.free_chunks(), table.used(), table.available()), (2, 0, 0));
         let mut next = self::table(&mut store);

@@ -214,8 +214,8 @@ impl Node {
 mod tests {
     use super::*;
 
-    fn settle(tree: &mut Tree) -> std::vec::Vec<u32> {
-        let mut owners = std::vec::Vec::new();
+    fn settle(tree: &mut Tree) -> Vec<u32> {
+        let mut owners = Vec::new();
         loop {
             match tree.step() {
                 Step::Idle => return owners,

@@ -125,7 +125,7 @@ impl Links {
 mod tests {
     use super::*;
 
-    fn contents(links: &Links, list: &List) -> std::vec::Vec<u32> {
+    fn contents(links: &Links, list: &List) -> Vec<u32> {
         core::iter::successors(list.first(), |element| links.next(*element)).collect()
     }
 

@@ -123,7 +123,7 @@ impl TimerQueue {
 mod tests {
     use super::*;
 
-    fn drain(queue: &mut TimerQueue, now: u64) -> std::vec::Vec<u32> {
+    fn drain(queue: &mut TimerQueue, now: u64) -> Vec<u32> {
         core::iter::from_fn(|| queue.pop_expired(now)).collect()
     }
 
@@ -155,7 +155,7 @@ mod tests {
     #[test]
     fn random_use_agrees_with_a_sorted_model() {
         let mut queue = TimerQueue::with_capacity(32).unwrap();
-        let mut model: std::vec::Vec<(u64, u64, u32)> = std::vec::Vec::new();
+        let mut model: Vec<(u64, u64, u32)> = Vec::new();
         let mut state = 1u64;
         for step in 0..20_000u64 {
             state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
