@@ -3,8 +3,10 @@
 //! Called by `main`. The freestanding crates need nightly-only options of cargo to be looked at on their own targets, so
 //! those commands, and no others, run with `RUSTC_BOOTSTRAP` and in target folders of their own.
 
+use crate::products::{GROUPS, Group, Product};
 use crate::repository::Repository;
 use crate::{Verdict, run};
+use std::process::Command;
 
 /// Host crates: what plain `cargo clippy` covers, tests included.
 pub(crate) fn host(repository: &Repository, _: bool) -> Verdict {
@@ -13,16 +15,51 @@ pub(crate) fn host(repository: &Repository, _: bool) -> Verdict {
     run::output(&mut clippy).map(|_| String::new()).map_err(|complaint| vec![complaint])
 }
 
-/// Every freestanding crate on the target that it is built for.
-pub(crate) fn freestanding(_repository: &Repository, _: bool) -> Verdict {
-    Ok(String::new())
+/// Every freestanding crate, on the target and with the configuration that the build has for it.
+pub(crate) fn freestanding(repository: &Repository, _: bool) -> Verdict {
+    let mut complaints = Vec::new();
+    let mut count = 0;
+    for group in GROUPS {
+        let is_there =
+            |product: &&Product| repository.root().join(product.source).join("Cargo.toml").is_file();
+        let packages: Vec<&str> =
+            group.products.iter().filter(is_there).map(|product| product.package).collect();
+        count += packages.len();
+        if !packages.is_empty() {
+            complaints.extend(run::output(&mut clippy_for(repository, group, &packages)).err());
+        }
+    }
+    if complaints.is_empty() { Ok(format!("{count} programs")) } else { Err(complaints) }
 }
 
 /// The runtime alone: lints on its target, and its tests on the host.
 pub(crate) fn runtime(repository: &Repository, _: bool) -> Verdict {
+    let mut complaints = Vec::new();
+    for group in GROUPS.iter().filter(|group| group.folder == "user") {
+        complaints.extend(run::output(&mut clippy_for(repository, group, &["capos-rt"])).err());
+    }
     let mut tests = repository.command("cargo");
     tests.args(["test", "--quiet", "--locked", "--package", "capos-rt"]);
-    run::output(&mut tests).map(|_| String::new()).map_err(|complaint| vec![complaint])
+    complaints.extend(run::output(&mut tests).err());
+    if complaints.is_empty() { Ok(String::new()) } else { Err(complaints) }
+}
+
+/// Clippy over packages of one group of freestanding programs.
+fn clippy_for(repository: &Repository, group: &Group, packages: &[&str]) -> Command {
+    let mut clippy = repository.command("cargo");
+    clippy.args(["clippy", "--quiet", "--locked", "-Zbuild-std=core,alloc,compiler_builtins"]);
+    if group.target.ends_with(".json") {
+        clippy.args(["-Zjson-target-spec", "--target", &format!("targets/{}", group.target)]);
+    } else {
+        clippy.args(["--target", group.target]);
+    }
+    for package in packages {
+        clippy.args(["--package", package]);
+    }
+    clippy.args(["--target-dir", "target/check", "--", "-D", "warnings"]);
+    let settings: Vec<&str> = group.flags.iter().copied().filter(|flag| flag.starts_with("--cfg")).collect();
+    clippy.env("CARGO_ENCODED_RUSTFLAGS", settings.join("\u{1f}")).env("RUSTC_BOOTSTRAP", "1");
+    clippy
 }
 
 /// The Go tools.
