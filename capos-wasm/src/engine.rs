@@ -32,7 +32,7 @@ pub fn run(bytes: &[u8], launch: Launch, ports: Ports) -> Ending {
 }
 
 /// A module that may start.
-struct Prepared {
+pub struct Prepared {
     module: Module,
     linker: Linker<Context>,
     store: Store<Context>,
@@ -40,7 +40,11 @@ struct Prepared {
 }
 
 impl Prepared {
-    fn new(bytes: &[u8], launch: Launch, ports: Ports) -> Result<Prepared, Refusal> {
+    /// Looks at everything that can be refused.
+    ///
+    /// # Errors
+    /// Why the module does not start.
+    pub fn new(bytes: &[u8], launch: Launch, ports: Ports) -> Result<Prepared, Refusal> {
         launch.check().map_err(Refusal::Launch)?;
         refusal::inspect(bytes)?;
         let engine = Engine::new(&config(&launch));
@@ -58,7 +62,15 @@ impl Prepared {
         Ok(Prepared { module, linker, store, memory_limit })
     }
 
-    fn run(mut self) -> Ending {
+    /// True for a module that imports nothing and exports nothing but its entry.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.module.imports().len() == 0 && self.module.exports().count() == 1
+    }
+
+    /// Instantiates the module and calls its entry.
+    #[must_use]
+    pub fn run(mut self) -> Ending {
         let instance = match self.linker.instantiate_and_start(&mut self.store, &self.module) {
             Ok(instance) => instance,
             Err(error) => return self.not_instantiated(&error),
@@ -131,8 +143,9 @@ fn check_entry(module: &Module) -> Result<(), Refusal> {
 /// The refusal for an error of validation: a feature that is off, or a module that no engine takes.
 fn invalid(error: &Error) -> Refusal {
     let text = error.to_string();
-    let is_feature = ["not enabled", "must be enabled", "not supported", "disabled", "unsupported"]
-        .iter()
-        .any(|words| text.contains(words));
+    let is_feature =
+        ["not enabled", "must be enabled", "not supported", "required for", "disabled", "unsupported"]
+            .iter()
+            .any(|words| text.contains(words));
     if is_feature { Refusal::Feature(text) } else { Refusal::Malformed(text) }
 }

@@ -12,8 +12,8 @@ use wasmi::FuncType;
 use crate::launch::LaunchError;
 use crate::table::Signature;
 
-/// Bytes of a name from the module that are shown.
-const NAME_BYTES_MAX: usize = 100;
+/// Bytes of one text from the module that are shown: several fit in an exit report.
+const SHOWN_BYTES_MAX: usize = 200;
 
 /// Why a module is refused.
 #[derive(Debug)]
@@ -121,7 +121,7 @@ struct Shown<'a>(&'a str);
 
 impl fmt::Display for Shown<'_> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let cut = self.0.floor_char_boundary(NAME_BYTES_MAX);
+        let cut = self.0.floor_char_boundary(SHOWN_BYTES_MAX);
         for character in self.0[..cut].chars() {
             if character.is_control() {
                 write!(formatter, "{}", character.escape_default())?;
