@@ -32,11 +32,15 @@ expand_needs() {
     done
 }
 
-# want NAME PACKAGE...: notes that NAME is missing and that these Debian packages bring it.
+# want NAME PACKAGE...: notes that NAME is missing and that these Debian packages bring it, each once.
 want() {
+    case " ${missing_names[*]} " in *" $1 "*) return 0 ;; esac
     missing_names+=("$1")
     shift
-    missing_packages+=("$@")
+    local package
+    for package in "$@"; do
+        case " ${missing_packages[*]} " in *" $package "*) ;; *) missing_packages+=("$package") ;; esac
+    done
 }
 
 # link NAME PATH: makes target/tools/bin/NAME mean PATH.
@@ -75,7 +79,9 @@ link_first() {
 
 # Installs `missing_packages`, or says how to and exits.
 install_packages() {
-    local names="${missing_names[*]}"
+    local names
+    names=$(printf ', %s' "${missing_names[@]}")
+    names=${names#, }
     command -v apt-get >/dev/null || fail_without_apt "$names"
     local command="apt-get install --yes --no-remove --no-install-recommends ${missing_packages[*]}"
     [ "$(id -u)" = 0 ] || fail "missing: $names. Only root may install packages; run this, then try again:
