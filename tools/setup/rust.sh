@@ -40,6 +40,8 @@ need_rust_wasi() {
 choose_rust() {
     case ${RUST_FROM:-} in
         rustup)
+            rustup_has_rust || find_rustup >/dev/null || fail "RUST_FROM=rustup, but this machine has no rustup.
+    Install it, or use Debian's compiler: RUST_FROM=debian"
             rustup_has_rust || install_with_rustup || fail "rustup could not provide Rust $pinned (see target/tools/rustup.log).
     Mend what it complains about, or use Debian's compiler: RUST_FROM=debian"
             rust_chosen=rustup
@@ -70,10 +72,16 @@ rustup_has_rust() {
         && [ -d "$rustup_toolchain/lib/rustlib/x86_64-unknown-none/lib" ]
 }
 
+# The path of rustup, which may be installed without being in PATH.
+find_rustup() {
+    outside rustup && return
+    local installed=${CARGO_HOME:-$HOME/.cargo}/bin/rustup
+    [ -x "$installed" ] && printf '%s\n' "$installed"
+}
+
 install_with_rustup() {
     local rustup
-    rustup=$(outside rustup) || rustup=${CARGO_HOME:-$HOME/.cargo}/bin/rustup
-    [ -x "$rustup" ] || return 1
+    rustup=$(find_rustup) || return 1
     say rust "installing $pinned with rustup"
     if timeout 1200 "$rustup" toolchain install "$pinned" --no-self-update --profile minimal \
         -c rust-src,clippy,rustfmt -t wasm32-wasip1,x86_64-unknown-none \
