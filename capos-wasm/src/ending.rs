@@ -70,7 +70,7 @@ impl Ending {
                 Ending::Trap(String::from(trap_text(TrapCode::TableOutOfBounds)))
             }
             ErrorKind::Instantiation(InstantiationError::FailedToInstantiateMemory(
-                MemoryError::OutOfSystemMemory,
+                MemoryError::OutOfSystemMemory | MemoryError::ResourceLimiterDeniedAllocation,
             )) => Ending::Memory(String::from("no memory for the module's linear memory")),
             ErrorKind::Translation(why) => Ending::Memory(why.to_string()),
             _ => match error.as_trap_code() {

@@ -53,8 +53,10 @@ impl Prepared {
         link::link(&mut linker, &module)?;
         check_entry(&module)?;
         let memory_limit = launch.memory_limit;
+        let mut ports = ports;
+        let limits = Limits::new(memory_limit, ports.growth.take());
         let instance = p1::Instance::new(launch.arguments, launch.environment, ports);
-        let mut store = Store::new(&engine, Context::new(instance, Limits::new(memory_limit)));
+        let mut store = Store::new(&engine, Context::new(instance, limits));
         store.limiter(|context| &mut context.limits);
         store
             .set_fuel(launch.fuel.unwrap_or(u64::MAX))

@@ -1,12 +1,16 @@
 //! What the linear memories and tables of an instance may grow to.
 //!
-//! Asked by the engine before it makes or grows one.
+//! Asked by the engine before it makes or grows one; calls [`crate::port::Growth`].
 //!
 //! Invariant: the sum over all memories never passes the launch parameters' limit, whatever their number.
 
+use alloc::boxed::Box;
 use wasmi::ResourceLimiter;
+
 use wasmi::errors::{MemoryError, TableError};
 use wasmi_core::LimiterError;
+
+use crate::port::Growth;
 
 /// Elements of all tables together: 16 MiB of them. Large programs have some ten thousand.
 const TABLE_ELEMENTS_MAX: usize = 1 << 20;
@@ -14,8 +18,8 @@ const TABLE_ELEMENTS_MAX: usize = 1 << 20;
 const OBJECTS_MAX: usize = 64;
 
 /// The limits of one instance and what it has used.
-#[derive(Debug)]
 pub struct Limits {
+    growth: Option<Box<dyn Growth>>,
     memory_limit: usize,
     memory_used: usize,
     memory_pending: usize,
@@ -25,10 +29,11 @@ pub struct Limits {
 }
 
 impl Limits {
-    /// Limits with this many bytes for linear memory.
+    /// Limits with this many bytes for linear memory, which `growth` provides.
     #[must_use]
-    pub fn new(memory_limit: u64) -> Limits {
+    pub fn new(memory_limit: u64, growth: Option<Box<dyn Growth>>) -> Limits {
         Limits {
+            growth,
             memory_limit: usize::try_from(memory_limit).unwrap_or(usize::MAX),
             memory_used: 0,
             memory_pending: 0,
@@ -56,6 +61,9 @@ impl ResourceLimiter for Limits {
         let sum = self.memory_used.saturating_add(more);
         if sum > self.memory_limit {
             self.refused = Some(sum);
+            return Ok(false);
+        }
+        if self.growth.as_mut().is_some_and(|growth| !growth.prepare(current, desired)) {
             return Ok(false);
         }
         self.memory_used = sum;

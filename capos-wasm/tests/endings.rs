@@ -7,6 +7,7 @@ use capos_abi::outcome::OutcomeKind;
 use capos_wasm::ending::Ending;
 use capos_wasm::launch::Launch;
 use capos_wasm::port::Ports;
+use capos_wasm::port::fake::Fake;
 use support::{code, launch, run, run_with, trap};
 
 fn start(fields: &str, body: &str) -> String {
@@ -168,6 +169,24 @@ fn growth_ends_at_the_limit_and_the_guest_goes_on() {
         let launch = Launch { memory_limit: (pages << 16) + 65_535, ..launch() };
         assert_eq!(u64::from(code(&run_with(GROW, launch, Ports::default()))), pages);
     }
+}
+
+#[test]
+fn growth_is_announced_to_the_process_page_by_page() {
+    let fake = Fake::default();
+    fake.with(|record| record.grow_at_most = Some(3 << 16));
+    assert_eq!(code(&run_with(GROW, launch(), fake.ports())), 3);
+    let page = 1 << 16;
+    let expected = [(0, page), (page, 2 * page), (2 * page, 3 * page), (3 * page, 4 * page)];
+    assert_eq!(fake.with(|record| record.growths.clone()), expected);
+}
+
+#[test]
+fn a_first_memory_that_the_process_has_not_is_no_refusal_of_the_module() {
+    let fake = Fake::default();
+    fake.with(|record| record.grow_at_most = Some(0));
+    let ending = run_with(GROW, launch(), fake.ports());
+    assert_eq!(ending.status().kind, OutcomeKind::Memory, "{ending:?}");
 }
 
 #[test]

@@ -9,7 +9,7 @@ use alloc::rc::Rc;
 use alloc::vec::Vec;
 use core::cell::RefCell;
 
-use super::{CHUNK_BYTES_MAX, Clock, PortError, Ports, Random, Stream};
+use super::{CHUNK_BYTES_MAX, Clock, Growth, PortError, Ports, Random, Stream};
 
 /// Which stream a write went to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,6 +29,10 @@ pub struct Record {
     pub random_requests: Vec<usize>,
     /// How often the clock was read.
     pub clock_reads: u64,
+    /// Current and desired bytes of each growth of a linear memory.
+    pub growths: Vec<(usize, usize)>,
+    /// Growth past this many bytes is refused, if set.
+    pub grow_at_most: Option<usize>,
     /// Given by the next write, clock or random call in place of an answer.
     pub fail_next: Option<PortError>,
     /// Writes take at most this many bytes, if set.
@@ -55,6 +59,7 @@ impl Fake {
             stderr: Some(self.stream(Target::Stderr)),
             clock: Some(Box::new(FakeClock(self.clone()))),
             random: Some(Box::new(FakeRandom { record: self.clone(), next: 0 })),
+            growth: Some(Box::new(FakeGrowth(self.clone()))),
         }
     }
 
@@ -113,6 +118,17 @@ impl Clock for FakeClock {
     fn resolution(&mut self) -> Result<u64, PortError> {
         self.0.failure()?;
         Ok(1)
+    }
+}
+
+struct FakeGrowth(Fake);
+
+impl Growth for FakeGrowth {
+    fn prepare(&mut self, current: usize, desired: usize) -> bool {
+        self.0.with(|record| {
+            record.growths.push((current, desired));
+            record.grow_at_most.is_none_or(|most| desired <= most)
+        })
     }
 }
 

@@ -61,6 +61,12 @@ pub trait Random {
     fn fill(&mut self, buffer: &mut [u8]) -> Result<(), PortError>;
 }
 
+/// The memory of the process, asked before a linear memory grows.
+pub trait Growth {
+    /// Gets the memory for a linear memory of `current` bytes that is to have `desired`; false refuses the growth.
+    fn prepare(&mut self, current: usize, desired: usize) -> bool;
+}
+
 /// Everything that an instance was granted; what is `None` was not.
 #[derive(Default)]
 pub struct Ports {
@@ -72,4 +78,6 @@ pub struct Ports {
     pub clock: Option<Box<dyn Clock>>,
     /// Random bytes.
     pub random: Option<Box<dyn Random>>,
+    /// Asked before a linear memory grows; where there is none the allocator is enough.
+    pub growth: Option<Box<dyn Growth>>,
 }
