@@ -1,17 +1,27 @@
 //! One WASI instance as a whole system: what `capos run app.wasm` boots.
 //!
-//! Called by the host command with its flags; builds the same [`Document`] that a person would have written, so
-//! `--print-manifest` prints what runs.
+//! Called by the host command with its options; builds the document that a person would have written, so that
+//! `--print-manifest` prints what runs. Calls `resolve` and `cue`.
 //!
-//! Invariant: `document().to_cue()` evaluates to `document()`.
+//! Invariant: `load` of the text of [`Instance::manifest`] is [`Instance::package`].
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::blob::Library;
-use crate::document::Document;
-use crate::refusal::Refusals;
-use crate::system::System;
+use crate::cue;
+use crate::document::{
+    self, Caps, Console, Document, Entries, InstanceLimits, Methods, Process, Size, Streams, Text,
+};
+use crate::library::Library;
+use crate::quantity::{duration_text, size_text};
+use crate::refusal::{Refusal, Refusals};
+use crate::resolve::{Positions, resolve};
+use crate::system::Package;
+
+/// What can be denied: the names in the CapSet.
+const GRANTS: [&str; 4] = ["stdout", "stderr", "timer", "random"];
+/// Characters of a process's name that are taken from the file's.
+const NAME_MAX: usize = 48;
 
 /// A module to run, and everything that it is given.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -36,4 +46,120 @@ pub struct Instance {
     pub stack: Option<u64>,
     /// Depth of wasm calls at most.
     pub recursion: Option<u32>,
+}
+
+impl Instance {
+    /// The checked system.
+    ///
+    /// # Errors
+    /// Everything that is wrong with the options.
+    pub fn package(&self, library: &Library) -> Result<Package, Refusals> {
+        let instance = self.instance()?;
+        let name = instance.name.clone();
+        let processes = vec![Process::Instance(Box::new(instance))];
+        let document =
+            Document { name, main: None, processes, offers: Vec::new(), parts: Entries::default() };
+        resolve(&document, &Positions::default(), Path::new("."), library)
+    }
+
+    /// The manifest that says the same, in CUE. It works in any folder: the module's path is absolute.
+    ///
+    /// # Errors
+    /// As [`Instance::package`], as far as it can be told without the files.
+    pub fn manifest(&self) -> Result<String, Refusals> {
+        let instance = self.instance()?;
+        Ok(cue::print(&instance.name, &instance))
+    }
+
+    fn instance(&self) -> Result<document::Instance, Refusals> {
+        let binary = std::path::absolute(&self.binary)
+            .ok()
+            .and_then(|path| path.into_os_string().into_string().ok())
+            .ok_or_else(|| {
+                Refusal::general(format!("{}: the path has to be UTF-8", self.binary.display()))
+            })?;
+        Ok(document::Instance {
+            name: process_name(&self.binary),
+            after: Vec::new(),
+            binary,
+            argv0: self.argument0.clone().map(Text),
+            args: self.arguments.iter().cloned().map(Text).collect(),
+            env: self.environment(),
+            caps: self.caps()?,
+            limits: InstanceLimits {
+                memory: self.memory.map(|bytes| Size::Text(size_text(bytes))),
+                fuel: self.fuel,
+                time: self.time.map(duration_text),
+                stack: self.stack.map(|bytes| Size::Text(size_text(bytes))),
+                recursion: self.recursion,
+            },
+        })
+    }
+
+    fn environment(&self) -> Entries<Text> {
+        let mut entries: Vec<(String, Text)> = Vec::new();
+        for (key, value) in &self.environment {
+            match entries.iter_mut().find(|(other, _)| other == key) {
+                Some((_, earlier)) => *earlier = Text(value.clone()),
+                None => entries.push((key.clone(), Text(value.clone()))),
+            }
+        }
+        Entries(entries)
+    }
+
+    fn caps(&self) -> Result<Caps, Refusals> {
+        if let Some(unknown) = self.denied.iter().find(|name| !GRANTS.contains(&name.as_str())) {
+            let message = format!("nothing that is granted is called \"{unknown}\"");
+            return Err(Refusal { accepted: GRANTS.join(", "), ..Refusal::general(message) }.into());
+        }
+        let is_granted = |name: &str| !self.denied.iter().any(|denied| denied == name);
+        let streams = Streams { stdout: is_granted("stdout"), stderr: is_granted("stderr") };
+        Ok(Caps {
+            console: if streams.stdout == streams.stderr {
+                Console::Whole(streams.stdout)
+            } else {
+                Console::Streams(streams)
+            },
+            timer: Methods::Whole(is_granted("timer")),
+            random: Methods::Whole(is_granted("random")),
+            preopens: Vec::new(),
+        })
+    }
+}
+
+/// A process's name out of a file's: what is allowed in one, and something in any case.
+fn process_name(file: &Path) -> String {
+    let stem = file.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
+    let replaced: String =
+        stem.chars()
+            .map(|letter| {
+                if letter.is_ascii_alphanumeric() || matches!(letter, '.' | '_' | '-') { letter } else { '-' }
+            })
+            .skip_while(|letter| !letter.is_ascii_alphanumeric())
+            .take(NAME_MAX)
+            .collect();
+    if replaced.is_empty() || replaced == "kernel" || replaced == "init" {
+        format!("app-{replaced}")
+    } else {
+        replaced
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn any_file_name_gives_a_name() {
+        for (file, name) in [
+            ("hello.wasm", "hello"),
+            ("a/b/My App (2).wasm", "My-App--2-"),
+            ("kernel.wasm", "app-kernel"),
+            ("\u{1f980}.wasm", "app-"),
+            (".wasm", "wasm"),
+        ] {
+            assert_eq!(process_name(Path::new(file)), name, "{file}");
+        }
+        assert_eq!(process_name(Path::new(&"x".repeat(90))).len(), 48);
+    }
 }

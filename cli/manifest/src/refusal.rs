@@ -11,7 +11,7 @@ use std::fmt;
 pub struct Position {
     /// The file, as the user named it.
     pub file: String,
-    /// From 1.
+    /// From 1; 0 for the file as a whole.
     pub line: u32,
     /// In bytes, from 1.
     pub column: u32,
@@ -19,7 +19,10 @@ pub struct Position {
 
 impl fmt::Display for Position {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "{}:{}:{}", self.file, self.line, self.column)
+        match (self.line, self.column) {
+            (0, _) => formatter.write_str(&self.file),
+            (line, column) => write!(formatter, "{}:{line}:{column}", self.file),
+        }
     }
 }
 

@@ -10,6 +10,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use capos_abi::ring::Layout;
+
 /// A system: the typed form of `schema/manifest.capnp`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct System {
@@ -141,5 +143,19 @@ impl System {
     #[must_use]
     pub fn memory_total(&self) -> u64 {
         self.processes.iter().fold(0, |sum: u64, process| sum.saturating_add(process.memory_limit))
+    }
+}
+
+impl RingSizes {
+    /// True if the kernel takes these sizes, its defaults in place of each 0.
+    #[must_use]
+    pub fn is_valid(&self) -> bool {
+        let or = |size: u32, default: u32| if size == 0 { default } else { size };
+        let layout = Layout {
+            submission_entries: or(self.submission_entries, Layout::DEFAULT.submission_entries),
+            completion_entries: or(self.completion_entries, Layout::DEFAULT.completion_entries),
+            area_bytes: or(self.area_bytes, Layout::DEFAULT.area_bytes),
+        };
+        layout.is_valid()
     }
 }

@@ -1,0 +1,336 @@
+//! A manifest as it is written: the fields of the CUE schema `manifests/defaults`, defaults filled in.
+//!
+//! Made by `load` from what `capos-manifest` prints, and by `instance` from the options of `capos run`; checked and
+//! expanded by `resolve`, printed as CUE by `cue`.
+//!
+//! Invariant: every field of the schema is here under the same name; nothing has been checked beyond its type.
+
+use std::fmt;
+use std::marker::PhantomData;
+
+use serde::Deserialize;
+use serde::de::{Error, MapAccess, Visitor};
+
+/// A whole manifest.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Document {
+    /// What the system is called.
+    pub name: String,
+    /// The process whose end is the outcome; none for the first one.
+    pub main: Option<String>,
+    /// The processes.
+    pub processes: Vec<Process>,
+    /// The edges between them.
+    #[serde(default)]
+    pub offers: Vec<Offer>,
+    /// Files that the kernel offers as memory objects.
+    #[serde(default)]
+    pub parts: Entries<String>,
+}
+
+/// One process, of either kind.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(untagged)]
+pub enum Process {
+    /// A WASI program in an adapter.
+    Instance(Box<Instance>),
+    /// A native program.
+    Native(Box<Native>),
+}
+
+/// A WASI instance.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Instance {
+    /// What it is called.
+    pub name: String,
+    /// The processes that are started before it.
+    #[serde(default)]
+    pub after: Vec<String>,
+    /// The module's file.
+    pub binary: String,
+    /// argv\[0\]; none for the file's name.
+    pub argv0: Option<Text>,
+    /// argv\[1\] and the rest.
+    #[serde(default)]
+    pub args: Vec<Text>,
+    /// The environment.
+    #[serde(default)]
+    pub env: Entries<Text>,
+    /// Its authority.
+    #[serde(default)]
+    pub caps: Caps,
+    /// Its limits.
+    #[serde(default)]
+    pub limits: InstanceLimits,
+}
+
+/// The authority of a WASI instance.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Caps {
+    /// Standard output and standard error.
+    pub console: Console,
+    /// The monotonic clock.
+    pub timer: Methods,
+    /// Random bytes.
+    pub random: Methods,
+    /// Directories.
+    pub preopens: Vec<Preopen>,
+}
+
+/// Which standard streams are granted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(untagged)]
+pub enum Console {
+    /// Both or none.
+    Whole(bool),
+    /// One by one.
+    Streams(Streams),
+}
+
+/// The standard streams one by one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Streams {
+    /// Standard output.
+    pub stdout: bool,
+    /// Standard error.
+    pub stderr: bool,
+}
+
+impl Default for Console {
+    fn default() -> Console {
+        Console::Whole(false)
+    }
+}
+
+impl Console {
+    /// Whether standard output and standard error are granted.
+    #[must_use]
+    pub fn streams(self) -> Streams {
+        match self {
+            Console::Whole(granted) => Streams { stdout: granted, stderr: granted },
+            Console::Streams(streams) => streams,
+        }
+    }
+}
+
+/// Which methods of a capability are granted.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(untagged)]
+pub enum Methods {
+    /// All that the kernel offers, or the capability not at all.
+    Whole(bool),
+    /// These.
+    Named(Vec<String>),
+}
+
+impl Default for Methods {
+    fn default() -> Methods {
+        Methods::Whole(false)
+    }
+}
+
+/// A directory of a WASI instance.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Preopen {
+    /// What the guest sees.
+    pub path: String,
+    /// Who offers it.
+    pub from: String,
+    /// Its name there.
+    pub cap: String,
+}
+
+/// The limits of a WASI instance.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct InstanceLimits {
+    /// Bytes of linear memory; none for the default.
+    pub memory: Option<Size>,
+    /// Units of fuel.
+    pub fuel: Option<u64>,
+    /// From start to end.
+    pub time: Option<String>,
+    /// Bytes of the engine's value stack.
+    pub stack: Option<Size>,
+    /// Depth of wasm calls.
+    pub recursion: Option<u32>,
+}
+
+/// A native process.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Native {
+    /// What it is called.
+    pub name: String,
+    /// The processes that are started before it.
+    #[serde(default)]
+    pub after: Vec<String>,
+    /// A built-in program, or the path of an ELF file with a slash in it.
+    pub program: String,
+    /// Names in its CapSet, with their interfaces.
+    #[serde(default)]
+    pub uses: Entries<String>,
+    /// Its limits.
+    #[serde(default)]
+    pub limits: NativeLimits,
+    /// Its ring sizes.
+    #[serde(default)]
+    pub rings: Rings,
+}
+
+/// The limits of a native process.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct NativeLimits {
+    /// Bytes of memory, the kernel's share included; none for the default.
+    pub memory: Option<Size>,
+    /// Bytes of stack; none for the default.
+    pub stack: Option<Size>,
+    /// From start to end.
+    pub time: Option<String>,
+}
+
+/// Ring sizes; none for the default of each.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Rings {
+    /// Entries of the submission ring.
+    pub submissions: Option<u32>,
+    /// Entries of the completion ring.
+    pub completions: Option<u32>,
+    /// Bytes of the message area.
+    pub area: Option<Size>,
+}
+
+/// One edge of the authority graph.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Offer {
+    /// The capability's name at the giver.
+    pub cap: String,
+    /// `kernel` or a process.
+    pub from: String,
+    /// The receiver.
+    pub to: String,
+    /// Its name at the receiver; none for the same.
+    #[serde(rename = "as")]
+    pub name: Option<String>,
+    /// What the receiver may call.
+    pub methods: Vec<String>,
+}
+
+impl Offer {
+    /// The capability's name at the receiver.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        self.name.as_deref().unwrap_or(&self.cap)
+    }
+}
+
+impl Process {
+    /// What it is called.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        match self {
+            Process::Instance(instance) => &instance.name,
+            Process::Native(native) => &native.name,
+        }
+    }
+
+    /// The processes that are started before it.
+    #[must_use]
+    pub fn after(&self) -> &[String] {
+        match self {
+            Process::Instance(instance) => &instance.after,
+            Process::Native(native) => &native.after,
+        }
+    }
+}
+
+/// A number of bytes, as it is written.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(untagged)]
+pub enum Size {
+    /// A number.
+    Bytes(u64),
+    /// A text such as `64MiB`.
+    Text(String),
+}
+
+/// A text for the guest: bytes, most of the time UTF-8.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Text(pub Vec<u8>);
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum TextForm {
+    Text(String),
+    Bytes {
+        #[serde(rename = "$bytes")]
+        hexadecimal: String,
+    },
+}
+
+impl<'de> Deserialize<'de> for Text {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Text, D::Error> {
+        match TextForm::deserialize(deserializer)? {
+            TextForm::Text(text) => Ok(Text(text.into_bytes())),
+            TextForm::Bytes { hexadecimal } => {
+                from_hexadecimal(&hexadecimal).map(Text).ok_or_else(|| D::Error::custom("not hexadecimal"))
+            }
+        }
+    }
+}
+
+fn from_hexadecimal(text: &str) -> Option<Vec<u8>> {
+    let digits: Option<Vec<u32>> = text.chars().map(|digit| digit.to_digit(16)).collect();
+    let digits = digits.filter(|digits| digits.len().is_multiple_of(2))?;
+    Some(digits.chunks(2).map(|pair| (pair[0] * 16 + pair[1]) as u8).collect())
+}
+
+/// A map in the order in which it is written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entries<V>(pub Vec<(String, V)>);
+
+impl<V> Default for Entries<V> {
+    fn default() -> Entries<V> {
+        Entries(Vec::new())
+    }
+}
+
+impl<V> Entries<V> {
+    /// The value of a key.
+    #[must_use]
+    pub fn get(&self, key: &str) -> Option<&V> {
+        self.0.iter().find(|(name, _)| name == key).map(|(_, value)| value)
+    }
+}
+
+impl<'de, V: Deserialize<'de>> Deserialize<'de> for Entries<V> {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Entries<V>, D::Error> {
+        deserializer.deserialize_map(EntriesVisitor(PhantomData))
+    }
+}
+
+struct EntriesVisitor<V>(PhantomData<V>);
+
+impl<'de, V: Deserialize<'de>> Visitor<'de> for EntriesVisitor<V> {
+    type Value = Entries<V>;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("a map")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Entries<V>, A::Error> {
+        let mut entries = Vec::new();
+        while let Some(entry) = map.next_entry()? {
+            entries.push(entry);
+        }
+        Ok(Entries(entries))
+    }
+}

@@ -1,0 +1,112 @@
+//! A native process: its program, its limits, its grants.
+//!
+//! Called by `resolve` for each of them; calls `grants`, `limits` and `parts`.
+//!
+//! Invariant: what comes out has exactly the grants that offers give it.
+
+use super::grants::grants;
+use super::limits::MEMORY_MAX;
+use super::parts::{Kind, Part};
+use super::{At, Resolver};
+use crate::document::{Native, Rings};
+use crate::sources::Held;
+use crate::system::{Process, RingSizes};
+
+/// Bytes of memory of a process that states no limit.
+const MEMORY_DEFAULT: u64 = 16 << 20;
+/// Bytes of memory that a process has to be given at least: its rings, its stack and its page tables.
+const MEMORY_MIN: u64 = 512 << 10;
+/// Bytes of stack of a process that states none: 0 is the kernel's default, 256 KiB.
+const STACK_DEFAULT: u64 = 0;
+/// Bytes of stack at least and at most, as `ProcessSpawner.create` has it.
+const STACK: (u64, u64) = (16 << 10, 64 << 20);
+
+impl Resolver<'_> {
+    /// The process, and what it holds; no process if something was refused.
+    pub(super) fn native(&mut self, native: &Native, at: &At) -> (Option<Process>, Vec<(String, Held)>) {
+        let held = self.native_grants(native, at);
+        (self.native_process(native, &held, at), held)
+    }
+
+    fn native_process(&mut self, native: &Native, held: &[(String, Held)], at: &At) -> Option<Process> {
+        self.check_grant_count(native.uses.0.len(), &at.field("uses"));
+        let image = self.program(&native.program, &native.name, &at.field("program"));
+        let limits = at.field("limits");
+        let memory = self.size(
+            native.limits.memory.as_ref(),
+            MEMORY_DEFAULT,
+            MEMORY_MIN,
+            MEMORY_MAX,
+            &limits.field("memory"),
+        );
+        let stack =
+            self.size(native.limits.stack.as_ref(), STACK_DEFAULT, STACK.0, STACK.1, &limits.field("stack"));
+        let wall_clock = self.time(native.limits.time.as_ref(), &limits.field("time"));
+        let rings = self.rings(&native.rings, &at.field("rings"));
+        Some(Process {
+            name: native.name.clone(),
+            image: image?,
+            grants: grants(held),
+            memory_limit: memory?,
+            stack_bytes: stack?,
+            wall_clock,
+            launch: None,
+            module: None,
+            rings: rings?,
+        })
+    }
+
+    /// The part with a program: a built-in one by its name, or a file by its path.
+    fn program(&mut self, program: &str, process: &str, at: &At) -> Option<String> {
+        if program.contains('/') {
+            return self.part(format!("program/{process}"), Kind::Plain, program, at).map(|part| part.name);
+        }
+        let programs = self.library.programs();
+        if !programs.iter().any(|name| name == program) {
+            let names = programs.join(", ");
+            let accepted = if names.is_empty() {
+                "the path of an ELF file with a slash in it".to_owned()
+            } else {
+                format!("{names}, or the path of an ELF file with a slash in it")
+            };
+            self.refuse(at, format!("no program \"{program}\""), accepted);
+            return None;
+        }
+        self.built_in(program, at).map(|part| part.name)
+    }
+
+    /// The part with a program that comes with capOS.
+    pub(super) fn built_in(&mut self, program: &str, at: &At) -> Option<Part> {
+        let file = self.library.program(program);
+        match file.to_str() {
+            Some(path) => self.part(program.to_owned(), Kind::Plain, path, at),
+            None => {
+                self.refuse(at, format!("{}: the path has to be UTF-8", file.display()), "");
+                None
+            }
+        }
+    }
+
+    /// Refuses more grants than the CapSet page has entries.
+    pub(super) fn check_grant_count(&mut self, count: usize, at: &At) {
+        let most = capos_abi::capset::ENTRIES_MAX;
+        if count > most {
+            self.refuse(at, format!("{count} capabilities"), format!("at most {most}"));
+        }
+    }
+
+    fn rings(&mut self, rings: &Rings, at: &At) -> Option<RingSizes> {
+        let area = self.size(rings.area.as_ref(), 0, 4096, 1 << 20, &at.field("area"))?;
+        let sizes = RingSizes {
+            submission_entries: rings.submissions.unwrap_or(0),
+            completion_entries: rings.completions.unwrap_or(0),
+            area_bytes: area as u32,
+        };
+        if sizes.is_valid() {
+            return Some(sizes);
+        }
+        let accepted = "submissions: a power of two, 4 to 1024; completions: a power of two, at least twice as many, at most 4096; area: whole pages of 4KiB, 4KiB to 1MiB";
+        self.refuse(at, "these ring sizes do not go together", accepted);
+        None
+    }
+}

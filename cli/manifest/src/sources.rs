@@ -1,0 +1,86 @@
+//! What the kernel offers, and how capabilities and methods are called.
+//!
+//! The one table behind the word "kernel" in a manifest. Called by `resolve` (may this be granted?), `verify` (is an
+//! image's grant one of these?) and `describe` (which interface is it?); calls the tables of `capos-schema`.
+//!
+//! Invariant: no row offers a method that its interface does not have.
+
+use capos_schema::boot_package::BootPackage;
+use capos_schema::console::Console;
+use capos_schema::entropy_source::EntropySource;
+use capos_schema::interface::{Description, Interface, mask};
+use capos_schema::memory_object::MemoryObject;
+use capos_schema::process_spawner::ProcessSpawner;
+use capos_schema::timer::Timer;
+use capos_schema::virtual_memory::VirtualMemory;
+
+use crate::system::Source;
+
+/// A capability that somebody holds or offers.
+#[derive(Clone, Debug)]
+pub(crate) struct Held {
+    /// What init makes it from.
+    pub(crate) source: Source,
+    /// Its interface.
+    pub(crate) interface: &'static Description,
+    /// The methods that the holder may call, and hand on.
+    pub(crate) methods: u64,
+}
+
+/// The names at the kernel, without those of the parts.
+const KERNEL: [(&str, Source); 7] = [
+    ("stdout", Source::ConsoleOutput),
+    ("stderr", Source::ConsoleError),
+    ("timer", Source::Timer),
+    ("random", Source::EntropySource),
+    ("memory", Source::VirtualMemory),
+    ("spawner", Source::ProcessSpawner),
+    ("boot", Source::BootPackage),
+];
+
+/// What the kernel offers under which name, without the parts.
+pub(crate) fn kernel_offers() -> impl Iterator<Item = (&'static str, Held)> {
+    KERNEL.into_iter().map(|(name, source)| (name, offered(&source)))
+}
+
+/// What a source is, with all that the kernel offers of it.
+pub(crate) fn offered(source: &Source) -> Held {
+    let (interface, methods) = match source {
+        // `open` mints consoles under other names: init alone has it.
+        Source::ConsoleOutput | Source::ConsoleError => (Console::DESCRIPTION, mask(&[Console::WRITE])),
+        Source::Timer => (Timer::DESCRIPTION, Timer::ALL_METHODS),
+        Source::EntropySource => (EntropySource::DESCRIPTION, EntropySource::ALL_METHODS),
+        Source::VirtualMemory => (VirtualMemory::DESCRIPTION, VirtualMemory::ALL_METHODS),
+        // A part is sealed, so reading is all that there is.
+        Source::Part(_) => (MemoryObject::DESCRIPTION, mask(&[MemoryObject::INFO, MemoryObject::READ])),
+        Source::ProcessSpawner => (ProcessSpawner::DESCRIPTION, ProcessSpawner::ALL_METHODS),
+        Source::BootPackage => (BootPackage::DESCRIPTION, BootPackage::ALL_METHODS),
+    };
+    Held { source: source.clone(), interface, methods }
+}
+
+/// True for a capability that belongs to one process: its console carries its name, its memory is its own.
+pub(crate) fn is_personal(source: &Source) -> bool {
+    matches!(source, Source::ConsoleOutput | Source::ConsoleError | Source::VirtualMemory)
+}
+
+/// The names of the methods in a mask, in the order of the schema.
+pub(crate) fn method_names(interface: &Description, methods: u64) -> Vec<&'static str> {
+    interface.methods.iter().filter(|method| method.mask() & methods != 0).map(|method| method.name).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_offers_what_the_schema_has() {
+        for (name, held) in kernel_offers() {
+            assert_ne!(held.methods, 0, "{name}");
+            assert_eq!(held.methods & !held.interface.all_methods, 0, "{name}");
+        }
+        assert_eq!(method_names(Console::DESCRIPTION, offered(&Source::ConsoleError).methods), ["write"]);
+        let part = offered(&Source::Part("x".to_owned()));
+        assert_eq!(method_names(part.interface, part.methods), ["info", "read"]);
+    }
+}
