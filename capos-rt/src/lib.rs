@@ -1,0 +1,38 @@
+//! The userspace runtime of capOS.
+//!
+//! Every program that runs in ring 3 is built on it: it starts the program, gives it a heap, turns the handles of its
+//! CapSet into typed capabilities, and turns their methods into messages over the rings. Calls the kernel through two
+//! system calls; calls nobody else.
+//!
+//! ```text
+//! Cap<Console>::write (clients/generated) -> Call (call) -> Operation (sys) -> rings -> enter
+//! ```
+//!
+//! Invariant: `unsafe` is in `sys/` only. A process has one thread, and everything here relies on that.
+#![no_std]
+#![deny(unsafe_code)]
+
+extern crate alloc;
+#[cfg(test)]
+extern crate std;
+
+mod call;
+pub mod capability;
+mod clients;
+pub mod heap;
+pub mod process;
+pub mod report;
+#[expect(unsafe_code, reason = "the one folder with unsafe code")]
+#[cfg_attr(
+    not(any(test, target_os = "none")),
+    expect(dead_code, reason = "on a build host only the tests start it")
+)]
+mod sys;
+
+pub use call::{Call, Deadline, Pending, flush, wait_any};
+pub use capability::{Cap, CapSet, CapSetError, Capability};
+pub use capos_abi as abi;
+pub use capos_schema as schema;
+pub use clients::*;
+pub use sys::checksum::crc32c;
+pub use sys::mapping::Mapping;

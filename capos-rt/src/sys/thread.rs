@@ -1,0 +1,233 @@
+//! The two rings of the thread: submitting, collecting completions, waiting.
+//!
+//! Called by `operation` and `memory`; calls `region` and `system_call`.
+//!
+//! Invariant: each operation in flight has a slot, and no more are in flight than completions fit, so the kernel always
+//! takes what is submitted. A completion whose user data is in no slot (a release, a cancel) is dropped.
+
+use core::cell::Cell;
+
+use capos_abi::error::Transport;
+use capos_abi::handle::Handle;
+use capos_abi::ring::{Completion, Opcode, Submission};
+use capos_abi::system_call::{DEADLINE_NEVER, DEADLINE_NOW};
+
+use super::area::AreaMap;
+use super::region::Region;
+use super::system_call;
+
+/// Operations in flight at most, the heap's included.
+const SLOTS: usize = 64;
+/// The slot of the heap's own calls.
+pub(crate) const HEAP_SLOT: usize = 0;
+/// Completion entries kept for releases and cancels.
+const SPARE_COMPLETIONS: u32 = 4;
+/// User data that is in no slot.
+const IGNORED: u64 = u64::MAX;
+
+#[derive(Default)]
+struct Slot {
+    /// The user data of the operation.
+    user_data: Cell<u64>,
+    completion: Cell<Option<Completion>>,
+}
+
+/// The rings and what is known about operations in flight.
+pub(crate) struct Thread {
+    region: Region,
+    area: AreaMap,
+    submission_tail: Cell<u32>,
+    completion_head: Cell<u32>,
+    /// One bit for each slot that may be taken.
+    free_slots: Cell<u64>,
+    serial: Cell<u64>,
+    slots: [Slot; SLOTS],
+}
+
+/// How long to wait: a point in time with the Timer that permits it, or for ever.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct WaitLimit {
+    pub(crate) deadline: u64,
+    pub(crate) timer: Handle,
+}
+
+impl WaitLimit {
+    pub(crate) const NEVER: WaitLimit = WaitLimit { deadline: DEADLINE_NEVER, timer: Handle::NULL };
+}
+
+impl Thread {
+    /// The thread whose rings lie in `region`.
+    pub(crate) fn new(region: Region) -> Thread {
+        let usable = region.layout().completion_entries.saturating_sub(SPARE_COMPLETIONS).min(SLOTS as u32);
+        let slots = u64::MAX >> (u64::BITS - usable);
+        Thread {
+            area: AreaMap::new(region.layout().area_bytes as usize),
+            submission_tail: Cell::new(region.submission_head()),
+            completion_head: Cell::new(region.completion_tail()),
+            free_slots: Cell::new(slots & !(1 << HEAP_SLOT)),
+            serial: Cell::new(0),
+            slots: [const { Slot { user_data: Cell::new(IGNORED), completion: Cell::new(None) } }; SLOTS],
+            region,
+        }
+    }
+
+    pub(crate) fn region(&self) -> &Region {
+        &self.region
+    }
+
+    pub(crate) fn area_map(&self) -> &AreaMap {
+        &self.area
+    }
+
+    /// Takes a slot; `None` if too much is in flight.
+    #[inline]
+    pub(crate) fn take_slot(&self) -> Option<usize> {
+        let free = self.free_slots.get();
+        if free == 0 {
+            return None;
+        }
+        self.free_slots.set(free & (free - 1));
+        Some(free.trailing_zeros() as usize)
+    }
+
+    /// Gives a slot back whose operation has completed or was never submitted.
+    #[inline]
+    pub(crate) fn give_back_slot(&self, slot: usize) {
+        self.slots[slot].user_data.set(IGNORED);
+        self.slots[slot].completion.set(None);
+        self.free_slots.set(self.free_slots.get() | 1 << slot);
+    }
+
+    /// Writes a submission for `slot`; the kernel takes it at the next `enter`. Its user data is set here.
+    ///
+    /// # Errors
+    /// [`Transport::LimitReached`] if the ring stays full.
+    ///
+    /// # Safety
+    /// The buffers that it names are owned by the slot's operation until that has completed.
+    #[inline]
+    pub(crate) unsafe fn submit(&self, slot: usize, mut submission: Submission) -> Result<(), Transport> {
+        let serial = self.serial.get().wrapping_add(1) & (u64::MAX >> 9);
+        self.serial.set(serial);
+        submission.user_data = serial << 8 | slot as u64;
+        self.slots[slot].user_data.set(submission.user_data);
+        self.slots[slot].completion.set(None);
+        // SAFETY: the caller's promise.
+        unsafe { self.push(&submission) }
+    }
+
+    /// # Safety
+    /// As for [`Thread::submit`].
+    #[inline]
+    unsafe fn push(&self, submission: &Submission) -> Result<(), Transport> {
+        let tail = self.submission_tail.get();
+        if self.is_full(tail) {
+            self.flush();
+            if self.is_full(tail) {
+                return Err(Transport::LimitReached);
+            }
+        }
+        // SAFETY: the entry is free, as just checked; the buffers are the caller's promise.
+        unsafe { self.region.write_submission(tail, &submission.encode()) };
+        self.submission_tail.set(tail.wrapping_add(1));
+        self.region.publish_submissions(tail.wrapping_add(1));
+        Ok(())
+    }
+
+    #[inline]
+    fn is_full(&self, tail: u32) -> bool {
+        tail.wrapping_sub(self.region.submission_head()) >= self.region.layout().submission_entries
+    }
+
+    /// Hands over everything submitted so far and does not wait.
+    pub(crate) fn flush(&self) {
+        self.collect();
+        system_call::enter(0, DEADLINE_NOW, 0);
+    }
+
+    /// Submits the release of `handle`, to be taken with the next `enter`.
+    pub(crate) fn release(&self, handle: Handle) {
+        let mut submission = Submission::new(Opcode::Release, IGNORED);
+        submission.handle = handle;
+        // SAFETY: a release names no buffers. If the ring is full for good, the handle stays until the process ends.
+        let _ = unsafe { self.push(&submission) };
+    }
+
+    /// Asks for the end of the operation in `slot`; it completes in any case.
+    pub(crate) fn cancel(&self, slot: usize) {
+        let mut submission = Submission::new(Opcode::Cancel, IGNORED);
+        submission.operand = self.slots[slot].user_data.get();
+        // SAFETY: a cancel names no buffers. If it cannot be submitted, the operation ends when it is done.
+        let _ = unsafe { self.push(&submission) };
+    }
+
+    /// The completion of the operation in `slot`, if it has arrived.
+    #[inline]
+    pub(crate) fn completion(&self, slot: usize) -> Option<Completion> {
+        self.slots[slot].completion.get()
+    }
+
+    /// Takes everything out of the completion ring.
+    #[inline]
+    pub(crate) fn collect(&self) {
+        let tail = self.region.completion_tail();
+        let mut head = self.completion_head.get();
+        if head == tail {
+            return;
+        }
+        while head != tail {
+            let completion = Completion::decode(&self.region.read_completion(head));
+            let slot = &self.slots[completion.user_data as usize % SLOTS];
+            if slot.user_data.get() == completion.user_data && completion.user_data != IGNORED {
+                slot.completion.set(Some(completion));
+            }
+            head = head.wrapping_add(1);
+        }
+        self.completion_head.set(head);
+        self.region.publish_completions(head);
+    }
+
+    /// Waits until the operation in `slot` has completed. `Ok(None)` if `limit` has passed before.
+    ///
+    /// # Errors
+    /// What `enter` says, for example [`Transport::NoTimer`].
+    #[inline]
+    pub(crate) fn wait(&self, slot: usize, limit: WaitLimit) -> Result<Option<Completion>, Transport> {
+        loop {
+            self.collect();
+            if let Some(completion) = self.completion(slot) {
+                return Ok(Some(completion));
+            }
+            if !self.wait_some(limit)? {
+                return Ok(None);
+            }
+        }
+    }
+
+    /// Hands over submissions and waits for at least one completion; false if `limit` has passed before.
+    ///
+    /// # Errors
+    /// What `enter` says.
+    #[inline]
+    pub(crate) fn wait_some(&self, limit: WaitLimit) -> Result<bool, Transport> {
+        let result = system_call::enter(1, limit.deadline, u64::from(limit.timer.0));
+        match i32::try_from(result) {
+            Ok(0) => Ok(false),
+            Ok(ready) if ready > 0 => Ok(true),
+            Ok(refusal) => Err(Transport::from_result(refusal).unwrap_or(Transport::BadMessage)),
+            Err(_) => Err(Transport::BadMessage),
+        }
+    }
+}
+
+#[cfg(target_os = "none")]
+pub(crate) use super::start::current_thread as current;
+
+#[cfg(test)]
+pub(crate) use super::fake::current_thread as current;
+
+/// Without a kernel there are no rings.
+#[cfg(all(not(test), not(target_os = "none")))]
+pub(crate) fn current() -> &'static Thread {
+    unreachable!("the runtime runs on capOS only")
+}
