@@ -23,6 +23,7 @@ pub mod ending;
 pub mod engine;
 pub mod errno;
 pub mod launch;
+pub mod lifecycle;
 pub mod limits;
 mod link;
 pub mod memory;

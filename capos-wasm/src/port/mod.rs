@@ -1,12 +1,13 @@
 //! What the WASI functions need from outside, as traits.
 //!
-//! [`crate::p1`] calls them. `capability` has their implementations over the capabilities of a capOS process; `fake` has
+//! [`crate::p1`] calls them. [`capability`] has their implementations over the capabilities of a capOS process; `fake` has
 //! recording stand-ins for tests on the build host.
 //!
 //! Invariant: a method is at most one message, so no call here carries more than [`CHUNK_BYTES_MAX`] bytes.
 
 use alloc::boxed::Box;
 
+pub mod capability;
 #[cfg(any(test, feature = "fakes"))]
 pub mod fake;
 
