@@ -1,4 +1,8 @@
 //! `capos`: the host command. Called by people and by the Makefile's verbs; the work is in the library.
 #![forbid(unsafe_code)]
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    capos_cli::command::main()
+}

@@ -58,7 +58,7 @@ pub enum Ending {
 /// The object that `--outcome FILE` receives.
 #[derive(Debug, Serialize)]
 struct Document<'a> {
-    outcome: &'a str,
+    kind: &'a str,
     code: u32,
     process: &'a str,
     report: String,
@@ -95,10 +95,20 @@ impl Ending {
         }
     }
 
-    /// What is said on standard error, without the leading `capos: ` and without a line feed; none after an ordinary end.
+    /// The lines for standard error, without the leading `capos: ` and without line feeds: one, none after an ordinary end,
+    /// and one for each thing that is wrong with a manifest.
     #[must_use]
-    pub fn line(&self) -> Option<String> {
-        let text = match self {
+    pub fn lines(&self) -> Vec<String> {
+        let Some(text) = self.text() else { return Vec::new() };
+        let word = self.word();
+        match self {
+            Ending::Refused(_) => text.lines().map(|line| format!("{word}: {}", one_line(line))).collect(),
+            _ => vec![format!("{word}: {}", one_line(&text))],
+        }
+    }
+
+    fn text(&self) -> Option<String> {
+        Some(match self {
             Ending::Machine { outcome, .. } => {
                 if outcome.kind == OutcomeKind::Exited && outcome.code <= GUEST_CODE_MAX {
                     return None;
@@ -111,8 +121,7 @@ impl Ending {
             Ending::Signal(signal) => format!("ended by signal {signal}"),
             Ending::OutputClosed => return None,
             Ending::OutputFailed(reason) => reason.clone(),
-        };
-        Some(format!("{}: {}", self.word(), one_line(&text)))
+        })
     }
 
     /// The JSON object, one line.
@@ -123,12 +132,9 @@ impl Ending {
                 (outcome.code, outcome.process.as_str(), outcome.report.clone())
             }
             Ending::OutputClosed => (0, "", "the reader of the output is gone".to_owned()),
-            other => {
-                let text = other.line().unwrap_or_default();
-                (0, "", text.split_once(": ").map(|(_, text)| text.to_owned()).unwrap_or_default())
-            }
+            other => (0, "", other.text().unwrap_or_default().trim().to_owned()),
         };
-        let document = Document { outcome: self.word(), code, process, report, status: self.status() };
+        let document = Document { kind: self.word(), code, process, report, status: self.status() };
         serde_json::to_string(&document).unwrap_or_default()
     }
 }
@@ -223,8 +229,7 @@ mod tests {
         ];
         for (ending, status) in table {
             assert_eq!(ending.status(), status, "{ending:?}");
-            let is_silent = status <= 1 && matches!(ending.line(), None) || status == 141;
-            assert_eq!(ending.line().is_none(), is_silent || status == 125, "{ending:?}");
+            assert_eq!(ending.lines().is_empty(), [0, 125, 141].contains(&status), "{ending:?}");
         }
     }
 
@@ -245,7 +250,7 @@ mod tests {
         let ending = Ending::Failed("say \"x\"\n".into());
         assert_eq!(
             ending.json(),
-            r#"{"outcome":"internal","code":0,"process":"","report":"say \"x\"","status":127}"#
+            r#"{"kind":"internal","code":0,"process":"","report":"say \"x\"","status":127}"#
         );
     }
 }

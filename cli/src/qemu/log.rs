@@ -8,7 +8,6 @@ use std::collections::VecDeque;
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::failure::{Context, Failure};
 use crate::outcome::one_line;
@@ -70,22 +69,14 @@ impl Log {
     }
 }
 
-/// Reads `source` to its end into `log`. Sets `is_alive` at the first byte, calls `each` with every piece, and repeats it
-/// on standard error if `is_shown`.
-pub fn follow(
-    mut source: impl Read,
-    log: &Log,
-    is_alive: &AtomicBool,
-    is_shown: bool,
-    mut each: impl FnMut(&[u8]),
-) {
+/// Reads `source` to its end into `log`, calls `each` with every piece, and repeats it on standard error if `is_shown`.
+pub fn follow(mut source: impl Read, log: &Log, is_shown: bool, mut each: impl FnMut(&[u8])) {
     let mut buffer = [0; 4096];
     loop {
         match source.read(&mut buffer) {
             Ok(0) => return,
             Ok(count) => {
                 log.add(&buffer[..count]);
-                is_alive.store(true, Ordering::Relaxed);
                 each(&buffer[..count]);
                 if is_shown {
                     // A log that cannot be shown is no reason to end the run.
@@ -138,7 +129,7 @@ mod tests {
     #[test]
     fn short_logs_are_whole() {
         let log = Log::default();
-        follow(&b"a\nb\n"[..], &log, &AtomicBool::new(false), false, |_| {});
+        follow(&b"a\nb\n"[..], &log, false, |_| {});
         assert_eq!(log.text(), "a\nb\n");
     }
 }

@@ -6,10 +6,12 @@
 //! Invariant: when [`run`] returns, QEMU has been reaped. No thread of this process keeps it alive, and none waits
 //! for a reader of standard output that never reads once the run has to end.
 
+use std::fs::File;
+use std::io::{PipeReader, Write};
 use std::path::PathBuf;
 use std::process::{Child, ExitStatus, Stdio};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -27,8 +29,6 @@ use crate::qemu::{control, launcher, signals, verdict};
 
 /// How long the machine may be silent at first, if nothing else is asked for.
 pub const START_LIMIT: Duration = Duration::from_secs(60);
-/// How long after the guest's own time limit the host waits for the machine to say so.
-const TIME_LIMIT_GRACE: Duration = Duration::from_secs(10);
 /// How long the output that was written before a time limit may take to reach a slow reader.
 const DRAIN_LIMIT: Duration = Duration::from_secs(1);
 /// How long the machine may take to power off after it has told the outcome.
@@ -44,8 +44,8 @@ pub struct Request {
     pub program: PathBuf,
     /// The machine.
     pub boot: Boot,
-    /// The longest time that the manifest gives to the main process.
-    pub time_limit: Option<Duration>,
+    /// How long the machine may run after its first sign of life, by the host's clock.
+    pub host_limit: Option<Duration>,
     /// How long the machine may say nothing after its start.
     pub start_limit: Duration,
     /// True if each line on a terminal carries its process's name.
@@ -54,6 +54,8 @@ pub struct Request {
     pub is_instance: bool,
     /// True if the kernel's log is shown on standard error.
     pub is_verbose: bool,
+    /// Where the kernel's log is written too.
+    pub kernel_log: Option<File>,
 }
 
 /// How it ended.
@@ -105,7 +107,6 @@ pub(crate) struct Facts<'a> {
 struct Shared {
     kernel_log: Arc<Log>,
     emulator_log: Arc<Log>,
-    is_alive: Arc<AtomicBool>,
     progress: Progress,
 }
 
@@ -113,7 +114,7 @@ struct Shared {
 ///
 /// # Errors
 /// QEMU cannot be started at all. Every end of a machine that was started is a [`Finished`].
-pub fn run(request: &Request) -> Result<Finished, Failure> {
+pub fn run(mut request: Request) -> Result<Finished, Failure> {
     let shared = Shared::default();
     let (sender, receiver) = channel();
     let pump = Pump::new(request.has_labels, shared.progress.clone())?;
@@ -128,9 +129,11 @@ pub fn run(request: &Request) -> Result<Finished, Failure> {
     let child = command.spawn().or_host("QEMU cannot be started")?;
     drop((guest_ends, command));
     let process = Pid::from_child(&child);
-    start_readers(own_ends, messages, pump, &shared, request.is_verbose, &sender)?;
+    let kernel_log = request.kernel_log.take();
+    let readers = Readers { is_verbose: request.is_verbose, kernel_log, shared: shared.clone(), sender: sender.clone() };
+    readers.start(own_ends, messages, pump)?;
     start_waiter(process, sender)?;
-    let mut watch = Watch::new(request, child, shared.progress.clone());
+    let mut watch = Watch::new(&request, child, shared.progress.clone());
     watch.until_the_end(&receiver);
     let command_line = std::iter::once(request.program.as_os_str())
         .chain(arguments.iter().map(AsRef::as_ref))
@@ -150,38 +153,45 @@ pub fn run(request: &Request) -> Result<Finished, Failure> {
     Ok(Finished { ending: verdict::of(facts), is_error_line_open })
 }
 
-fn start_readers(
-    ends: Channels,
-    messages: std::io::PipeReader,
-    pump: Pump,
-    shared: &Shared,
+/// What the reading threads need.
+struct Readers {
     is_verbose: bool,
-    sender: &Sender<Event>,
-) -> Result<(), Failure> {
-    let Channels { output, control, log } = ends;
-    let to_main = sender.clone();
-    start("output", move || drop(to_main.send(Event::Output(pump.run(output)))))?;
-    let to_main = sender.clone();
-    start("control", move || drop(to_main.send(Event::Control(control::read(control)))))?;
-    let (to_main, own) = (sender.clone(), shared.clone());
-    start("log", move || {
-        let mut is_first = true;
-        follow(log, &own.kernel_log, &own.is_alive, is_verbose, |_| {
-            if std::mem::take(&mut is_first) {
-                drop(to_main.send(Event::Alive));
-            }
-        });
-        drop(to_main.send(Event::LogEnded));
-    })?;
-    let (to_main, own) = (sender.clone(), shared.clone());
-    start("messages", move || {
-        follow(messages, &own.emulator_log, &AtomicBool::new(false), is_verbose, |_| {
-            if verdict::is_stuck(&own.emulator_log) {
-                drop(to_main.send(Event::Stuck));
-            }
-        });
-        drop(to_main.send(Event::LogEnded));
-    })
+    kernel_log: Option<File>,
+    shared: Shared,
+    sender: Sender<Event>,
+}
+
+impl Readers {
+    fn start(self, ends: Channels, messages: PipeReader, pump: Pump) -> Result<(), Failure> {
+        let Channels { output, control, log } = ends;
+        let Readers { is_verbose, mut kernel_log, shared, sender } = self;
+        let to_main = sender.clone();
+        start("output", move || drop(to_main.send(Event::Output(pump.run(output)))))?;
+        let to_main = sender.clone();
+        start("control", move || drop(to_main.send(Event::Control(control::read(control)))))?;
+        let (to_main, own) = (sender.clone(), shared.clone());
+        start("log", move || {
+            let mut is_first = true;
+            follow(log, &own.kernel_log, is_verbose, |bytes| {
+                if std::mem::take(&mut is_first) {
+                    drop(to_main.send(Event::Alive));
+                }
+                // A log that cannot be written is no reason to end the run.
+                if kernel_log.as_mut().is_some_and(|file| file.write_all(bytes).is_err()) {
+                    kernel_log = None;
+                }
+            });
+            drop(to_main.send(Event::LogEnded));
+        })?;
+        start("messages", move || {
+            follow(messages, &shared.emulator_log, is_verbose, |_| {
+                if verdict::is_stuck(&shared.emulator_log) {
+                    drop(sender.send(Event::Stuck));
+                }
+            });
+            drop(sender.send(Event::LogEnded));
+        })
+    }
 }
 
 fn start_waiter(process: Pid, sender: Sender<Event>) -> Result<(), Failure> {
@@ -205,7 +215,7 @@ fn start(name: &str, work: impl FnOnce() + Send + 'static) -> Result<(), Failure
 struct Watch {
     child: Child,
     progress: Progress,
-    time_limit: Option<Duration>,
+    host_limit: Option<Duration>,
     deadline: Option<(Instant, Deadline)>,
     stop: Option<Stop>,
     exit: Option<ExitStatus>,
@@ -227,7 +237,7 @@ impl Watch {
         Watch {
             child,
             progress,
-            time_limit: request.time_limit,
+            host_limit: request.host_limit,
             deadline: Some((Instant::now() + request.start_limit, Deadline::Start)),
             stop: None,
             exit: None,
@@ -267,10 +277,8 @@ impl Watch {
 
     fn alive(&mut self) {
         if matches!(self.deadline, Some((_, Deadline::Start))) {
-            self.deadline = self
-                .time_limit
-                .and_then(|limit| Instant::now().checked_add(limit.saturating_add(TIME_LIMIT_GRACE)))
-                .map(|at| (at, Deadline::Time));
+            let end = self.host_limit.and_then(|limit| Instant::now().checked_add(limit));
+            self.deadline = end.map(|at| (at, Deadline::Time));
         }
     }
 

@@ -1,0 +1,104 @@
+//! The verbs: one module each.
+//!
+//! [`main`] is called by the binary; it reads the command line and calls the verb.
+//!
+//! Invariant: an error ends with one line that says what is wrong and what to do, and with a status that is not 0.
+
+mod build;
+mod check;
+mod doctor;
+mod prepare;
+mod run;
+mod target;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use clap::error::ErrorKind;
+
+use crate::failure::{Blame, Failure};
+use crate::options::{Options, Verb};
+use crate::outcome::STATUS_REFUSED;
+use crate::qemu::launcher;
+
+/// The status of `build`, `check` and `doctor` when they refuse something.
+const STATUS_PROBLEM: u8 = 1;
+/// The status of a command line that is not understood, except for `run`, whose low statuses belong to the guest.
+const STATUS_USAGE: u8 = 2;
+
+/// The whole command.
+#[must_use]
+pub fn main() -> ExitCode {
+    let mut words = std::env::args_os();
+    let verb = words.by_ref().nth(1);
+    if verb.as_deref().is_some_and(|word| word == launcher::LAUNCHER_WORD) {
+        return ExitCode::from(u8::try_from(launcher::become_program(words)).unwrap_or(u8::MAX));
+    }
+    let is_run = verb.is_some_and(|word| word == "run");
+    match Options::try_parse() {
+        Ok(options) => ExitCode::from(dispatch(options.verb)),
+        Err(error) => ExitCode::from(usage(&error, is_run)),
+    }
+}
+
+fn dispatch(verb: Verb) -> u8 {
+    let result = match verb {
+        Verb::Run(options) => return run::run(*options),
+        Verb::Build(options) => build::build(&options),
+        Verb::Check(options) => check::check(&options),
+        Verb::Doctor => doctor::doctor(),
+    };
+    match result {
+        Ok(()) => 0,
+        Err(failure) => {
+            report(&failure);
+            STATUS_PROBLEM
+        }
+    }
+}
+
+/// Prints a failure of a verb that runs no guest.
+fn report(failure: &Failure) {
+    let prefix = match failure.blame {
+        Blame::Request => "capos: ",
+        Blame::Host => "capos: internal: ",
+    };
+    for line in failure.message.lines() {
+        eprintln!("{prefix}{line}");
+    }
+}
+
+/// Answers a command line that asks for help or is not understood.
+fn usage(error: &clap::Error, is_run: bool) -> u8 {
+    let is_help = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
+    if is_help || !is_run {
+        // There is nothing left to do if the help cannot be printed.
+        let _ = error.print();
+        return if is_help { 0 } else { STATUS_USAGE };
+    }
+    eprintln!("capos: invalid: {}; see `capos run --help`", short(&error.to_string()));
+    STATUS_REFUSED
+}
+
+/// clap's message without usage and without the pointer to the help, as one line.
+fn short(message: &str) -> String {
+    let lines = message.lines().map(str::trim).filter(|line| !line.is_empty());
+    let told: Vec<&str> =
+        lines.take_while(|line| !line.starts_with("Usage:") && !line.starts_with("For more")).collect();
+    let text = told.join("; ");
+    text.strip_prefix("error: ").unwrap_or(&text).to_owned()
+}
+
+/// Prints a text on standard output.
+///
+/// # Errors
+/// It cannot be written.
+fn print(text: &str) -> Result<(), Failure> {
+    use std::io::Write;
+    match std::io::stdout().write_all(text.as_bytes()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+            Err(Failure::request(format!("standard output cannot be written: {error}")))
+        }
+        _ => Ok(()),
+    }
+}

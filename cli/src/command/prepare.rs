@@ -1,0 +1,165 @@
+//! From a request to a boot image that QEMU can open, and what has to be known about the system in it.
+//!
+//! Called by `run` and `build`; calls `capos-manifest-model` for the system and `image` for the bytes.
+//!
+//! Invariant: the image holds the kernel, init, the manifest and the parts that the manifest names, nothing else. An image
+//! for a run is a file without a name.
+
+use std::fs::{self, File};
+use std::io::BufWriter;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use capos_abi::image::{INIT, Image, KERNEL, MANIFEST, OPTIONS};
+use capos_manifest_model::{Contents, Library, Package, Refusals, System, decode, encode};
+
+use crate::failure::{Context, Failure};
+use crate::image::{NamedPart, memory_file, memory_file_path, write};
+use crate::layout::Layout;
+use crate::outcome::one_line;
+
+/// An image that is ready to boot.
+#[derive(Debug)]
+pub(crate) struct Bootable {
+    /// Where QEMU finds it.
+    pub(crate) path: PathBuf,
+    /// Keeps a file without a name open.
+    pub(crate) file: Option<File>,
+    /// What is known about the system.
+    pub(crate) traits: Traits,
+}
+
+/// What the host has to know about a system to run it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Traits {
+    /// True if the main process is the adapter with a wasm module.
+    pub(crate) is_instance: bool,
+    /// True if there are several processes.
+    pub(crate) has_several: bool,
+    /// How long the main process may run.
+    pub(crate) time_limit: Option<Duration>,
+    /// Bytes that all processes together may use.
+    pub(crate) memory_total: u64,
+    /// Bytes of the image.
+    pub(crate) image_bytes: u64,
+}
+
+impl Traits {
+    pub(crate) fn of(system: &System, image_bytes: u64) -> Traits {
+        let main = system.processes.iter().find(|process| process.name == system.main);
+        Traits {
+            is_instance: main.is_some_and(|process| process.module.is_some()),
+            has_several: system.processes.len() > 1,
+            time_limit: main.and_then(|process| process.wall_clock),
+            memory_total: system.memory_total(),
+            image_bytes,
+        }
+    }
+}
+
+/// The library of `capos-manifest-model` for this installation.
+pub(crate) fn library(layout: &Layout) -> Library {
+    Library::new(layout.folder())
+}
+
+/// All parts of the image for this package, in the order in which they are written.
+///
+/// # Errors
+/// A file cannot be read.
+pub(crate) fn parts(
+    layout: &Layout,
+    package: Package,
+    kernel_options: &[String],
+) -> Result<Vec<NamedPart>, Failure> {
+    let named = |name: &str, contents: Vec<u8>| NamedPart { name: name.to_owned(), contents };
+    let mut parts = vec![
+        named(KERNEL, read(&layout.kernel()?)?),
+        named(INIT, read(&layout.init()?)?),
+        named(MANIFEST, encode(&package.system)),
+    ];
+    if !kernel_options.is_empty() {
+        parts.push(named(OPTIONS, options_text(kernel_options)?));
+    }
+    for (name, contents) in package.parts {
+        let contents = match contents {
+            Contents::File(path) => read(&path)?,
+            Contents::Bytes(bytes) => bytes,
+        };
+        parts.push(NamedPart { name, contents });
+    }
+    Ok(parts)
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, Failure> {
+    fs::read(path).map_err(|error| Failure::request(format!("{}: cannot be read: {error}", path.display())))
+}
+
+fn options_text(options: &[String]) -> Result<Vec<u8>, Failure> {
+    let mut text = String::new();
+    for option in options {
+        if !option.contains('=') || option.contains('\n') {
+            return Err(Failure::request(format!("kernel option \"{option}\": expected KEY=VALUE")));
+        }
+        text.push_str(option);
+        text.push('\n');
+    }
+    Ok(text.into_bytes())
+}
+
+/// Writes the image of a package into a file without a name.
+///
+/// # Errors
+/// As [`parts`]; or the host has no memory left.
+pub(crate) fn bootable(
+    layout: &Layout,
+    package: Package,
+    kernel_options: &[String],
+) -> Result<Bootable, Failure> {
+    let traits = Traits::of(&package.system, 0);
+    into_memory(&parts(layout, package, kernel_options)?, traits)
+}
+
+fn into_memory(parts: &[NamedPart], traits: Traits) -> Result<Bootable, Failure> {
+    let file = memory_file("capos-image")?;
+    let mut writer = BufWriter::with_capacity(256 << 10, &file);
+    write(parts, &mut writer)?;
+    drop(writer);
+    let image_bytes = file.metadata().or_host("the boot image in memory")?.len();
+    let traits = Traits { image_bytes, ..traits };
+    Ok(Bootable { path: memory_file_path(&file), file: Some(file), traits })
+}
+
+/// An image that somebody built: boots as it is, whole or not, because the machine judges it. Only what the host has to
+/// know is read from it, as far as that is possible.
+///
+/// # Errors
+/// It cannot be read, or kernel options are to be added and it is not whole.
+pub(crate) fn built(path: &Path, kernel_options: &[String]) -> Result<Bootable, Failure> {
+    let bytes = read(path)?;
+    let image = Image::parse(&bytes);
+    let traits = match image.as_ref().ok().and_then(|it| decode(it.verify(MANIFEST).ok()?).ok()) {
+        Some(system) => Traits::of(&system, bytes.len() as u64),
+        None => Traits { image_bytes: bytes.len() as u64, ..Traits::default() },
+    };
+    if kernel_options.is_empty() {
+        return Ok(Bootable { path: path.to_owned(), file: None, traits });
+    }
+    let image = image.map_err(|error| Failure::request(format!("{}: {error}", path.display())))?;
+    let mut parts: Vec<NamedPart> = image
+        .parts()
+        .filter(|part| part.name != OPTIONS)
+        .map(|part| NamedPart { name: part.name.to_owned(), contents: image.contents(&part).to_vec() })
+        .collect();
+    parts.push(NamedPart { name: OPTIONS.to_owned(), contents: options_text(kernel_options)? });
+    into_memory(&parts, traits)
+}
+
+/// The refusals of a manifest, one line each.
+pub(crate) fn manifest_refused(refusals: &Refusals) -> Failure {
+    Failure::request(refusals.to_string())
+}
+
+/// The refusals of a module and its grants, as one line.
+pub(crate) fn module_refused(refusals: &Refusals) -> Failure {
+    Failure::request(one_line(&refusals.to_string()))
+}
