@@ -7,6 +7,7 @@
 #![forbid(unsafe_code)]
 
 mod dependencies;
+mod dispatch;
 mod documents;
 mod elf;
 mod format;
@@ -43,6 +44,11 @@ const CHECKS: &[Check] = &[
     Check { name: "words", promise: "no machine paths, unknown hosts or deferred work", run: words::check },
     Check { name: "links", promise: "links in documents lead somewhere", run: documents::links },
     Check { name: "sizes", promise: "files, functions and binaries are within budget", run: sizes::check },
+    Check {
+        name: "dispatch",
+        promise: "the shipped engine jumps from operation to operation",
+        run: dispatch::check,
+    },
     Check {
         name: "unsafe",
         promise: "unsafe code only where it may be, and not more of it",
