@@ -18,9 +18,9 @@ fn rust(repository: &Repository, fix: bool) -> Result<(), String> {
     let mut cargo = repository.command("cargo");
     cargo.args(["fmt", "--all"]);
     if !fix {
-        cargo.args(["--", "--check"]);
+        cargo.args(["--", "--check", "-l"]);
     }
-    run::output(&mut cargo).map(drop)
+    run::output(&mut cargo).map(drop).map_err(|files| format!("{files}`make fmt` formats"))
 }
 
 fn go(repository: &Repository, fix: bool) -> Result<(), String> {

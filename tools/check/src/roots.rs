@@ -9,8 +9,10 @@ use crate::source;
 use std::collections::BTreeMap;
 use std::path::Path;
 
-/// The folders that may contain unsafe code, each with the number of times that the word may occur in its code.
-const PLACES: &[(&str, usize)] = &[("kernel/hal/", 300), ("capos-rt/src/sys/", 60), ("boot/", 40)];
+/// Where unsafe code may be, and the number of times that the word may occur in the code there. The file is the entry
+/// macro's: its `#[unsafe(no_mangle)]` names the one symbol that the runtime's start calls.
+const PLACES: &[(&str, usize)] =
+    &[("kernel/hal/", 300), ("capos-rt/src/sys/", 100), ("capos-rt/src/process.rs", 1), ("boot/", 40)];
 
 /// Crates in which one folder is a place: their roots deny unsafe code where the others forbid it.
 const PARTLY: &[&str] = &["capos-rt/src/lib.rs"];
