@@ -6,7 +6,7 @@
 //! the module.
 
 use alloc::format;
-use alloc::string::{String, ToString};
+use alloc::string::String;
 
 use capos_rt::schema::console::Console;
 use capos_rt::schema::interface::Interface;
@@ -65,6 +65,5 @@ fn contents<'m>(
     name: &str,
 ) -> Result<Mapping<'m>, String> {
     let object: Cap<MemoryObject> = needed(capabilities, name)?;
-    Mapping::new(memory, &object)
-        .map_err(|error| format!("mapping the capability `{name}`: {}", error.to_string()))
+    Mapping::new(memory, &object).map_err(|error| format!("mapping the capability `{name}`: {error}"))
 }
