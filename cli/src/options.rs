@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::accelerator::Choice;
+use crate::accelerator::{Choice, DEVICE};
 use crate::qemu::machine::Machine;
 use crate::quantities::{parse_size, parse_time};
 
@@ -42,7 +42,7 @@ pub enum Verb {
     /// Check a manifest or a boot image, and print who holds what
     Check(CheckOptions),
     /// Tell what this machine can run, and what is missing
-    Doctor,
+    Doctor(DoctorOptions),
 }
 
 /// `capos run`.
@@ -122,6 +122,10 @@ pub struct RunOptions {
     #[arg(long, value_name = "TIME", hide = true, value_parser = parse_time)]
     pub start_limit: Option<Duration>,
 
+    /// The device that says whether there is KVM
+    #[arg(long, value_name = "PATH", hide = true, default_value = DEVICE)]
+    pub kvm_device: PathBuf,
+
     /// FILE and what follows it.
     #[command(subcommand)]
     pub target: Option<Target>,
@@ -167,6 +171,14 @@ pub struct BuildOptions {
 pub struct CheckOptions {
     /// A manifest or a boot image
     pub file: PathBuf,
+}
+
+/// `capos doctor`.
+#[derive(Debug, Args)]
+pub struct DoctorOptions {
+    /// The device that says whether there is KVM
+    #[arg(long, value_name = "PATH", hide = true, default_value = DEVICE)]
+    pub kvm_device: PathBuf,
 }
 
 #[cfg(test)]

@@ -18,7 +18,8 @@ use crate::qemu::machine::Accelerator;
 
 /// The environment variable that chooses where no option does.
 pub const VARIABLE: &str = "ACCEL";
-const DEVICE: &str = "/dev/kvm";
+/// The device that offers KVM, where there is one.
+pub const DEVICE: &str = "/dev/kvm";
 
 /// What a person may ask for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
@@ -73,15 +74,15 @@ fn word_of(word: &str) -> Result<Choice, Failure> {
     }
 }
 
-/// Decides. The probe runs only for [`Choice::Auto`], only where /dev/kvm can be opened, and once for each combination
+/// Decides. The probe runs only for [`Choice::Auto`], only where `device` (/dev/kvm) can be opened, and once for each combination
 /// of emulator, processor and kernel.
 ///
 /// # Errors
 /// KVM was asked for by name and cannot be opened.
-pub fn decide(choice: Choice, layout: &Layout, emulator: &Path) -> Result<Decision, Failure> {
+pub fn decide(choice: Choice, device: &Path, layout: &Layout, emulator: &Path) -> Result<Decision, Failure> {
     let tcg = |reason: String| Decision { accelerator: Accelerator::Tcg, reason };
     let kvm = |reason: String| Decision { accelerator: Accelerator::Kvm, reason };
-    match (choice, device_problem(Path::new(DEVICE))) {
+    match (choice, device_problem(device)) {
         (Choice::Tcg, _) => Ok(tcg("asked for".to_owned())),
         (Choice::Kvm, None) => Ok(kvm("asked for; not probed".to_owned())),
         (Choice::Kvm, Some(problem)) => Err(Failure::request(format!("KVM was asked for, but {problem}"))),

@@ -10,6 +10,7 @@ use std::process::{Command, Stdio};
 use crate::accelerator::{self, Choice};
 use crate::failure::Failure;
 use crate::layout::Layout;
+use crate::options::DoctorOptions;
 use crate::qemu::program;
 
 /// What was found out about one thing.
@@ -23,7 +24,7 @@ struct Finding {
 ///
 /// # Errors
 /// Something without which nothing can be run is missing.
-pub(crate) fn doctor() -> Result<(), Failure> {
+pub(crate) fn doctor(options: &DoctorOptions) -> Result<(), Failure> {
     let mut findings = vec![good("capos", env!("CARGO_PKG_VERSION").to_owned())];
     let layout = Layout::find();
     findings.extend(files(&layout));
@@ -33,7 +34,7 @@ pub(crate) fn doctor() -> Result<(), Failure> {
         Err(failure) => findings.push(bad("QEMU", failure.message.clone())),
     }
     if let (Ok(layout), Ok(emulator)) = (&layout, &emulator) {
-        findings.extend(accelerator_findings(layout, emulator));
+        findings.extend(accelerator_findings(&options.kvm_device, layout, emulator));
     }
     let mut text = String::new();
     for finding in &findings {
@@ -103,11 +104,11 @@ fn ask(emulator: &Path, arguments: &[&str]) -> String {
     output.map(|it| String::from_utf8_lossy(&it.stdout).into_owned()).unwrap_or_default()
 }
 
-fn accelerator_findings(layout: &Layout, emulator: &Path) -> Vec<Finding> {
+fn accelerator_findings(device: &Path, layout: &Layout, emulator: &Path) -> Vec<Finding> {
     let decision = accelerator::requested(None)
-        .and_then(|choice| accelerator::decide(choice, layout, emulator))
+        .and_then(|choice| accelerator::decide(choice, device, layout, emulator))
         .or_else(|failure| {
-            let decision = accelerator::decide(Choice::Tcg, layout, emulator)?;
+            let decision = accelerator::decide(Choice::Tcg, device, layout, emulator)?;
             Ok::<_, Failure>(accelerator::Decision { reason: failure.message, ..decision })
         });
     let mut findings = Vec::new();

@@ -46,7 +46,7 @@ fn dispatch(verb: Verb) -> u8 {
         Verb::Run(options) => return run::run(*options),
         Verb::Build(options) => build::build(&options),
         Verb::Check(options) => check::check(&options),
-        Verb::Doctor => doctor::doctor(),
+        Verb::Doctor(options) => doctor::doctor(&options),
     };
     match result {
         Ok(()) => 0,

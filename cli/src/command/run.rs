@@ -105,7 +105,7 @@ fn attempt(options: &mut RunOptions) -> Result<Option<Finished>, Failure> {
     let Some(bootable) = bootable(options, &layout, Path::new(file), arguments)? else { return Ok(None) };
     let emulator = program::find()?;
     let choice = accelerator::requested(options.accel)?;
-    let decision = accelerator::decide(choice, &layout, &emulator)?;
+    let decision = accelerator::decide(choice, &options.kvm_device, &layout, &emulator)?;
     let memory_bytes = memory_bytes(&bootable.traits, host_memory());
     if options.verbose {
         let megabytes = memory_bytes / MEBIBYTE;

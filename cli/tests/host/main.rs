@@ -1,0 +1,9 @@
+//! The host command, tested from outside with stand-ins for QEMU: every option, exit status and error text.
+//!
+//! Run by `cargo test`; needs bash and no guest, kernel or QEMU.
+//!
+//! Invariant: no test depends on another, on the machine's accelerator, or on how fast the machine is.
+#![forbid(unsafe_code)]
+
+mod endings;
+mod support;

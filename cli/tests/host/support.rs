@@ -1,0 +1,170 @@
+//! An installation of capOS in a folder of its own, with a stand-in for QEMU: what the tests of the host command run on.
+//!
+//! Used by every test file of this folder; calls the `capos` binary that cargo built.
+//!
+//! Invariant: nothing here needs a guest, a kernel or a real QEMU, and nothing is shared between two tests.
+
+use std::ffi::OsStr;
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use capos_abi::host::{FrameHeader, FrameKind};
+use capos_schema::machine::MachineFinishParams;
+
+/// A stand-in's start: finds the descriptors of the channels in its arguments and says that it lives.
+const PROLOGUE: &str = r#"#!/bin/bash
+here=$(dirname "$0")
+echo $$ > "$here/pid"
+printf '%s\n' "$@" > "$here/arguments"
+for word in "$@"; do
+    case "$word" in
+        socket,id=output,fd=*) output=${word##*=} ;;
+        socket,id=control,fd=*) control=${word##*=} ;;
+        socket,id=log,fd=*) log=${word##*=} ;;
+    esac
+done
+if [ -n "$log" ]; then echo "[kernel] stand-in" >&$log; fi
+"#;
+
+/// An installed tree.
+pub(crate) struct Tree {
+    folder: tempfile::TempDir,
+}
+
+/// What a run showed.
+#[derive(Debug)]
+pub(crate) struct Shown {
+    pub(crate) status: i32,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+impl Tree {
+    /// A tree without QEMU.
+    pub(crate) fn new() -> Tree {
+        let tree = Tree { folder: tempfile::tempdir().unwrap() };
+        for folder in ["bin", "lib/capos", "path", "cache", "temporary", "work"] {
+            fs::create_dir_all(tree.path(folder)).unwrap();
+        }
+        let capos = env!("CARGO_BIN_EXE_capos");
+        if fs::hard_link(capos, tree.path("bin/capos")).is_err() {
+            fs::copy(capos, tree.path("bin/capos")).unwrap();
+        }
+        for file in ["boot.elf", "kernel.elf", "init.elf", "capos-wasm.elf", "probe.pvh"] {
+            fs::write(tree.path("lib/capos").join(file), format!("\x7fELF {file}")).unwrap();
+        }
+        fs::write(tree.path("work/app.wasm"), b"\0asm\x01\0\0\0").unwrap();
+        tree
+    }
+
+    /// A tree whose QEMU runs this script.
+    pub(crate) fn with_emulator(script: &str) -> Tree {
+        let tree = Tree::new();
+        tree.set_emulator(script);
+        tree
+    }
+
+    pub(crate) fn set_emulator(&self, script: &str) {
+        let path = self.path("path/qemu-system-x86_64");
+        fs::write(&path, format!("{PROLOGUE}{script}\n")).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+    }
+
+    pub(crate) fn path(&self, relative: &str) -> PathBuf {
+        self.folder.path().join(relative)
+    }
+
+    /// Puts bytes where a script finds them as `$here/NAME`.
+    pub(crate) fn give(&self, name: &str, bytes: &[u8]) {
+        fs::write(self.path("path").join(name), bytes).unwrap();
+    }
+
+    /// The arguments that the stand-in was started with.
+    pub(crate) fn arguments(&self) -> Vec<String> {
+        let text = fs::read_to_string(self.path("path/arguments")).unwrap();
+        text.lines().map(str::to_owned).collect()
+    }
+
+    /// `capos` with this environment, not started yet.
+    pub(crate) fn command(&self, arguments: &[impl AsRef<OsStr>]) -> Command {
+        let mut command = Command::new(self.path("bin/capos"));
+        command.args(arguments).current_dir(self.path("work")).stdin(Stdio::null());
+        command.env_clear().env("PATH", format!("{}:/usr/bin:/bin", self.path("path").display()));
+        command.env("XDG_CACHE_HOME", self.path("cache")).env("TMPDIR", self.path("temporary"));
+        command
+    }
+
+    /// `capos run --accel tcg` with these arguments, to its end.
+    pub(crate) fn run(&self, arguments: &[&str]) -> Shown {
+        let words: Vec<&str> = ["run", "--accel", "tcg"].iter().chain(arguments).copied().collect();
+        shown(self.command(&words).output().unwrap())
+    }
+
+    /// True if the stand-in is gone; gives it a moment to be reaped by init.
+    pub(crate) fn emulator_is_gone(&self) -> bool {
+        let pid = fs::read_to_string(self.path("path/pid")).unwrap();
+        gone(Path::new("/proc").join(pid.trim()).as_path())
+    }
+
+    /// The only file in the folder for temporary files.
+    pub(crate) fn kept_log(&self) -> String {
+        let files: Vec<PathBuf> =
+            fs::read_dir(self.path("temporary")).unwrap().map(|entry| entry.unwrap().path()).collect();
+        assert_eq!(files.len(), 1, "{files:?}");
+        fs::read_to_string(&files[0]).unwrap()
+    }
+
+    pub(crate) fn has_no_temporary_file(&self) -> bool {
+        fs::read_dir(self.path("temporary")).unwrap().next().is_none()
+    }
+}
+
+/// Waits until the process with this folder in /proc is gone or a zombie.
+fn gone(process: &Path) -> bool {
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while Instant::now() < deadline {
+        match fs::read_to_string(process.join("stat")) {
+            Err(_) => return true,
+            Ok(stat) if stat.contains(") Z ") => return true,
+            Ok(_) => std::thread::sleep(Duration::from_millis(10)),
+        }
+    }
+    false
+}
+
+pub(crate) fn shown(output: Output) -> Shown {
+    use std::os::unix::process::ExitStatusExt;
+    Shown {
+        status: output.status.code().unwrap_or_else(|| -output.status.signal().unwrap_or(0)),
+        stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+        stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+    }
+}
+
+/// One frame.
+pub(crate) fn frame(stream: u16, kind: FrameKind, payload: &[u8]) -> Vec<u8> {
+    let mut bytes = FrameHeader { stream, kind, length: payload.len() as u32 }.encode().to_vec();
+    bytes.extend_from_slice(payload);
+    bytes
+}
+
+/// Streams 1 (output) and 2 (error) of the process "app", and what it writes to them.
+pub(crate) fn output(data: &[(u16, &[u8])]) -> Vec<u8> {
+    let mut bytes = frame(1, FrameKind::Declare, b"\x01app");
+    bytes.extend(frame(2, FrameKind::Declare, b"\x02app"));
+    for (stream, payload) in data {
+        bytes.extend(frame(*stream, FrameKind::Data, payload));
+    }
+    bytes
+}
+
+/// An outcome frame.
+pub(crate) fn outcome(kind: u16, code: u32, report: &str) -> Vec<u8> {
+    let parameters = MachineFinishParams { kind, code, process: "app", report };
+    let mut message = vec![0; parameters.encoded_bytes()];
+    let length = parameters.encode(&mut message).unwrap();
+    frame(0, FrameKind::Outcome, &message[..length])
+}
