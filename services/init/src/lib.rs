@@ -1,0 +1,59 @@
+//! init: the one process that the kernel starts.
+//!
+//! It reads the manifest out of the boot image, starts each process with exactly the capabilities that the manifest
+//! grants, keeps their wall-clock limits, and ends the machine with the outcome of the process named `main`. The kernel
+//! knows nothing of manifests; the host checked this one, and everything is checked here again.
+//!
+//! ```text
+//! package (parts, checksums) -> plan (the manifest, checked) -> spawn (create, grant, start) -> supervise -> end
+//! ```
+//!
+//! Invariant: a process holds what its grants list and nothing else. On success init writes nothing.
+#![no_std]
+#![forbid(unsafe_code)]
+
+extern crate alloc;
+#[cfg(test)]
+extern crate std;
+
+pub mod authority;
+pub mod end;
+pub mod launch;
+pub mod package;
+pub mod plan;
+pub mod schedule;
+pub mod spawn;
+pub mod supervise;
+
+use alloc::vec::Vec;
+
+use authority::Authority;
+use capos_rt::CapSet;
+use capos_rt::abi::outcome::ExitStatus;
+use end::{Ending, Refusal};
+
+/// Runs the system and ends the machine with its outcome. Returns only if there is no machine to end.
+///
+/// # Errors
+/// The capability that init itself lacks.
+pub fn run(capabilities: &CapSet) -> Result<ExitStatus, Refusal> {
+    let authority = Authority::take(capabilities)?;
+    let ending = match run_system(&authority) {
+        Ok(ending) => ending,
+        Err(refusal) => Ending::refused(&refusal),
+    };
+    ending.finish(&authority.machine)
+}
+
+fn run_system(authority: &Authority) -> Result<Ending, Refusal> {
+    let mut package = package::Package::open(&authority.boot, &authority.memory)?;
+    let manifest = package.contents(capos_rt::abi::image::MANIFEST)?;
+    let segments = [&manifest[..]];
+    let message = plan::message(&segments);
+    let plan = plan::read(&message, package.parts())?;
+    let mut running = Vec::new();
+    for process in &plan.processes {
+        running.push(spawn::spawn(authority, &mut package, process)?);
+    }
+    supervise::supervise(authority, &plan, running)
+}

@@ -1,0 +1,16 @@
+//! The program `capos-init`: hands the CapSet to the library.
+//!
+//! Started by the kernel; everything is in `lib.rs`. On a build host it says that it does not run there.
+//!
+//! Invariant: none of its own.
+#![cfg_attr(target_os = "none", no_std, no_main)]
+#![forbid(unsafe_code)]
+
+#[cfg(target_os = "none")]
+capos_rt::entry!(capos_init::run);
+
+#[cfg(not(target_os = "none"))]
+fn main() -> std::process::ExitCode {
+    eprintln!("capos-init is the first process of capOS; it does not run on another system");
+    std::process::ExitCode::FAILURE
+}

@@ -1,0 +1,125 @@
+//! What must be true of a plan beyond its types.
+//!
+//! Called by `plan::read`. Pure.
+//!
+//! Invariant: every refusal names the process, and the grant if it is about one.
+
+use alloc::collections::BTreeSet;
+
+use capos_rt::abi::capset;
+use capos_rt::schema::boot_package::BootPackage;
+use capos_rt::schema::console::Console;
+use capos_rt::schema::entropy_source::EntropySource;
+use capos_rt::schema::interface::{Description, Interface};
+use capos_rt::schema::memory_object::MemoryObject;
+use capos_rt::schema::process_spawner::ProcessSpawner;
+use capos_rt::schema::timer::Timer;
+use capos_rt::schema::virtual_memory::VirtualMemory;
+use capos_schema::manifest_capnp::system_manifest::Source;
+
+use super::{Grant, PROCESSES_MAX, Process};
+use crate::end::{INIT, Refusal};
+use crate::package::Part;
+
+/// Bytes of a process's name at most.
+const NAME_BYTES_MAX: usize = 64;
+/// The name under which a process gets its module.
+pub(crate) const MODULE: &str = "module";
+/// The name under which a process gets its launch parameters.
+pub(crate) const LAUNCH: &str = "launch";
+
+/// The interface of what a source grants.
+fn interface(source: Source) -> &'static Description {
+    match source {
+        Source::ConsoleOutput | Source::ConsoleError => Console::DESCRIPTION,
+        Source::Timer => Timer::DESCRIPTION,
+        Source::EntropySource => EntropySource::DESCRIPTION,
+        Source::VirtualMemory => VirtualMemory::DESCRIPTION,
+        Source::Part => MemoryObject::DESCRIPTION,
+        Source::ProcessSpawner => ProcessSpawner::DESCRIPTION,
+        Source::BootPackage => BootPackage::DESCRIPTION,
+    }
+}
+
+/// Checks all processes.
+pub(super) fn processes(processes: &[Process<'_>], parts: &[Part]) -> Result<(), Refusal> {
+    let count = processes.len();
+    if count == 0 || count > PROCESSES_MAX {
+        return Err(Refusal::invalid(
+            INIT,
+            format_args!("manifest: {count} processes; there must be 1 to {PROCESSES_MAX}"),
+        ));
+    }
+    let mut names = BTreeSet::new();
+    for process in processes {
+        if !names.insert(process.name.as_str()) {
+            return Err(refuse(process, format_args!("there are two processes of this name")));
+        }
+        one(process, parts)?;
+    }
+    Ok(())
+}
+
+fn one(process: &Process<'_>, parts: &[Part]) -> Result<(), Refusal> {
+    if process.name.is_empty() || process.name.len() > NAME_BYTES_MAX {
+        let length = process.name.len();
+        return Err(refuse(process, format_args!("the name has {length} bytes; it must have 1 to 64")));
+    }
+    if process.memory_limit == 0 {
+        return Err(refuse(process, format_args!("no memory limit")));
+    }
+    expect_part(process, "the image", &process.image, parts)?;
+    if let Some(module) = &process.module {
+        expect_part(process, "the module", module, parts)?;
+    }
+    let mut names = BTreeSet::new();
+    let own = [(MODULE, process.module.is_some()), (LAUNCH, process.launch.is_some())];
+    names.extend(own.iter().filter(|(_, is_there)| *is_there).map(|(name, _)| *name));
+    for grant in &process.grants {
+        check_grant(process, grant, parts)?;
+        if !names.insert(&grant.name) {
+            return Err(refuse_grant(process, grant, format_args!("there are two grants of this name")));
+        }
+    }
+    if names.len() > capset::ENTRIES_MAX {
+        let (count, most) = (names.len(), capset::ENTRIES_MAX);
+        return Err(refuse(process, format_args!("{count} grants; a CapSet holds {most}")));
+    }
+    Ok(())
+}
+
+fn check_grant(process: &Process<'_>, grant: &Grant, parts: &[Part]) -> Result<(), Refusal> {
+    if !capset::is_valid_name(&grant.name) {
+        let most = capset::NAME_BYTES_MAX;
+        return Err(refuse_grant(process, grant, format_args!("a name has 1 to {most} bytes and no NUL")));
+    }
+    let interface = interface(grant.source);
+    if grant.methods == 0 || grant.methods & !interface.all_methods != 0 {
+        let (methods, name, all) = (grant.methods, interface.name, interface.all_methods);
+        return Err(refuse_grant(
+            process,
+            grant,
+            format_args!("methods {methods:#b}; {name} has {all:#b}, and one at least must be granted"),
+        ));
+    }
+    if grant.source == Source::Part {
+        expect_part(process, &alloc::format!("grant \"{}\"", grant.name), &grant.part, parts)?;
+    }
+    Ok(())
+}
+
+fn expect_part(process: &Process<'_>, what: &str, name: &str, parts: &[Part]) -> Result<(), Refusal> {
+    if parts.iter().any(|part| part.name == name) {
+        Ok(())
+    } else {
+        Err(refuse(process, format_args!("{what}: the boot image has no part \"{name}\"")))
+    }
+}
+
+fn refuse(process: &Process<'_>, reason: core::fmt::Arguments<'_>) -> Refusal {
+    Refusal::invalid(&process.name, reason)
+}
+
+fn refuse_grant(process: &Process<'_>, grant: &Grant, reason: core::fmt::Arguments<'_>) -> Refusal {
+    refuse(process, format_args!("grant \"{}\": {reason}", grant.name))
+}

@@ -1,0 +1,124 @@
+//! Starting one process: create, grant, start.
+//!
+//! Called by `run` for each process of the plan, in order; calls ProcessSpawner, ProcessHandle and the root console.
+//!
+//! Invariant: what the process gets is the plan's list, its module and its launch parameters, each with the methods
+//! stated, and nothing else.
+
+use alloc::vec::Vec;
+
+use capos_rt::abi::error::CallError;
+use capos_rt::schema::console::ConsoleStream;
+use capos_rt::schema::interface::mask;
+use capos_rt::schema::memory_object::MemoryObject;
+use capos_rt::schema::process_handle::ProcessHandle;
+use capos_rt::schema::virtual_memory::VirtualMemory;
+use capos_rt::{Cap, Capability};
+use capos_schema::manifest_capnp::system_manifest::Source;
+
+use crate::authority::Authority;
+use crate::end::Refusal;
+use crate::launch;
+use crate::package::Package;
+use crate::plan::{Grant, LAUNCH, MODULE, Process};
+
+/// What a process may do with what it only reads.
+const READ_ONLY: u64 = mask(&[MemoryObject::INFO, MemoryObject::READ]);
+/// Bytes of one write into a memory object.
+const CHUNK: usize = capos_rt::abi::message::DATA_BYTES_MAX;
+
+/// A process that was started.
+pub struct Running {
+    /// The right to wait for it and to end it.
+    pub process: Cap<ProcessHandle>,
+    /// When it was started: nanoseconds of the monotonic clock.
+    pub started: u64,
+}
+
+/// Starts a process.
+///
+/// # Errors
+/// What could not be done, with the process's name, and the grant's if it is about one.
+pub fn spawn(
+    authority: &Authority,
+    package: &mut Package<'_>,
+    plan: &Process<'_>,
+) -> Result<Running, Refusal> {
+    let rings = plan.rings;
+    let image = package.object(&plan.image)?;
+    let created = authority
+        .spawner
+        .create(
+            &plan.name,
+            image,
+            plan.memory_limit,
+            plan.stack_bytes,
+            rings.submission_entries,
+            rings.completion_entries,
+            rings.area_bytes,
+        )
+        .map_err(|error| refuse(plan, "creating it", error))?;
+    for grant in &plan.grants {
+        give(authority, package, plan, grant, &created.process, &created.memory)?;
+    }
+    let give_read_only = |name: &str, object: &Cap<MemoryObject>| {
+        created.process.grant(name, object, READ_ONLY).map_err(|error| refuse_grant(plan, name, error))
+    };
+    if let Some(module) = &plan.module {
+        give_read_only(MODULE, package.object(module)?)?;
+    }
+    if let Some(parameters) = plan.launch {
+        let bytes = launch::encode(parameters).map_err(|error| {
+            Refusal::invalid(&plan.name, format_args!("launch parameters: malformed: {error}"))
+        })?;
+        let object = sealed(authority, &bytes).map_err(|error| refuse_grant(plan, LAUNCH, error))?;
+        give_read_only(LAUNCH, &object)?;
+    }
+    let started = authority.timer.now().map_err(|error| Refusal::failed("reading the clock", error))?;
+    created.process.start().map_err(|error| refuse(plan, "starting it", error))?;
+    Ok(Running { process: created.process, started })
+}
+
+/// Puts one capability into the CapSet of a process that does not run yet.
+fn give(
+    authority: &Authority,
+    package: &mut Package<'_>,
+    plan: &Process<'_>,
+    grant: &Grant,
+    process: &Cap<ProcessHandle>,
+    memory: &Cap<VirtualMemory>,
+) -> Result<(), Refusal> {
+    let refuse = |error| refuse_grant(plan, &grant.name, error);
+    let put =
+        |capability: &dyn Capability| process.grant(&grant.name, capability, grant.methods).map_err(refuse);
+    let console = |stream| authority.console.open(&plan.name, stream).map_err(refuse);
+    match grant.source {
+        Source::ConsoleOutput => put(&console(ConsoleStream::Output)?),
+        Source::ConsoleError => put(&console(ConsoleStream::Error)?),
+        Source::Timer => put(&authority.timer),
+        Source::EntropySource => put(&authority.entropy),
+        Source::VirtualMemory => put(memory),
+        Source::Part => put(package.object(&grant.part)?),
+        Source::ProcessSpawner => put(&authority.spawner),
+        Source::BootPackage => put(&authority.boot),
+    }
+}
+
+/// A sealed memory object with these bytes.
+fn sealed(authority: &Authority, bytes: &[u8]) -> Result<Cap<MemoryObject>, CallError> {
+    let object = authority.memory.create_object(bytes.len() as u64)?;
+    let chunks: Vec<&[u8]> = bytes.chunks(CHUNK).collect();
+    for (index, chunk) in chunks.into_iter().enumerate() {
+        object.write((index * CHUNK) as u64, chunk)?;
+    }
+    object.seal()?;
+    Ok(object)
+}
+
+fn refuse(plan: &Process<'_>, what: &str, error: CallError) -> Refusal {
+    Refusal::invalid(&plan.name, format_args!("{what}: {error}"))
+}
+
+fn refuse_grant(plan: &Process<'_>, grant: &str, error: CallError) -> Refusal {
+    Refusal::invalid(&plan.name, format_args!("grant \"{grant}\": {error}"))
+}
