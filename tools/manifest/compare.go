@@ -2,17 +2,11 @@ package main
 
 import (
 	"fmt"
-	"regexp"
 	"strconv"
-	"strings"
 
 	"cuelang.org/go/cue"
-	"cuelang.org/go/cue/scanner"
-	"cuelang.org/go/cue/token"
+	"cuelang.org/go/cue/errors"
 )
-
-// depthMax bounds how deeply brackets, and values, lie in each other: the schema itself needs 6.
-const depthMax = 100
 
 // valueTextMax is how much of a wrong value is quoted.
 const valueTextMax = 60
@@ -23,16 +17,15 @@ type comparison struct {
 	problems []Problem
 }
 
-// path is the way to a value: names and list indices.
-type path []cue.Selector
-
 // compare looks at one value and everything in it. `schema` is never a reference to be followed by the caller.
 func (c *comparison) compare(value, schema cue.Value, at path, depth int) {
 	switch kind := value.IncompleteKind(); {
 	case depth > depthMax:
 		c.add(value, at, tooDeep, "")
+	case kind == cue.BottomKind && len(at) == 0:
+		c.addErrorsOfFile(value, schema)
 	case kind == cue.BottomKind:
-		c.problems = append(c.problems, problems(c.file, value.Err())...)
+		c.addErrors(value, at)
 	case kind == cue.StructKind:
 		c.compareStruct(value, alternative(schema, value), at, depth)
 	case kind == cue.ListKind:
@@ -59,10 +52,8 @@ func (c *comparison) compareStruct(value, schema cue.Value, at path, depth int) 
 		next := append(at[:len(at):len(at)], selector)
 		if inner, ok := known[name]; ok {
 			c.compareField(field, inner, next, depth+1)
-		} else if pattern.Exists() && schema.Allows(selector) {
-			c.compareField(field, pattern, next, depth+1)
 		} else if pattern.Exists() {
-			c.add(field, next, "wrong name", accepts(schema))
+			c.compareField(field, pattern, next, depth+1)
 		} else {
 			c.add(field, next, "unknown field", listed(keys(known)))
 		}
@@ -110,6 +101,34 @@ func (c *comparison) compareLeaf(value, schema cue.Value, at path, accepted stri
 		c.add(value, at, "not one value: "+valueText(value), accepted)
 	} else if schema.Unify(value).Validate(cue.Concrete(true)) != nil {
 		c.add(value, at, "wrong value: "+valueText(value), accepted)
+	}
+}
+
+// addErrors tells what the evaluator says of a value that has none. Its own paths leave out list indices.
+func (c *comparison) addErrors(value cue.Value, at path) {
+	for _, problem := range problems(c.file, value.Err()) {
+		problem.Path = pathText(selectorTexts(at))
+		c.problems = append(c.problems, problem)
+	}
+}
+
+// addErrorsOfFile tells what the evaluator says of a file that has no value at all. A path is kept up to where an index
+// is missing.
+func (c *comparison) addErrorsOfFile(value, schema cue.Value) {
+	for _, one := range errors.Errors(value.Err()) {
+		parts := one.Path()
+		at := schema
+		for index, part := range parts {
+			_, err := strconv.Atoi(part)
+			if at.IncompleteKind() == cue.ListKind && err != nil {
+				parts = parts[:index]
+				break
+			}
+			at = at.LookupPath(cue.MakePath(cue.Str(part).Optional()))
+		}
+		problem := problems(c.file, one)[0]
+		problem.Path = pathText(parts)
+		c.problems = append(c.problems, problem)
 	}
 }
 
@@ -195,21 +214,6 @@ func accepts(schema cue.Value) string {
 	return text
 }
 
-// placeOf is where the file states a value: the first of the value's parts that lies in it.
-func placeOf(file string, value cue.Value) token.Pos {
-	if position := value.Pos(); position.IsValid() && position.Filename() == file {
-		return position
-	}
-	if operator, parts := value.Expr(); operator == cue.AndOp {
-		for _, part := range parts {
-			if position := part.Pos(); position.IsValid() && position.Filename() == file {
-				return position
-			}
-		}
-	}
-	return token.NoPos
-}
-
 func kindText(value cue.Value) string {
 	kind := value.IncompleteKind()
 	if kind == cue.StructKind || kind == cue.ListKind {
@@ -224,61 +228,4 @@ func valueText(value cue.Value) string {
 		return string(text[:valueTextMax]) + "..."
 	}
 	return string(text)
-}
-
-var plainName = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_]*$`)
-
-// selectorTexts are the parts of a path as the CUE library writes them.
-func selectorTexts(at path) []string {
-	var parts []string
-	for _, selector := range at {
-		if selector.Type() == cue.IndexLabel {
-			parts = append(parts, strconv.Itoa(selector.Index()))
-		} else {
-			parts = append(parts, selector.Unquoted())
-		}
-	}
-	return parts
-}
-
-// pathText writes a path: processes[0].env."A-B".
-func pathText(parts []string) string {
-	var text strings.Builder
-	for index, part := range parts {
-		if _, err := strconv.ParseUint(part, 10, 31); err == nil && index > 0 {
-			fmt.Fprintf(&text, "[%s]", part)
-			continue
-		}
-		if index > 0 {
-			text.WriteByte('.')
-		}
-		if plainName.MatchString(part) {
-			text.WriteString(part)
-		} else {
-			text.WriteString(strconv.Quote(part))
-		}
-	}
-	return text.String()
-}
-
-// deepestBracket finds the first bracket that lies too deep for the evaluator.
-func deepestBracket(file string, source []byte) (token.Pos, bool) {
-	var tokens scanner.Scanner
-	handle := token.NewFile(file, -1, len(source))
-	tokens.Init(handle, source, nil, scanner.DontInsertCommas)
-	depth := 0
-	for {
-		position, kind, _ := tokens.Scan()
-		switch kind {
-		case token.EOF:
-			return token.NoPos, false
-		case token.LBRACE, token.LBRACK, token.LPAREN:
-			depth++
-		case token.RBRACE, token.RBRACK, token.RPAREN:
-			depth--
-		}
-		if depth > depthMax {
-			return position, true
-		}
-	}
 }

@@ -44,9 +44,9 @@ fn cue(repository: &Repository, fix: bool) -> Result<(), String> {
         return Ok(());
     }
     let mut go = repository.command("go");
-    go.current_dir(root.join("tools/manifest")).args(["run", "./cmd/cuefmt"]);
+    go.current_dir(root.join("tools/manifest")).args(["run", ".", "fmt"]);
     if !fix {
-        go.arg("-check");
+        go.arg("--check");
     }
     run::output(go.args(&files)).map(drop)
 }

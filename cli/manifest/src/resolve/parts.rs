@@ -98,8 +98,7 @@ impl Resolver<'_> {
         match wat::parse_file(file) {
             Ok(bytes) => Some(bytes),
             Err(error) => {
-                let text = error.to_string();
-                let line = text.lines().map(str::trim).collect::<Vec<_>>().join(" ");
+                let line = error.to_string().split_whitespace().collect::<Vec<_>>().join(" ");
                 self.refuse(at, format!("not a module in text form: {line}"), "a WebAssembly module");
                 None
             }

@@ -1,0 +1,83 @@
+//! Manifests from CUE text to what comes out: refusals word by word, systems, printed manifests.
+//!
+//! Runs the real `capos-manifest`, built from `tools/manifest`; the programs that manifests name are files of a few bytes.
+#![forbid(unsafe_code)]
+
+mod refusals;
+mod systems;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+
+use capos_manifest_model::{Library, Package, Refusals, load};
+
+/// A folder with a library, some files, and the manifest under test.
+struct Bench {
+    folder: tempfile::TempDir,
+    library: Library,
+}
+
+impl Bench {
+    /// An empty folder with two built-in programs. None if the manifest tool cannot be had.
+    fn new() -> Option<Bench> {
+        let tool = tool()?;
+        let folder = tempfile::tempdir().unwrap();
+        let programs = folder.path().join("lib");
+        fs::create_dir(&programs).unwrap();
+        for name in ["boot", "kernel", "init", "capos-wasm", "smoke"] {
+            fs::write(programs.join(format!("{name}.elf")), name).unwrap();
+        }
+        std::os::unix::fs::symlink(tool, programs.join("capos-manifest")).unwrap();
+        fs::write(folder.path().join("hello.wasm"), [0; 1000]).unwrap();
+        let library = Library::new(programs);
+        Some(Bench { folder, library })
+    }
+
+    fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// What becomes of a manifest with this text.
+    fn load(&self, text: &str) -> Result<Package, Refusals> {
+        let file = self.path().join("x.cue");
+        fs::write(&file, text).unwrap();
+        load(&self.library, &file)
+    }
+
+    /// What is said about a manifest that is refused, with the name of the folder left out.
+    fn refused(&self, text: &str) -> String {
+        let refusals = self.load(text).expect_err("the manifest was accepted");
+        refusals.to_string().replace(&format!("{}/", self.path().display()), "")
+    }
+}
+
+/// The manifest tool: built from its source with Go, or else the one of an earlier build.
+fn tool() -> Option<&'static Path> {
+    static TOOL: OnceLock<Option<PathBuf>> = OnceLock::new();
+    TOOL.get_or_init(build_tool).as_deref()
+}
+
+fn build_tool() -> Option<PathBuf> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let built = Path::new(env!("CARGO_TARGET_TMPDIR")).join("capos-manifest");
+    for go in [PathBuf::from("go"), root.join("target/tools/bin/go")] {
+        let status = Command::new(go)
+            .args(["build", "-trimpath", "-buildvcs=false", "-o"])
+            .arg(&built)
+            .arg(".")
+            .current_dir(root.join("tools/manifest"))
+            .status();
+        if let Ok(status) = status {
+            assert!(status.success(), "tools/manifest does not build");
+            return Some(built);
+        }
+    }
+    let earlier = root.join("target/capos/lib/capos/capos-manifest");
+    if earlier.is_file() {
+        return Some(earlier);
+    }
+    eprintln!("skipped: this machine has no Go and no manifest tool of an earlier build; `make setup` brings Go");
+    None
+}

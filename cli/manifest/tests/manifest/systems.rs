@@ -1,0 +1,238 @@
+//! What comes out of a manifest that is accepted.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use capos_manifest_model::{Contents, Grant, Instance, Source, decode, describe, encode, load, verify};
+
+use crate::Bench;
+
+const SYSTEM: &str = r#"
+package x
+
+import "capos.local/cue/defaults"
+
+defaults.#System & {
+	name: "sample"
+	main: "server"
+	processes: [{
+		name:    "reader"
+		program: "./reader"
+		after: ["hello"]
+		uses: {clock: "Timer", text: "MemoryObject", memory: "VirtualMemory"}
+		limits: {memory: "1MiB", stack: "64KiB"}
+	}, {
+		name:    "server"
+		program: "smoke"
+		uses: {stdout: "Console", timer: "Timer"}
+		limits: time: "90s"
+		rings: {submissions: 32, completions: 64, area: "16KiB"}
+	}, {
+		name:   "hello"
+		binary: "hello.wasm"
+		args: ["one", '\xff', "zwei"]
+		env: {B: "2", A: "1"}
+		caps: {console: stdout: true, timer: ["now"], random: true}
+		limits: {memory: "8MiB", fuel: 1000, recursion: 77, stack: "1MiB"}
+	}, {
+		name:   "again"
+		binary: "hello.wasm"
+	}]
+	parts: text: "text.txt"
+	offers: [
+		{cap: "timer", from: "server", to: "reader", as: "clock", methods: ["now"]},
+		{cap: "text", from: "kernel", to: "reader", methods: ["read"]},
+		{cap: "memory", from: "kernel", to: "reader", methods: ["reserve", "commit"]},
+		{cap: "stdout", from: "kernel", to: "server", methods: ["write"]},
+		{cap: "timer", from: "kernel", to: "server", methods: ["now", "sleep"]},
+	]
+}
+"#;
+
+const DESCRIPTION: &str = r#"system "sample": its outcome is that of "server"
+
+process "server": program "smoke", memory 16MiB, time 90s
+  stdout  Console  write
+  timer   Timer    now, sleep
+
+process "hello": WASI instance of hello.wasm in "capos-wasm", linear memory 8MiB, in all 26218400B, fuel 1000, no time limit
+  stdout  Console        write
+  timer   Timer          now
+  random  EntropySource  read
+  memory  VirtualMemory  reserve, commit, decommit, unmap, map, createObject, usage
+  module  MemoryObject   info, read  (part "module/hello")
+  launch  MemoryObject   info, read  (arguments, environment, limits)
+
+process "reader": program "program/reader", memory 1MiB, no time limit
+  clock   Timer          now
+  text    MemoryObject   read  (part "file/text")
+  memory  VirtualMemory  reserve, commit
+
+process "again": WASI instance of hello.wasm in "capos-wasm", linear memory 256MiB, in all 285216672B, no fuel limit, no time limit
+  memory  VirtualMemory  reserve, commit, decommit, unmap, map, createObject, usage
+  module  MemoryObject   info, read  (part "module/hello")
+  launch  MemoryObject   info, read  (arguments, environment, limits)
+"#;
+
+fn sample(bench: &Bench) -> capos_manifest_model::Package {
+    fs::write(bench.path().join("reader"), "ELF").unwrap();
+    fs::write(bench.path().join("text.txt"), "text").unwrap();
+    bench.load(SYSTEM).unwrap_or_else(|refusals| panic!("{refusals}"))
+}
+
+#[test]
+fn a_system_grants_what_its_manifest_says() {
+    let Some(bench) = Bench::new() else { return };
+    let package = sample(&bench);
+    assert_eq!(describe(&package.system), DESCRIPTION);
+    let grant = |name: &str, source, methods| Grant { name: name.to_owned(), source, methods };
+    assert_eq!(
+        package.system.processes[2].grants,
+        [
+            grant("clock", Source::Timer, 0b1),
+            grant("text", Source::Part("file/text".to_owned()), 0b10),
+            grant("memory", Source::VirtualMemory, 0b11),
+        ]
+    );
+    assert_eq!(package.system.processes[0].wall_clock, Some(Duration::from_secs(90)));
+    let launch = package.system.processes[1].launch.as_ref().unwrap();
+    assert_eq!(launch.arguments, [b"hello.wasm".to_vec(), b"one".to_vec(), vec![0xff], b"zwei".to_vec()]);
+    assert_eq!(launch.environment, [b"B=2", b"A=1"]);
+    assert_eq!((launch.fuel, launch.recursion_limit, launch.stack_bytes), (Some(1000), 77, 1 << 20));
+    let names: Vec<&str> = package.parts.iter().map(|(name, _)| name.as_str()).collect();
+    assert_eq!(names, ["file/text", "smoke", "module/hello", "capos-wasm", "program/reader"]);
+}
+
+#[test]
+fn an_image_tells_the_same() {
+    let Some(bench) = Bench::new() else { return };
+    let package = sample(&bench);
+    let system = decode(&encode(&package.system)).unwrap();
+    assert_eq!(system, package.system);
+    assert_eq!(describe(&system), DESCRIPTION);
+    let parts: Vec<&str> = package.parts.iter().map(|(name, _)| name.as_str()).collect();
+    assert_eq!(verify(&system, &parts), Ok(()));
+}
+
+#[test]
+fn a_text_module_is_translated() {
+    let Some(bench) = Bench::new() else { return };
+    fs::write(bench.path().join("empty.wat"), "(module)").unwrap();
+    let package = bench.load("name: \"x\"\nprocesses: [{name: \"a\", binary: \"empty.wat\"}]").unwrap();
+    let module = Contents::Bytes(b"\0asm\x01\0\0\0".to_vec());
+    assert_eq!(package.parts[0], ("module/a".to_owned(), module));
+}
+
+/// An instance with everything that is hard to write down.
+fn instance(bench: &Bench) -> Instance {
+    let every_byte: Vec<u8> = (1..=255).collect();
+    Instance {
+        binary: bench.path().join("hello.wasm"),
+        argument0: Some(b"\"quoted\" \\(name)\n".to_vec()),
+        arguments: vec![every_byte, Vec::new(), "\u{feff}\u{7f}ä\u{1f980}'\t".into(), b"#{}".to_vec()],
+        environment: vec![
+            ("A".to_owned(), b"1".to_vec()),
+            ("PATH with \"spaces\"".to_owned(), vec![0xfe]),
+            ("A".to_owned(), b"2".to_vec()),
+        ],
+        denied: vec!["stderr".to_owned(), "random".to_owned()],
+        memory: Some(5_000_000),
+        fuel: Some(u64::MAX),
+        time: Some(Duration::from_millis(1500)),
+        stack: Some(1 << 16),
+        recursion: Some(9),
+    }
+}
+
+#[test]
+fn a_printed_manifest_gives_the_same_system() {
+    let Some(bench) = Bench::new() else { return };
+    for instance in [
+        instance(&bench),
+        Instance { binary: bench.path().join("hello.wasm"), ..Instance::default() },
+        Instance {
+            binary: bench.path().join("hello.wasm"),
+            denied: ["stdout", "stderr", "timer", "random"].map(str::to_owned).to_vec(),
+            ..Instance::default()
+        },
+    ] {
+        let expected = instance.package(&bench.library).unwrap();
+        let text = instance.manifest().unwrap();
+        let loaded = bench.load(&text).unwrap_or_else(|refusals| panic!("{refusals}\n{text}"));
+        assert_eq!(loaded, expected, "{text}");
+    }
+}
+
+#[test]
+fn a_run_grants_what_is_not_denied() {
+    let Some(bench) = Bench::new() else { return };
+    let mut instance = Instance { binary: bench.path().join("hello.wasm"), ..Instance::default() };
+    let names = |instance: &Instance| -> Vec<String> {
+        let package = instance.package(&bench.library).unwrap();
+        package.system.processes[0].grants.iter().map(|grant| grant.name.clone()).collect()
+    };
+    assert_eq!(names(&instance), ["stdout", "stderr", "timer", "random", "memory"]);
+    for denied in ["stdout", "stderr", "timer", "random"] {
+        instance.denied = vec![denied.to_owned()];
+        assert!(!names(&instance).iter().any(|name| name == denied), "{denied}");
+        assert_eq!(names(&instance).len(), 4);
+    }
+    instance.denied = vec!["clock".to_owned()];
+    assert_eq!(
+        instance.package(&bench.library).unwrap_err().to_string(),
+        "nothing that is granted is called \"clock\"; accepted: stdout, stderr, timer, random"
+    );
+}
+
+#[test]
+fn options_are_checked_like_a_manifest() {
+    let Some(bench) = Bench::new() else { return };
+    let refused = |change: fn(&mut Instance)| {
+        let mut instance = Instance { binary: bench.path().join("hello.wasm"), ..Instance::default() };
+        change(&mut instance);
+        instance.package(&bench.library).unwrap_err().to_string()
+    };
+    assert_eq!(
+        refused(|it| it.memory = Some(1 << 40)),
+        "processes[0].limits.memory: the size 1024GiB is out of range; accepted: 0B to 64GiB"
+    );
+    assert_eq!(
+        refused(|it| it.environment = vec![("=".to_owned(), Vec::new())]),
+        "processes[0].env.\"=\": wrong name \"=\"; accepted: a name without \"=\" and NUL, not empty"
+    );
+    assert_eq!(
+        refused(|it| it.binary = PathBuf::from("/nonexistent/x.wasm")),
+        "processes[0].binary: no file \"/nonexistent/x.wasm\"; accepted: the path of a .wasm or .wat file, relative to the manifest"
+    );
+}
+
+/// The manifests of this project are accepted.
+#[test]
+fn the_manifests_of_the_project_are_good() {
+    let Some(bench) = Bench::new() else { return };
+    let manifests = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../manifests");
+    let copies = bench.path().join("manifests");
+    let demos = bench.path().join("target/capos/demos");
+    fs::create_dir(&copies).unwrap();
+    fs::create_dir_all(&demos).unwrap();
+    for name in ["wasm-empty", "wasi-hello-rust", "wasi-hello-c"] {
+        fs::write(demos.join(format!("{name}.wasm")), name).unwrap();
+    }
+    for entry in fs::read_dir(&manifests).unwrap() {
+        let file = entry.unwrap().path();
+        if file.is_file() {
+            fs::copy(&file, copies.join(file.file_name().unwrap())).unwrap();
+        }
+    }
+    let mut names = Vec::new();
+    for entry in fs::read_dir(&copies).unwrap() {
+        let file = entry.unwrap().path();
+        if file.extension().is_some_and(|extension| extension == "cue") {
+            load(&bench.library, &file).unwrap_or_else(|refusals| panic!("{refusals}"));
+            names.push(file.file_stem().unwrap().to_string_lossy().into_owned());
+        }
+    }
+    names.sort();
+    assert_eq!(names, ["system-smoke", "system-wasi-hello-c", "system-wasi-hello-rust", "system-wasm-host"]);
+}
