@@ -5,12 +5,12 @@
 //! Invariant: a run ends with the exit status that says how the guest ended, and leaves no QEMU and no file behind.
 #![forbid(unsafe_code)]
 
+pub mod accelerator;
 pub mod command;
 pub mod failure;
+pub mod image;
 pub mod layout;
+pub mod options;
 pub mod outcome;
 pub mod qemu;
-pub mod image;
 pub mod quantities;
-pub mod accelerator;
-pub mod options;

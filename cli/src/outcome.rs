@@ -235,8 +235,12 @@ mod tests {
 
     #[test]
     fn a_fault_of_a_native_program_is_its_own() {
-        let outcome =
-            MachineOutcome { kind: OutcomeKind::Fault, code: 0, process: "app".into(), report: String::new() };
+        let outcome = MachineOutcome {
+            kind: OutcomeKind::Fault,
+            code: 0,
+            process: "app".into(),
+            report: String::new(),
+        };
         assert_eq!(Ending::Machine { outcome, is_instance: false }.status(), 134);
     }
 

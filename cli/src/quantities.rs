@@ -30,7 +30,8 @@ pub fn parse_size(text: &str) -> Result<u64, String> {
 /// # Errors
 /// What would be accepted.
 pub fn parse_time(text: &str) -> Result<Duration, String> {
-    let refusal = || format!("'{text}' is no time: expected seconds, such as 2 or 0.5, or a number with ms, s, m or h");
+    let refusal =
+        || format!("'{text}' is no time: expected seconds, such as 2 or 0.5, or a number with ms, s, m or h");
     let (number, unit) = split(text);
     let factor = match unit {
         "ms" => 0.001,
@@ -41,7 +42,11 @@ pub fn parse_time(text: &str) -> Result<Duration, String> {
     };
     let number: f64 = number.parse().map_err(|_| refusal())?;
     let time = Duration::try_from_secs_f64(number * factor).map_err(|_| refusal())?;
-    if time.is_zero() { Err(format!("'{text}' is no time: it has to be more than nothing")) } else { Ok(time) }
+    if time.is_zero() {
+        Err(format!("'{text}' is no time: it has to be more than nothing"))
+    } else {
+        Ok(time)
+    }
 }
 
 fn split(text: &str) -> (&str, &str) {
@@ -55,7 +60,8 @@ mod tests {
 
     #[test]
     fn sizes() {
-        let table = [("1", 1), ("64k", 65_536), ("64KiB", 65_536), ("512M", 512 << 20), ("2G", 2 << 30), ("7B", 7)];
+        let table =
+            [("1", 1), ("64k", 65_536), ("64KiB", 65_536), ("512M", 512 << 20), ("2G", 2 << 30), ("7B", 7)];
         for (text, bytes) in table {
             assert_eq!(parse_size(text), Ok(bytes), "{text}");
         }
@@ -66,7 +72,8 @@ mod tests {
 
     #[test]
     fn times() {
-        let table = [("2", 2000), ("0.5", 500), ("250ms", 250), ("1.5s", 1500), ("2m", 120_000), ("1h", 3_600_000)];
+        let table =
+            [("2", 2000), ("0.5", 500), ("250ms", 250), ("1.5s", 1500), ("2m", 120_000), ("1h", 3_600_000)];
         for (text, milliseconds) in table {
             assert_eq!(parse_time(text), Ok(Duration::from_millis(milliseconds)), "{text}");
         }

@@ -6,6 +6,7 @@
 
 use std::ffi::OsString;
 use std::io::Read;
+use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::{Child, ExitStatus, Stdio};
 use std::thread;
@@ -14,6 +15,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process_group};
 
 use crate::accelerator::Verdict;
+use crate::outcome::one_line;
 use crate::qemu::launcher;
 use crate::qemu::machine::{Accelerator, MEBIBYTE, Machine, machine_arguments};
 
@@ -58,15 +60,14 @@ pub fn run(emulator: &Path, guest: &Path, accelerator: Accelerator, limit: Durat
     thread::sleep(INTERVAL);
     let step = step_of(&text(&letters));
     let said = text(&messages).lines().next().unwrap_or("").trim().to_owned();
-    match exit.and_then(|exit| exit.code()) {
-        Some(SUCCESS) => verdict(true, format!("{name}: the probe ran to its end")),
-        Some(code) if said.is_empty() => {
-            verdict(false, format!("{name}: the probe ended with status {code} at {step}"))
-        }
-        Some(code) => verdict(false, format!("{name}: QEMU ended with status {code} at {step}: {said}")),
-        None if said.is_empty() => verdict(false, format!("{name}: the probe hangs at {step}")),
-        None => verdict(false, format!("{name}: the probe hangs at {step}: {said}")),
-    }
+    let how = match exit.map(|exit| (exit.code(), exit.signal())) {
+        Some((Some(SUCCESS), _)) => return verdict(true, format!("{name}: the probe ran to its end")),
+        Some((Some(code), _)) => format!("ended with status {code}"),
+        Some((None, signal)) => format!("was ended by signal {}", signal.unwrap_or(0)),
+        None => "hangs".to_owned(),
+    };
+    let reason = if said.is_empty() { String::new() } else { format!(": {}", one_line(&said)) };
+    verdict(false, format!("{name}: the probe {how} at {step}{reason}"))
 }
 
 type Text = std::sync::Arc<std::sync::Mutex<Vec<u8>>>;

@@ -236,7 +236,9 @@ fn denied(names: &[String]) -> Result<Vec<String>, Failure> {
             eprintln!("capos: note: --deny {name} changes nothing: no program is granted that yet");
         } else {
             let accepted = GRANTS.join(", ");
-            return Err(Failure::request(format!("--deny {name}: no such grant; expected one of {accepted}")));
+            return Err(Failure::request(format!(
+                "--deny {name}: no such grant; expected one of {accepted}"
+            )));
         }
     }
     Ok(denied)

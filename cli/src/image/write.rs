@@ -60,7 +60,9 @@ pub fn write(parts: &[NamedPart], target: &mut impl Write) -> Result<(), Failure
 fn check(parts: &[NamedPart]) -> Result<(), Failure> {
     if parts.len() > PARTS_MAX {
         let count = parts.len();
-        return Err(Failure::request(format!("a boot image has {PARTS_MAX} parts at most; this one has {count}")));
+        return Err(Failure::request(format!(
+            "a boot image has {PARTS_MAX} parts at most; this one has {count}"
+        )));
     }
     let mut names: Vec<&str> = parts.iter().map(|part| part.name.as_str()).collect();
     names.sort_unstable();
@@ -98,7 +100,8 @@ mod tests {
 
     #[test]
     fn an_image_reads_back() {
-        let parts = [part("kernel", b"abc"), part("empty", b""), part("init", &[7; 8192]), part("last", &[1; 4097])];
+        let parts =
+            [part("kernel", b"abc"), part("empty", b""), part("init", &[7; 8192]), part("last", &[1; 4097])];
         let bytes = image(&parts).unwrap();
         assert_eq!(bytes.len() % PART_ALIGNMENT, 0);
         let read = Image::parse(&bytes).unwrap();

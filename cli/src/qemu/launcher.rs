@@ -24,7 +24,12 @@ const NOT_STARTED: i32 = 127;
 #[must_use]
 pub fn command(program: &Path, arguments: &[OsString]) -> Command {
     let mut command = Command::new("/proc/self/exe");
-    command.arg0("capos").arg(LAUNCHER_WORD).arg(getpid().as_raw_nonzero().to_string()).arg(program).args(arguments);
+    command
+        .arg0("capos")
+        .arg(LAUNCHER_WORD)
+        .arg(getpid().as_raw_nonzero().to_string())
+        .arg(program)
+        .args(arguments);
     command.stdin(Stdio::null()).process_group(0);
     command
 }

@@ -75,8 +75,7 @@ impl Sink {
         match error.kind() {
             ErrorKind::Interrupted => Ok(()),
             ErrorKind::WouldBlock => {
-                let mut descriptors =
-                    [rustix::event::PollFd::new(&self.file, rustix::event::PollFlags::OUT)];
+                let mut descriptors = [rustix::event::PollFd::new(&self.file, rustix::event::PollFlags::OUT)];
                 match rustix::event::poll(&mut descriptors, None) {
                     Ok(_) | Err(rustix::io::Errno::INTR) => Ok(()),
                     Err(error) => Err(OutputError::Refused(format!("{}: {error}", self.name))),
@@ -211,7 +210,8 @@ impl Pump {
 
     fn is_error_line_open(&self) -> bool {
         let error = &self.sinks.error;
-        error.is_line_open || (error.is_terminal && self.sinks.output.is_terminal && self.sinks.output.is_line_open)
+        error.is_line_open
+            || (error.is_terminal && self.sinks.output.is_terminal && self.sinks.output.is_line_open)
     }
 }
 

@@ -13,8 +13,7 @@ use crate::failure::Failure;
 pub const NAME: &str = "qemu-system-x86_64";
 
 /// What to install, for the three families of Linux distributions.
-pub const INSTALL: &str =
-    "Debian: apt install qemu-system-x86; Fedora: dnf install qemu-system-x86-core; Arch: pacman -S qemu-system-x86";
+pub const INSTALL: &str = "Debian: apt install qemu-system-x86; Fedora: dnf install qemu-system-x86-core; Arch: pacman -S qemu-system-x86";
 
 /// The emulator's path.
 ///

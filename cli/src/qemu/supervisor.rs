@@ -130,7 +130,12 @@ pub fn run(mut request: Request) -> Result<Finished, Failure> {
     drop((guest_ends, command));
     let process = Pid::from_child(&child);
     let kernel_log = request.kernel_log.take();
-    let readers = Readers { is_verbose: request.is_verbose, kernel_log, shared: shared.clone(), sender: sender.clone() };
+    let readers = Readers {
+        is_verbose: request.is_verbose,
+        kernel_log,
+        shared: shared.clone(),
+        sender: sender.clone(),
+    };
     readers.start(own_ends, messages, pump)?;
     start_waiter(process, sender)?;
     let mut watch = Watch::new(&request, child, shared.progress.clone());
@@ -198,8 +203,7 @@ fn start_waiter(process: Pid, sender: Sender<Event>) -> Result<(), Failure> {
     let descriptor = rustix::process::pidfd_open(process, rustix::process::PidfdFlags::empty())
         .or_host("QEMU's end cannot be watched (pidfd_open)")?;
     start("waiter", move || {
-        let mut descriptors =
-            [rustix::event::PollFd::new(&descriptor, rustix::event::PollFlags::IN)];
+        let mut descriptors = [rustix::event::PollFd::new(&descriptor, rustix::event::PollFlags::IN)];
         while let Err(rustix::io::Errno::INTR) = rustix::event::poll(&mut descriptors, None) {}
         drop(sender.send(Event::Ended));
     })

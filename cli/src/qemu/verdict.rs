@@ -49,9 +49,7 @@ pub(crate) fn of(facts: Facts<'_>) -> Ending {
 /// The machine's own word, if it got as far as telling it.
 fn timed_out(facts: &Facts<'_>) -> Ending {
     match &facts.outcome {
-        Some(Ok(outcome)) => {
-            Ending::Machine { outcome: outcome.clone(), is_instance: facts.is_instance }
-        }
+        Some(Ok(outcome)) => Ending::Machine { outcome: outcome.clone(), is_instance: facts.is_instance },
         _ => Ending::Deadline,
     }
 }

@@ -1,6 +1,5 @@
 //! Every way in which a run can end: exit status, standard error and the outcome file.
 
-
 use crate::support::{Tree, outcome, shown};
 
 /// A machine that tells an outcome and powers off.
@@ -76,7 +75,10 @@ fn an_unforeseen_end_is_never_success() {
         ("exit 33", "QEMU ended with status 33 before the machine told an outcome"),
         ("cat $here/outcome >&$control; exit 0", "QEMU ended with status 0 after it told the outcome"),
         ("cat $here/outcome >&$control; exit 1", "QEMU ended with status 1 after it told the outcome"),
-        ("head -c 20 $here/outcome >&$control; exit 33", "QEMU ended with status 33 before the machine told an outcome"),
+        (
+            "head -c 20 $here/outcome >&$control; exit 33",
+            "QEMU ended with status 33 before the machine told an outcome",
+        ),
         ("kill -KILL $$", "QEMU ended by signal 9 before the machine told an outcome"),
     ];
     for (script, how) in table {
@@ -90,7 +92,10 @@ fn an_unforeseen_end_is_never_success() {
 #[test]
 fn nonsense_from_the_machine_is_never_success() {
     let (line, _) = failure("head -c 64 /dev/zero | tr '\\0' 'x' >&$control; exit 33");
-    assert!(line.starts_with("capos: internal: the machine's outcome makes no sense: frame header"), "{line}");
+    assert!(
+        line.starts_with("capos: internal: the machine's outcome makes no sense: frame header"),
+        "{line}"
+    );
     let (line, _) = failure("cat $here/outcome >&$output; cat $here/outcome >&$control; exit 33");
     assert!(line.contains("an outcome came through the output port"), "{line}");
 }
@@ -135,7 +140,9 @@ fn a_machine_that_says_nothing_is_given_up() {
     std::fs::write(&path, "#!/bin/bash\nsleep 1000\n").unwrap();
     let shown = tree.run(&["--start-limit", "200ms", "app.wasm"]);
     assert_eq!(shown.status, 127);
-    assert!(shown.stderr.starts_with("capos: internal: the machine was started and says nothing; the log is "));
+    assert!(
+        shown.stderr.starts_with("capos: internal: the machine was started and says nothing; the log is ")
+    );
 }
 
 #[test]

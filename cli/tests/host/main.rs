@@ -5,5 +5,9 @@
 //! Invariant: no test depends on another, on the machine's accelerator, or on how fast the machine is.
 #![forbid(unsafe_code)]
 
+mod accelerator;
+mod command_line;
 mod endings;
+mod refusals;
+mod streams;
 mod support;

@@ -1,0 +1,201 @@
+//! What reaches QEMU and what reaches the image: the machine, the parts, and what is printed instead of a run.
+
+use std::fs;
+
+use capos_abi::image::Image;
+use capos_manifest_model::decode;
+
+use crate::support::{Tree, outcome, shown};
+
+/// A machine that keeps the image and ends well.
+const KEEPS: &str = "while [ $# -gt 0 ]; do
+    if [ \"$1\" = -initrd ]; then cat \"$2\" > $here/image; fi
+    shift
+done
+cat $here/outcome >&$control; exit 33";
+
+fn keeps() -> Tree {
+    let tree = Tree::with_emulator(KEEPS);
+    tree.give("outcome", &outcome(0, 0, ""));
+    tree
+}
+
+fn run(tree: &Tree, arguments: &[&str]) {
+    let shown = tree.run(arguments);
+    assert_eq!((shown.status, &*shown.stderr), (0, ""), "{arguments:?}");
+}
+
+#[test]
+fn every_device_is_named() {
+    let tree = keeps();
+    run(&tree, &["app.wasm"]);
+    let boot = tree.path("lib/capos/boot.elf");
+    let line = tree.arguments().join(" ");
+    let digits =
+        |text: &str| text.chars().map(|it| if it.is_ascii_digit() { '#' } else { it }).collect::<String>();
+    let expected = "-M microvm,x-option-roms=off,pit=off,pic=off,rtc=on,isa-serial=off,acpi=off,auto-kernel-cmdline=off \
+        -global virtio-mmio.force-legacy=false -accel tcg -cpu max -m 512M -nodefaults -no-user-config -display none \
+        -no-reboot -device isa-debug-exit,iobase=0xf4,iosize=4 -chardev socket,id=log,fd=7 \
+        -device isa-debugcon,iobase=0xe9,chardev=log -device virtio-serial-device,max_ports=8 \
+        -device virtio-rng-device -chardev socket,id=output,fd=7 \
+        -device virtserialport,name=org.capos.output,chardev=output -chardev socket,id=control,fd=7 \
+        -device virtserialport,name=org.capos.control,chardev=control -kernel BOOT -initrd /proc/self/fd/7";
+    let shown = digits(&line.replace(&boot.display().to_string(), "BOOT")).replace("##", "#");
+    assert_eq!(shown, digits(expected).replace("##", "#"));
+}
+
+#[test]
+fn the_second_machine_has_pci() {
+    let tree = keeps();
+    run(&tree, &["--machine", "q35", "app.wasm"]);
+    let line = tree.arguments().join(" ");
+    for part in
+        ["-M q35 -bios qboot.rom", "virtio-serial-pci,max_ports=8,disable-legacy=on", "virtio-rng-pci"]
+    {
+        assert!(line.contains(part), "{part} is not in {line}");
+    }
+}
+
+#[test]
+fn what_tests_add_comes_last() {
+    let tree = keeps();
+    run(
+        &tree,
+        &[
+            "--cpu",
+            "max,-rdrand",
+            "--seed",
+            "7",
+            "--qemu-arg",
+            "-icount",
+            "--qemu-argument=shift=0",
+            "app.wasm",
+        ],
+    );
+    assert!(tree.arguments().join(" ").ends_with("-cpu max,-rdrand -seed 7 -icount shift=0"));
+}
+
+#[test]
+fn memory_grows_with_the_limit() {
+    let tree = keeps();
+    run(&tree, &["--memory", "600M", "app.wasm"]);
+    let arguments = tree.arguments();
+    let at = arguments.iter().position(|word| word == "-m").unwrap();
+    let megabytes: u64 = arguments[at + 1].trim_end_matches('M').parse().unwrap();
+    assert!(megabytes >= 600 + 128, "{megabytes}");
+}
+
+#[test]
+fn the_image_has_what_the_options_say() {
+    let tree = keeps();
+    let options = [
+        "--env",
+        "A=1",
+        "--env",
+        "B=x=y",
+        "--env",
+        "A=2",
+        "--fuel",
+        "99",
+        "--memory",
+        "64M",
+        "--timeout",
+        "2.5",
+        "--argv0",
+        "me",
+        "--deny",
+        "timer,stderr",
+        "--kernel-option",
+        "key=value",
+        "app.wasm",
+        "--",
+        "-v",
+        "two words",
+        "",
+    ];
+    run(&tree, &options);
+    let bytes = fs::read(tree.path("path/image")).unwrap();
+    let image = Image::parse(&bytes).unwrap();
+    assert_eq!(image.verify("kernel").unwrap(), b"\x7fELF kernel.elf");
+    assert_eq!(image.verify("init").unwrap(), b"\x7fELF init.elf");
+    assert_eq!(image.verify("options").unwrap(), b"key=value\n");
+    let system = decode(image.verify("manifest").unwrap()).unwrap();
+    let [process] = &system.processes[..] else { panic!("{system:?}") };
+    assert_eq!(system.main, process.name);
+    let launch = process.launch.as_ref().unwrap();
+    assert_eq!(launch.arguments, [&b"me"[..], b"--", b"-v", b"two words", b""]);
+    assert_eq!(launch.environment, [&b"A=2"[..], b"B=x=y"]);
+    assert_eq!((launch.fuel, launch.memory_limit), (Some(99), 64 << 20));
+    assert_eq!(process.wall_clock.map(|it| it.as_millis()), Some(2500));
+    let mut names: Vec<&str> = process.grants.iter().map(|grant| grant.name.as_str()).collect();
+    names.sort_unstable();
+    assert_eq!(names, ["memory", "random", "stdout"]);
+    assert_eq!(image.verify(process.module.as_ref().unwrap()).unwrap(), b"\0asm\x01\0\0\0");
+    assert_eq!(image.verify(&process.image).unwrap(), b"\x7fELF capos-wasm.elf");
+}
+
+#[test]
+fn nothing_is_inherited() {
+    let tree = keeps();
+    let mut command =
+        tree.command(&["run", "--accel", "tcg", "--env", "HANDED", "--env", "NOT_SET", "app.wasm"]);
+    command.env("HANDED", "on").env("SECRET", "no");
+    assert_eq!(shown(command.output().unwrap()).status, 0);
+    let bytes = fs::read(tree.path("path/image")).unwrap();
+    let system = decode(Image::parse(&bytes).unwrap().verify("manifest").unwrap()).unwrap();
+    let launch = system.processes[0].launch.as_ref().unwrap();
+    assert_eq!(launch.environment, [&b"HANDED=on"[..]]);
+    assert_eq!(launch.arguments, [&b"app.wasm"[..]]);
+}
+
+#[test]
+fn text_modules_are_translated() {
+    let tree = keeps();
+    fs::write(tree.path("work/app.wat"), "(module)").unwrap();
+    run(&tree, &["app.wat"]);
+    let bytes = fs::read(tree.path("path/image")).unwrap();
+    let image = Image::parse(&bytes).unwrap();
+    let system = decode(image.verify("manifest").unwrap()).unwrap();
+    let module = system.processes[0].module.clone().unwrap();
+    assert!(image.verify(&module).unwrap().starts_with(b"\0asm\x01\0\0\0"));
+}
+
+#[test]
+fn a_printed_manifest_runs_nothing() {
+    let tree = Tree::with_emulator("touch $here/started");
+    let shown = tree.run(&["--print-manifest", "--fuel", "5", "app.wasm", "one"]);
+    assert_eq!((shown.status, &*shown.stderr), (0, ""));
+    assert!(shown.stdout.contains("fuel") && shown.stdout.contains("\"one\""), "{}", shown.stdout);
+    assert!(!tree.path("path/started").exists());
+}
+
+#[test]
+fn an_image_boots_as_it_is() {
+    let tree = keeps();
+    run(&tree, &["app.wasm"]);
+    fs::copy(tree.path("path/image"), tree.path("work/system.img")).unwrap();
+    run(&tree, &["system.img"]);
+    assert_eq!(tree.arguments().last().unwrap(), "system.img");
+    let check = shown(tree.command(&["check", "system.img"]).output().unwrap());
+    assert_eq!((check.status, &*check.stderr), (0, ""));
+    for word in ["kernel", "init", "manifest", "capos-wasm", "random", "timer", "sha256"] {
+        assert!(check.stdout.contains(word), "{word} is not in {}", check.stdout);
+    }
+    let mut bytes = fs::read(tree.path("work/system.img")).unwrap();
+    bytes[4096] ^= 1;
+    fs::write(tree.path("work/corrupt.img"), bytes).unwrap();
+    let check = shown(tree.command(&["check", "corrupt.img"]).output().unwrap());
+    let line = "capos: corrupt.img: boot image: part \"kernel\" is corrupt (SHA-256 differs)\n";
+    assert_eq!((check.status, &*check.stderr), (1, line));
+    run(&tree, &["--kernel-option", "a=b", "system.img"]);
+    let bytes = fs::read(tree.path("path/image")).unwrap();
+    assert_eq!(Image::parse(&bytes).unwrap().verify("options").unwrap(), b"a=b\n");
+}
+
+#[test]
+fn verbose_shows_what_is_done() {
+    let tree = keeps();
+    let shown = tree.run(&["-v", "--kernel-log", "kernel.log", "app.wasm"]);
+    assert_eq!(shown.stderr, "capos: accelerator tcg: asked for; memory 512 MiB\n[kernel] stand-in\n");
+    assert_eq!(fs::read_to_string(tree.path("work/kernel.log")).unwrap(), "[kernel] stand-in\n");
+}
