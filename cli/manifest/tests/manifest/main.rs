@@ -78,6 +78,8 @@ fn build_tool() -> Option<PathBuf> {
     if earlier.is_file() {
         return Some(earlier);
     }
-    eprintln!("skipped: this machine has no Go and no manifest tool of an earlier build; `make setup` brings Go");
+    eprintln!(
+        "skipped: this machine has no Go and no manifest tool of an earlier build; `make setup` brings Go"
+    );
     None
 }
