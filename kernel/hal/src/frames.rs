@@ -4,9 +4,18 @@
 //! with zeros when it is allocated, and is free again when its last owner is dropped.
 //!
 //! Invariant: a frame that ring 3 may write is never at the same time executable in any address space ([`SharedFrame`]
-//! counts mappings of both kinds); a sealed frame (the ramdisk's) is never written again.
+//! counts mappings of both kinds); a sealed frame (the boot image's) is never written again.
+
+mod pool;
+
+pub(crate) use pool::{allocate_contiguous, initialize, is_refused, seal};
+pub use pool::{fail_allocation, free_count, total_count};
 
 use crate::PAGE_BYTES;
+use crate::paging::{Access, DIRECT_MAP};
+use core::arch::asm;
+use core::num::NonZeroU32;
+use core::sync::atomic::{AtomicU32, Ordering};
 
 /// There is no free frame left, or the test hook refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,11 +32,36 @@ pub enum FrameError {
 
 /// A frame with one owner and no mapping.
 #[derive(Debug)]
-pub struct Frame(core::num::NonZeroU32);
+pub struct Frame(NonZeroU32);
 
 /// A frame with counted owners; page-table entries that map it count as owners too.
 #[derive(Debug)]
-pub struct SharedFrame(core::num::NonZeroU32);
+pub struct SharedFrame(NonZeroU32);
+
+/// Copies bytes that ring 3 may change or read meanwhile. Written in assembly language: the compiler must not assume
+/// anything about such memory.
+///
+/// # Safety
+/// Both ranges are mapped, and the target is the caller's to write.
+pub(crate) unsafe fn copy_bytes(to: *mut u8, from: *const u8, length: usize) {
+    // SAFETY: the caller's promise; the direction flag is clear in Rust code.
+    unsafe {
+        asm!(
+            "rep movsq",
+            "mov ecx, {rest:e}",
+            "rep movsb",
+            rest = in(reg) length % 8,
+            inout("rcx") length / 8 => _,
+            inout("rdi") to => _,
+            inout("rsi") from => _,
+            options(nostack, preserves_flags),
+        );
+    }
+}
+
+fn direct<T>(frame: NonZeroU32) -> *mut T {
+    (DIRECT_MAP + u64::from(frame.get()) * PAGE_BYTES as u64) as *mut T
+}
 
 impl Frame {
     /// Allocates a frame, filled with zeros.
@@ -35,26 +69,77 @@ impl Frame {
     /// # Errors
     /// [`OutOfMemory`].
     pub fn new() -> Result<Frame, OutOfMemory> {
-        crate::absent()
+        let number = pool::allocate().ok_or(OutOfMemory)?;
+        // SAFETY: a free frame has no other user.
+        unsafe {
+            asm!(
+                "rep stosq",
+                inout("rcx") PAGE_BYTES / 8 => _,
+                inout("rdi") direct::<u8>(number) => _,
+                in("rax") 0,
+                options(nostack, preserves_flags),
+            );
+        }
+        Ok(Frame(number))
     }
+
     /// Its bytes: nobody else can reach them.
     pub fn bytes(&self) -> &[u8; PAGE_BYTES] {
-        crate::absent()
+        // SAFETY: exclusively owned, mapped nowhere but in the direct map, initialized when allocated.
+        unsafe { &*direct(self.0) }
     }
+
     /// Its bytes, to write.
     pub fn bytes_mut(&mut self) -> &mut [u8; PAGE_BYTES] {
-        crate::absent()
+        // SAFETY: as for `bytes`, and borrowed exclusively.
+        unsafe { &mut *direct(self.0) }
     }
+
     /// Gives up exclusive ownership.
     pub fn share(self) -> SharedFrame {
-        crate::absent()
+        let number = self.0;
+        core::mem::forget(self);
+        SharedFrame(number)
+    }
+
+    /// Its physical address.
+    pub(crate) fn physical(&self) -> u64 {
+        u64::from(self.0.get()) * PAGE_BYTES as u64
+    }
+
+    /// Its physical address, without an owner from now on.
+    pub(crate) fn into_raw(self) -> u64 {
+        let physical = self.physical();
+        core::mem::forget(self);
+        physical
+    }
+
+    /// # Safety
+    /// `physical` came from [`Frame::into_raw`], and no other owner was made from it since.
+    pub(crate) unsafe fn from_raw(physical: u64) -> Frame {
+        // SAFETY: a frame's number is never 0.
+        Frame(unsafe { NonZeroU32::new_unchecked((physical / PAGE_BYTES as u64) as u32) })
     }
 }
 
-/// Bumps the count of owners.
+impl Drop for Frame {
+    fn drop(&mut self) {
+        pool::release(self.0);
+    }
+}
+
 impl Clone for SharedFrame {
     fn clone(&self) -> Self {
-        crate::absent()
+        pool::counts(self.0).add_owner();
+        SharedFrame(self.0)
+    }
+}
+
+impl Drop for SharedFrame {
+    fn drop(&mut self) {
+        if pool::counts(self.0).remove_owner() {
+            pool::release(self.0);
+        }
     }
 }
 
@@ -64,80 +149,143 @@ impl SharedFrame {
     /// # Errors
     /// Gives itself back if there are other owners.
     pub fn into_frame(self) -> Result<Frame, SharedFrame> {
-        crate::absent()
+        if self.owners() != 1 || pool::counts(self.0).is_sealed() {
+            return Err(self);
+        }
+        let number = self.0;
+        core::mem::forget(self);
+        Ok(Frame(number))
     }
+
     /// A number that no other frame has as long as this one has an owner: the key of a parked word, with the offset.
     pub fn identity(&self) -> u64 {
-        crate::absent()
+        u64::from(self.0.get())
     }
+
     /// Owners, mappings included.
     pub fn owners(&self) -> u32 {
-        crate::absent()
+        pool::counts(self.0).owners()
     }
+
     /// Mappings in all address spaces through which ring 3 can write.
     pub fn writable_mappings(&self) -> u32 {
-        crate::absent()
+        pool::counts(self.0).writable_mappings()
     }
+
     /// Mappings in all address spaces through which ring 3 can execute.
     pub fn executable_mappings(&self) -> u32 {
-        crate::absent()
+        pool::counts(self.0).executable_mappings()
     }
+
+    /// Counts a mapping; false if it would make the frame writable and executable.
+    pub(crate) fn begin_mapping(&self, access: Access) -> bool {
+        pool::counts(self.0).begin_mapping(access)
+    }
+
+    /// Takes back what [`SharedFrame::begin_mapping`] counted.
+    pub(crate) fn end_mapping(&self, access: Access) {
+        pool::counts(self.0).end_mapping(access);
+    }
+
+    /// Its physical address.
+    pub(crate) fn physical(&self) -> u64 {
+        u64::from(self.0.get()) * PAGE_BYTES as u64
+    }
+
+    /// Its physical address, which stands for one owner from now on.
+    pub(crate) fn into_raw(self) -> u64 {
+        let physical = self.physical();
+        core::mem::forget(self);
+        physical
+    }
+
+    /// # Safety
+    /// `physical` came from [`SharedFrame::into_raw`] and stands for one owner that is not in use elsewhere.
+    pub(crate) unsafe fn from_raw(physical: u64) -> SharedFrame {
+        // SAFETY: a frame's number is never 0.
+        SharedFrame(unsafe { NonZeroU32::new_unchecked((physical / PAGE_BYTES as u64) as u32) })
+    }
+
+    fn at<T>(&self, offset: usize, length: usize) -> Result<*mut T, FrameError> {
+        let is_inside = offset.checked_add(length).is_some_and(|end| end <= PAGE_BYTES);
+        if is_inside && offset.is_multiple_of(align_of::<T>()) {
+            Ok(direct::<u8>(self.0).wrapping_add(offset).cast())
+        } else {
+            Err(FrameError::OutOfBounds)
+        }
+    }
+
+    fn at_to_write<T>(&self, offset: usize, length: usize) -> Result<*mut T, FrameError> {
+        if pool::counts(self.0).is_read_only() { Err(FrameError::ReadOnly) } else { self.at(offset, length) }
+    }
+
     /// Copies bytes out, from `offset` on.
     ///
     /// # Errors
     /// [`FrameError::OutOfBounds`].
     pub fn read(&self, offset: usize, bytes: &mut [u8]) -> Result<(), FrameError> {
-        crate::absent()
+        let from = self.at::<u8>(offset, bytes.len())?;
+        // SAFETY: so many bytes are in the frame; a buffer of the kernel is never part of a shared frame.
+        unsafe { copy_bytes(bytes.as_mut_ptr(), from, bytes.len()) };
+        Ok(())
     }
+
     /// Copies bytes in, from `offset` on.
     ///
     /// # Errors
     /// [`FrameError::OutOfBounds`], [`FrameError::ReadOnly`].
     pub fn write(&self, offset: usize, bytes: &[u8]) -> Result<(), FrameError> {
-        crate::absent()
+        let to = self.at_to_write::<u8>(offset, bytes.len())?;
+        // SAFETY: as for `read`; no reference to a shared frame's bytes exists unless it is sealed.
+        unsafe { copy_bytes(to, bytes.as_ptr(), bytes.len()) };
+        Ok(())
     }
+
     /// Reads `N` words at once into the kernel's own copy; `offset` is a multiple of 8.
     ///
     /// # Errors
     /// [`FrameError::OutOfBounds`].
     pub fn read_words<const N: usize>(&self, offset: usize) -> Result<[u64; N], FrameError> {
-        crate::absent()
+        let from = self.at::<u64>(offset, N.saturating_mul(8))?;
+        let mut words = [0; N];
+        for (index, word) in words.iter_mut().enumerate() {
+            // SAFETY: `N` aligned words are in the frame; volatile, because ring 3 may change them.
+            *word = unsafe { from.wrapping_add(index).read_volatile() };
+        }
+        Ok(words)
     }
+
     /// Writes `N` words; `offset` is a multiple of 8.
     ///
     /// # Errors
     /// [`FrameError::OutOfBounds`], [`FrameError::ReadOnly`].
     pub fn write_words<const N: usize>(&self, offset: usize, words: &[u64; N]) -> Result<(), FrameError> {
-        crate::absent()
+        let to = self.at_to_write::<u64>(offset, N.saturating_mul(8))?;
+        for (index, word) in words.iter().enumerate() {
+            // SAFETY: `N` aligned words are in the frame, to which no reference exists; ring 3 may read them meanwhile.
+            unsafe { to.wrapping_add(index).write_volatile(*word) };
+        }
+        Ok(())
     }
+
     /// Loads a 32-bit word that ring 3 may change, with acquire ordering; `offset` is a multiple of 4.
     ///
     /// # Errors
     /// [`FrameError::OutOfBounds`].
     pub fn load_u32_acquire(&self, offset: usize) -> Result<u32, FrameError> {
-        crate::absent()
+        let word = self.at::<AtomicU32>(offset, 4)?;
+        // SAFETY: an aligned word in the frame; ring 3's accesses are the processor's, which are atomic for it.
+        Ok(unsafe { (*word).load(Ordering::Acquire) })
     }
+
     /// Stores a 32-bit word that ring 3 may read, with release ordering; `offset` is a multiple of 4.
     ///
     /// # Errors
     /// [`FrameError::OutOfBounds`], [`FrameError::ReadOnly`].
     pub fn store_u32_release(&self, offset: usize, value: u32) -> Result<(), FrameError> {
-        crate::absent()
+        let word = self.at_to_write::<AtomicU32>(offset, 4)?;
+        // SAFETY: as for `load_u32_acquire`.
+        unsafe { (*word).store(value, Ordering::Release) };
+        Ok(())
     }
-}
-
-/// Frames that can be allocated now.
-pub fn free_count() -> usize {
-    crate::absent()
-}
-
-/// Frames that could be allocated when nothing was.
-pub fn total_count() -> usize {
-    crate::absent()
-}
-
-/// A test hook: refuses the `n`th allocation from now (1 is the next), of frames and of the heap alike, then every other one
-/// succeeds again. `None` switches it off.
-pub fn fail_allocation(n: Option<u64>) {
-    crate::absent()
 }

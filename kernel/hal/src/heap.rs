@@ -1,7 +1,61 @@
-//! The kernel's heap: linked_list_allocator as `#[global_allocator]`, over a region set aside at start-up (4 MiB, less on a small machine).
-//! `alloc` is built with `--cfg no_global_oom_handling`: only `try_*` functions exist.
+//! The kernel's heap: linked_list_allocator as `#[global_allocator]`, over a region set aside at start-up (4 MiB, less on
+//! a small machine).
+//!
+//! Called by `alloc`, which is built with `--cfg no_global_oom_handling`: only functions that can refuse exist. First fit
+//! is linear, so what ring 3 can create comes from pools; this serves start-up and rare sizes.
+//!
+//! Invariant: an allocation that does not fit is refused with a null pointer, never with a panic.
+
+use crate::PAGE_BYTES;
+use crate::frames;
+use crate::paging::DIRECT_MAP;
+use core::alloc::{GlobalAlloc, Layout};
+use core::ptr::{self, NonNull};
+use linked_list_allocator::Heap;
+use spin::Mutex;
+
+const BYTES: usize = 4 << 20;
+/// Of a small machine's memory the heap takes this part at most.
+const SHARE: usize = 16;
+
+struct KernelHeap(Mutex<Heap>);
+
+#[cfg_attr(target_os = "none", global_allocator)]
+static HEAP: KernelHeap = KernelHeap(Mutex::new(Heap::empty()));
+
+// SAFETY: the blocks come from one heap behind a lock, in memory that belongs to it alone.
+unsafe impl GlobalAlloc for KernelHeap {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        if frames::is_refused() {
+            return ptr::null_mut();
+        }
+        self.0.lock().allocate_first_fit(layout).map_or(ptr::null_mut(), NonNull::as_ptr)
+    }
+
+    unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
+        if let Some(block) = NonNull::new(block) {
+            // SAFETY: the caller's promise: allocated here with this layout.
+            unsafe { self.0.lock().deallocate(block, layout) };
+        }
+    }
+}
+
+/// Sets the heap's memory aside; false if there is none.
+///
+/// # Safety
+/// Called once, at start-up, after [`frames::initialize`].
+pub(crate) unsafe fn initialize() -> bool {
+    let pages = (BYTES / PAGE_BYTES).min(frames::total_count() / SHARE);
+    let Some(physical) = frames::allocate_contiguous(pages as u32) else {
+        return false;
+    };
+    let start = (DIRECT_MAP + physical) as *mut u8;
+    // SAFETY: frames that were just taken for ever; the heap is empty until now.
+    unsafe { HEAP.0.lock().init(start, pages * PAGE_BYTES) };
+    true
+}
 
 /// Bytes that are free.
 pub fn free_bytes() -> usize {
-    crate::absent()
+    HEAP.0.lock().free()
 }

@@ -7,14 +7,19 @@
 //! Invariant: every safe public function is sound for all arguments. Memory that ring 3 can write is never handed out as a
 //! reference, only copied. Ring 0 runs with interrupts disabled everywhere but inside [`cpu::idle`], on one processor.
 #![no_std]
-#![cfg_attr(target_os = "none", feature(abi_x86_interrupt))]
+#![feature(allocator_api)]
+
+extern crate alloc;
 
 pub mod cpu;
 pub mod debug;
 pub mod entropy;
 pub mod frames;
 pub mod heap;
+mod interrupts;
+mod local_apic;
 pub mod paging;
+mod port;
 pub mod power;
 pub mod ramdisk;
 pub mod start;
@@ -33,7 +38,3 @@ pub const USER_START: u64 = 0x1000;
 /// The first address past what ring 3 can have mapped. The last page of the lower half stays unmapped, so no return
 /// address of a `SYSCALL` is ever non-canonical.
 pub const USER_END: u64 = 0x0000_7fff_ffff_f000;
-
-pub(crate) fn absent() -> ! {
-    panic!("this function of the hardware layer is not linked in")
-}

@@ -4,25 +4,82 @@
 //!
 //! Invariant: the clock never goes backwards and starts above 0.
 
+mod calibration;
+
+use crate::local_apic;
+use calibration::Rates;
+use core::arch::asm;
+
+const NANOSECONDS_PER_SECOND: u64 = 1_000_000_000;
+/// The longest that the alarm is set for: what a 32-bit count of a 4 GHz timer can hold, with room.
+const ALARM_MAX: u64 = NANOSECONDS_PER_SECOND;
+
 /// The clock and its alarm.
-pub struct Clock {}
+#[derive(Debug)]
+pub struct Clock {
+    /// TSC at the time 1 ns.
+    start: u64,
+    /// Nanoseconds per tick, times 2^32.
+    scale: u64,
+    rates: Rates,
+    /// The deadline that the timer is set for.
+    alarm: Option<u64>,
+}
+
+/// The time-stamp counter.
+pub(crate) fn ticks() -> u64 {
+    let (low, high): (u32, u32);
+    // SAFETY: ring 0 may always read the counter; the fence keeps it from being read early.
+    unsafe {
+        asm!("lfence", "rdtsc", out("eax") low, out("edx") high, options(nomem, nostack, preserves_flags))
+    }
+    u64::from(high) << 32 | u64::from(low)
+}
 
 impl Clock {
+    /// Finds out how fast the counters run.
+    ///
+    /// # Safety
+    /// Called once, at start-up, after the local APIC is initialized, with interrupts off.
+    pub(crate) unsafe fn new() -> Clock {
+        // SAFETY: the caller's promise.
+        let rates = unsafe { calibration::measure() };
+        let scale = ((u128::from(NANOSECONDS_PER_SECOND) << 32) / u128::from(rates.time_stamp)) as u64;
+        Clock { start: ticks(), scale, rates, alarm: None }
+    }
+
     /// Nanoseconds since the kernel's start. Under `-icount shift=0` one nanosecond is one instruction.
     pub fn now(&self) -> u64 {
-        crate::absent()
+        let ticks = ticks().saturating_sub(self.start);
+        1 + ((u128::from(ticks) * u128::from(self.scale)) >> 32) as u64
     }
+
     /// Sets the alarm to an absolute time; one in the past goes off at once; `None` switches it off. It may go off early
-    /// (the hardware counts to about 4 s at most) and once although replaced: look at [`Clock::now`].
+    /// (it is never set for more than a second) and once although replaced: look at [`Clock::now`].
     pub fn set_alarm(&mut self, deadline: Option<u64>) {
-        crate::absent()
+        let now = self.now();
+        // A deadline that is set already and still ahead needs no access to the device.
+        if self.alarm == deadline
+            && deadline.is_none_or(|deadline| deadline > now && deadline - now < ALARM_MAX)
+        {
+            return;
+        }
+        self.alarm = deadline;
+        let ticks = deadline.map_or(0, |deadline| {
+            let wait = deadline.saturating_sub(now).min(ALARM_MAX);
+            let ticks = u128::from(wait) * u128::from(self.rates.timer) / u128::from(NANOSECONDS_PER_SECOND);
+            (ticks as u64).clamp(1, u64::from(u32::MAX)) as u32
+        });
+        local_apic::start_timer(ticks);
     }
+
     /// Ticks of the TSC per second, for the log.
     pub fn time_stamp_frequency(&self) -> u64 {
-        crate::absent()
+        self.rates.time_stamp
     }
+
     /// How that was found out, for the log.
     pub fn calibration(&self) -> &'static str {
-        crate::absent()
+        self.rates.source
     }
 }

@@ -6,8 +6,18 @@
 //! Invariant: a resumed thread has its instruction pointer in the lower half, CPL 3, interrupts on and IOPL 0, and sees
 //! only register contents of its own.
 
-use crate::frames::OutOfMemory;
+mod entry;
+
+pub(crate) use entry::{LOCAL, initialize};
+
+use crate::frames::{Frame, OutOfMemory};
+use crate::interrupts::{self, USER_CODE, USER_DATA};
 use crate::paging::AddressSpace;
+use crate::{PAGE_BYTES, USER_END};
+use core::arch::asm;
+use core::ptr;
+use core::sync::atomic::{AtomicPtr, Ordering};
+use entry::{Registers, VECTOR_SYSTEM_CALL};
 
 /// Why ring 3 was left, or why [`crate::cpu::idle`] returned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,48 +40,161 @@ pub enum Event {
     },
     /// The alarm of [`crate::time::Clock`] went off.
     Timer,
-    /// A device interrupt.
-    Device(u8),
     /// An interrupt that nobody asked for; already acknowledged.
     Spurious,
 }
 
+const VECTOR_GENERAL_PROTECTION: u8 = 13;
+const VECTOR_PAGE_FAULT: u64 = 14;
+const EXCEPTIONS: u64 = 32;
+
+/// Interrupts on; bit 1 is always set.
+const INITIAL_FLAGS: u64 = 0x202;
+const INITIAL_CONTROL_WORD: u16 = 0x37f;
+const INITIAL_MXCSR: u32 = 0x1f80;
+
+/// What a context's frame holds.
+#[repr(C, align(16))]
+struct State {
+    registers: Registers,
+    /// The FXSAVE area: x87, MMX and SSE.
+    extended: [u8; 512],
+}
+
+const _: () = assert!(size_of::<State>() <= PAGE_BYTES && size_of::<Registers>().is_multiple_of(16));
+
+/// The state whose SSE registers the processor holds; null if none.
+static LOADED: AtomicPtr<State> = AtomicPtr::new(ptr::null_mut());
+
 /// Everything of a thread that the processor holds while it runs: registers and SSE state. Takes one frame.
-pub struct Context {}
+#[derive(Debug)]
+pub struct Context {
+    frame: Frame,
+}
 
 impl Context {
-    /// A thread that will start at `entry` with the given stack pointer and `rdi`, `rsi`, `rdx`; other registers zero, MXCSR 0x1f80, FCW
-    /// 0x37f. An entry outside the lower half makes the first [`run`] return a general-protection exception.
+    /// A thread that will start at `entry` with the given stack pointer and `rdi`, `rsi`, `rdx`; other registers zero,
+    /// MXCSR 0x1f80, FCW 0x37f. An entry outside the lower half makes [`run`] return a general-protection exception.
     ///
     /// # Errors
     /// [`OutOfMemory`].
     pub fn new(entry: u64, stack: u64, arguments: [u64; 3]) -> Result<Context, OutOfMemory> {
-        crate::absent()
+        let mut context = Context { frame: Frame::new()? };
+        let state = context.state_mut();
+        state.registers.rip = entry;
+        state.registers.cs = u64::from(USER_CODE);
+        state.registers.rflags = INITIAL_FLAGS;
+        state.registers.rsp = stack;
+        state.registers.ss = u64::from(USER_DATA);
+        [state.registers.rdi, state.registers.rsi, state.registers.rdx] = arguments;
+        state.extended[..2].copy_from_slice(&INITIAL_CONTROL_WORD.to_le_bytes());
+        state.extended[24..28].copy_from_slice(&INITIAL_MXCSR.to_le_bytes());
+        Ok(context)
     }
+
+    fn state(&self) -> &State {
+        // SAFETY: the frame is big enough, aligned, and every bit pattern is a state.
+        unsafe { &*self.frame.bytes().as_ptr().cast() }
+    }
+
+    fn state_mut(&mut self) -> &mut State {
+        // SAFETY: as for `state`, borrowed exclusively.
+        unsafe { &mut *self.frame.bytes_mut().as_mut_ptr().cast() }
+    }
+
     /// `rax` and `rdi`, `rsi`, `rdx`, `r10` at the system call.
     pub fn system_call(&self) -> (u64, [u64; 4]) {
-        crate::absent()
+        let registers = &self.state().registers;
+        (registers.rax, [registers.rdi, registers.rsi, registers.rdx, registers.r10])
     }
+
     /// Sets `rax`.
     pub fn set_result(&mut self, value: u64) {
-        crate::absent()
+        self.state_mut().registers.rax = value;
     }
+
     /// Where ring 3 goes on; after a fault the instruction that faulted.
     pub fn instruction_pointer(&self) -> u64 {
-        crate::absent()
+        self.state().registers.rip
     }
+
     /// The stack pointer.
     pub fn stack_pointer(&self) -> u64 {
-        crate::absent()
+        self.state().registers.rsp
     }
-    /// The privilege level at which it ran: the low bits of the CS that the processor saved at the last exception or interrupt; a `SYSCALL` can only
-    /// be the work of ring 3's code selector and does not save one.
+
+    /// The privilege level at which it ran: the low bits of the CS that the processor saved at the last exception or
+    /// interrupt. A `SYSCALL` saves none.
     pub fn cpl(&self) -> u8 {
-        crate::absent()
+        (self.state().registers.cs & 3) as u8
+    }
+}
+
+impl Drop for Context {
+    fn drop(&mut self) {
+        let state = ptr::from_mut(self.state_mut());
+        // Nothing is saved into a frame that is about to be free.
+        if LOADED.load(Ordering::Relaxed) == state {
+            LOADED.store(ptr::null_mut(), Ordering::Relaxed);
+        }
     }
 }
 
 /// Runs ring 3 until an event. Loads the address space and the SSE state only if another was loaded.
 pub fn run(context: &mut Context, space: &AddressSpace) -> Event {
-    crate::absent()
+    let state = ptr::from_mut(context.state_mut());
+    // A return to a non-canonical address would fault in ring 0.
+    if context.instruction_pointer() >= USER_END || !space.activate() {
+        return Event::Exception { vector: VECTOR_GENERAL_PROTECTION, error_code: 0 };
+    }
+    if LOADED.load(Ordering::Relaxed) != state {
+        // SAFETY: the frame of a context, which is not dropped during the call.
+        unsafe { load_extended(state) };
+    }
+    // SAFETY: selectors and flags in the registers are ring 3's (see `Context::new` and the entry code), the address is
+    // in the lower half, and the space's upper half is the kernel's.
+    unsafe { entry::enter(&raw mut (*state).registers) };
+    let registers = &context.state().registers;
+    match registers.vector {
+        VECTOR_SYSTEM_CALL => Event::SystemCall,
+        VECTOR_PAGE_FAULT => {
+            let address = x86_64::registers::control::Cr2::read_raw();
+            Event::PageFault { address, error_code: registers.error_code }
+        }
+        vector if vector < EXCEPTIONS => {
+            Event::Exception { vector: vector as u8, error_code: registers.error_code }
+        }
+        vector => interrupts::acknowledge(vector as u8),
+    }
+}
+
+/// Saves the SSE state of the thread that ran before, loads this one's, and clears the segment registers, which ring 3
+/// can load and which would tell one thread about another.
+///
+/// # Safety
+/// `state` is in the frame of a living context.
+#[cold]
+unsafe fn load_extended(state: *mut State) {
+    let previous = LOADED.swap(state, Ordering::Relaxed);
+    if !previous.is_null() {
+        // SAFETY: a context removes itself from `LOADED` when it is dropped, so its frame is still its own.
+        let area = unsafe { &raw mut (*previous).extended };
+        // SAFETY: 512 bytes, aligned to 16.
+        unsafe { asm!("fxsave64 [{}]", in(reg) area, options(nostack, preserves_flags)) };
+    }
+    // SAFETY: the caller's promise.
+    let area = unsafe { &raw const (*state).extended };
+    // SAFETY: the area was written by `Context::new` or by FXSAVE, so nothing in it is refused; ring 0 is compiled without SSE.
+    unsafe { asm!("fxrstor64 [{}]", in(reg) area, options(nostack, preserves_flags, readonly)) };
+    // SAFETY: null selectors; ring 0 uses none of these segments in long mode.
+    unsafe {
+        asm!(
+            "mov ds, {0:x}",
+            "mov es, {0:x}",
+            "mov fs, {0:x}",
+            "mov gs, {0:x}",
+            in(reg) 0,
+            options(nomem, nostack, preserves_flags),
+        );
+    }
 }

@@ -1,0 +1,192 @@
+//! The instructions between ring 0 and ring 3.
+//!
+//! Called by [`super::run`]. `enter` saves the kernel's callee-saved registers on its stack, loads ring 3's and leaves;
+//! `SYSCALL` (here) and interrupts (in [`crate::interrupts`]) store ring 3's registers, restore the kernel's and return from
+//! that call.
+//!
+//! Invariant: a thread that left ring 3 by `SYSCALL` is resumed with `SYSRET`, every other one with `IRET`; so the address
+//! that `SYSRET` goes to is one that followed a `SYSCALL` in a page below `USER_END`.
+
+use crate::interrupts::{self, KERNEL_CODE};
+use core::arch::global_asm;
+use core::cell::UnsafeCell;
+use x86_64::registers::model_specific::Msr;
+
+/// What [`Registers::vector`] holds after a `SYSCALL`.
+pub(super) const VECTOR_SYSTEM_CALL: u64 = 0x100;
+
+/// Registers of a thread, in the order in which entries push them.
+#[repr(C, align(16))]
+pub(super) struct Registers {
+    r15: u64,
+    r14: u64,
+    r13: u64,
+    r12: u64,
+    rbp: u64,
+    rbx: u64,
+    r9: u64,
+    r8: u64,
+    pub(super) r10: u64,
+    pub(super) rdx: u64,
+    pub(super) rsi: u64,
+    pub(super) rdi: u64,
+    pub(super) rax: u64,
+    rcx: u64,
+    r11: u64,
+    /// Why ring 3 was left: an exception, an interrupt, or [`VECTOR_SYSTEM_CALL`].
+    pub(super) vector: u64,
+    pub(super) error_code: u64,
+    pub(super) rip: u64,
+    pub(super) cs: u64,
+    pub(super) rflags: u64,
+    pub(super) rsp: u64,
+    pub(super) ss: u64,
+}
+
+/// What the entry code keeps; its fields are at offsets 0, 8 and 16.
+#[repr(C)]
+pub(crate) struct Local {
+    /// The kernel's stack pointer while ring 3 runs.
+    kernel_stack: u64,
+    /// The end of the running thread's [`Registers`].
+    registers_end: u64,
+    /// Ring 3's stack pointer while it is being stored.
+    user_stack: u64,
+    /// Points to TSS.RSP0.
+    stack_of_ring_0: *mut u64,
+}
+
+#[repr(transparent)]
+pub(crate) struct LocalCell(UnsafeCell<Local>);
+
+// SAFETY: only the entry code uses it, on one processor with interrupts off, and `initialize` before that.
+unsafe impl Sync for LocalCell {}
+
+/// The one processor's [`Local`].
+pub(crate) static LOCAL: LocalCell = LocalCell(UnsafeCell::new(Local {
+    kernel_stack: 0,
+    registers_end: 0,
+    user_stack: 0,
+    stack_of_ring_0: core::ptr::null_mut(),
+}));
+
+const STAR: u32 = 0xc000_0081;
+const LSTAR: u32 = 0xc000_0082;
+const SFMASK: u32 = 0xc000_0084;
+/// What `SYSCALL` clears: trap, interrupt, direction, I/O privilege, nested task, resume, alignment check.
+const CLEARED_FLAGS: u64 = 0x0005_7700;
+
+/// Tells the processor where `SYSCALL` goes.
+///
+/// # Safety
+/// Called once at start-up, with the descriptor tables loaded.
+pub(crate) unsafe fn initialize() {
+    // SAFETY: nothing runs in ring 3 yet, and nothing else refers to it.
+    unsafe { (*LOCAL.0.get()).stack_of_ring_0 = interrupts::stack_of_ring_0() };
+    let star = u64::from(KERNEL_CODE) << 32 | (0x10 | 3) << 48;
+    for (register, value) in
+        [(STAR, star), (LSTAR, &raw const system_call_entry as u64), (SFMASK, CLEARED_FLAGS)]
+    {
+        // SAFETY: the selectors are those of the descriptor table, the entry is the one below.
+        unsafe { Msr::new(register).write(value) };
+    }
+}
+
+unsafe extern "C" {
+    static system_call_entry: u8;
+    /// Enters ring 3 and returns when it is left, with interrupts off.
+    ///
+    /// # Safety
+    /// The registers are ring 3's: selectors, flags and an address in the lower half; they stay where they are.
+    #[link_name = "enter_ring_3"]
+    pub(super) fn enter(registers: *mut Registers);
+}
+
+global_asm!(
+    ".pushsection .text.entry, \"ax\"",
+    ".balign 16",
+    "enter_ring_3:",
+    "    push rbx",
+    "    push rbp",
+    "    push r12",
+    "    push r13",
+    "    push r14",
+    "    push r15",
+    "    mov [rip + {local}], rsp",
+    "    lea rax, [rdi + 176]",
+    "    mov [rip + {local} + 8], rax",
+    "    mov rcx, [rip + {local} + 24]",
+    "    mov [rcx], rax",
+    "    cmp qword ptr [rdi + 120], {system_call}",
+    "    jne 2f",
+    "    mov rcx, [rdi + 136]",
+    "    mov r11, [rdi + 152]",
+    "    mov r15, [rdi]",
+    "    mov r14, [rdi + 8]",
+    "    mov r13, [rdi + 16]",
+    "    mov r12, [rdi + 24]",
+    "    mov rbp, [rdi + 32]",
+    "    mov rbx, [rdi + 40]",
+    "    mov r9, [rdi + 48]",
+    "    mov r8, [rdi + 56]",
+    "    mov r10, [rdi + 64]",
+    "    mov rdx, [rdi + 72]",
+    "    mov rsi, [rdi + 80]",
+    "    mov rax, [rdi + 96]",
+    "    mov rsp, [rdi + 160]",
+    "    mov rdi, [rdi + 88]",
+    "    sysretq",
+    "2:",
+    "    mov rsp, rdi",
+    "    pop r15",
+    "    pop r14",
+    "    pop r13",
+    "    pop r12",
+    "    pop rbp",
+    "    pop rbx",
+    "    pop r9",
+    "    pop r8",
+    "    pop r10",
+    "    pop rdx",
+    "    pop rsi",
+    "    pop rdi",
+    "    pop rax",
+    "    pop rcx",
+    "    pop r11",
+    "    add rsp, 16",
+    "    iretq",
+    ".balign 16",
+    "system_call_entry:",
+    "    mov [rip + {local} + 16], rsp",
+    "    mov rsp, [rip + {local} + 8]",
+    "    mov [rsp - 40], rcx",
+    "    mov [rsp - 24], r11",
+    "    mov qword ptr [rsp - 56], {system_call}",
+    "    mov rcx, [rip + {local} + 16]",
+    "    mov [rsp - 16], rcx",
+    "    lea rsp, [rsp - 72]",
+    "    push rax",
+    "    push rdi",
+    "    push rsi",
+    "    push rdx",
+    "    push r10",
+    "    push r8",
+    "    push r9",
+    "    push rbx",
+    "    push rbp",
+    "    push r12",
+    "    push r13",
+    "    push r14",
+    "    push r15",
+    "    mov rsp, [rip + {local}]",
+    "    pop r15",
+    "    pop r14",
+    "    pop r13",
+    "    pop r12",
+    "    pop rbp",
+    "    pop rbx",
+    "    ret",
+    ".popsection",
+    local = sym LOCAL,
+    system_call = const VECTOR_SYSTEM_CALL,
+);
