@@ -10,6 +10,7 @@ NEED := @tools/setup/setup
 CARGO := cargo
 RUN_NEEDS := rust lld go qemu
 CAPOS := target/debug/capos
+MANIFESTS := manifests
 CHECK := $(CARGO) run --quiet --locked --package capos-check --
 DEMO := $(CARGO) run --quiet --locked --package capos-demos --
 TEST := $(CARGO) run --quiet --locked --package capos-test --
@@ -22,13 +23,13 @@ help: ## say what the verbs are
 
 .PHONY: run-wasm-host run-wasi-hello-rust run-wasi-hello-c run-smoke doctor
 run-wasm-host: build wasm-empty-build ## boot the WASI host with an empty module
-	@$(CAPOS) run manifests/system-wasm-host.cue
+	@$(CAPOS) run $(MANIFESTS)/system-wasm-host.cue
 run-wasi-hello-rust: build wasm-hello-rust-build ## boot a Rust program for wasm32-wasip1
-	@$(CAPOS) run manifests/system-wasi-hello-rust.cue
+	@$(CAPOS) run $(MANIFESTS)/system-wasi-hello-rust.cue
 run-wasi-hello-c: build wasm-hello-c-build ## boot a C program for wasm32-wasip1
-	@$(CAPOS) run manifests/system-wasi-hello-c.cue
+	@$(CAPOS) run $(MANIFESTS)/system-wasi-hello-c.cue
 run-smoke: build wasm-empty-build wasm-hello-rust-build ## boot a system of several processes
-	@$(CAPOS) run manifests/system-smoke.cue
+	@$(CAPOS) run $(MANIFESTS)/system-smoke.cue
 doctor: build ## say what this machine offers capOS and what it lacks
 	@$(CAPOS) doctor
 

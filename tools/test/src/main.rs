@@ -8,6 +8,7 @@
 #![forbid(unsafe_code)]
 
 mod count;
+mod failing;
 mod step;
 mod steps;
 

@@ -2,6 +2,7 @@
 //!
 //! Called by `main`. To add a suite, add a step to `suites`; to test a new verb, add it to `verbs`.
 
+use crate::failing;
 use crate::root;
 use crate::step::{Expect, Step};
 
@@ -14,7 +15,7 @@ pub(crate) fn of_group(group: &str) -> Option<Vec<Step>> {
         "all" => Some(all()),
         "ci" => Some(all().into_iter().chain(other_compiler()).collect()),
         "config" => Some(config()),
-        "verbs" => Some(verbs("")),
+        "verbs" => Some(verbs("").into_iter().chain(failing_verbs()).collect()),
         "suites" => Some(suites()),
         _ => None,
     }
@@ -29,6 +30,7 @@ fn all() -> Vec<Step> {
         step("manifest-tool", "go test -v ./...", 600, Expect::Tests(1)).inside("tools/manifest"),
     ];
     steps.extend(verbs(""));
+    steps.extend(failing_verbs());
     steps.extend(suites());
     steps
 }
@@ -53,6 +55,17 @@ fn verbs(prefix: &str) -> Vec<Step> {
         run("run-wasi-hello-c", "Hello from WASI on capOS\n"),
         step(&format!("{prefix}run-smoke"), "make --no-print-directory run-smoke", 900, Expect::Success),
     ]
+}
+
+/// Every run verb with a guest that fails: make reports the code that the guest ended with.
+fn failing_verbs() -> Vec<Step> {
+    // A folder that could not be written has no manifests, and then no verb says what it should.
+    let folder = failing::manifests().unwrap_or("target/no-manifests");
+    let verb = |name: &str| {
+        let command = format!("make --no-print-directory {name} MANIFESTS={folder}");
+        step(&format!("{name}-failing"), &command, 900, Expect::Refusal(failing::REPORT))
+    };
+    ["run-wasm-host", "run-wasi-hello-rust", "run-wasi-hello-c", "run-smoke"].map(verb).into()
 }
 
 /// The suites of `tests/`, which boot capOS for each case.
