@@ -41,6 +41,9 @@ fn print_caps(text: &mut String, instance: &Instance) {
             writeln!(text, "\t\t\tconsole: {{stdout: {}, stderr: {}}}", streams.stdout, streams.stderr)
         }
     };
+    if caps.log {
+        text.push_str("\t\t\tlog: true\n");
+    }
     for (name, methods) in [("timer", &caps.timer), ("random", &caps.random)] {
         let _ = match methods {
             Methods::Whole(granted) => writeln!(text, "\t\t\t{name}: {granted}"),

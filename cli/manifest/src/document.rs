@@ -72,6 +72,8 @@ pub struct Instance {
 pub struct Caps {
     /// Standard output and standard error.
     pub console: Console,
+    /// A console of the adapter's own.
+    pub log: bool,
     /// The monotonic clock.
     pub timer: Methods,
     /// Random bytes.

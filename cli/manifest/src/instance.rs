@@ -120,6 +120,7 @@ impl Instance {
             } else {
                 Console::Streams(streams)
             },
+            log: false,
             timer: Methods::Whole(is_granted("timer")),
             random: Methods::Whole(is_granted("random")),
             preopens: Vec::new(),

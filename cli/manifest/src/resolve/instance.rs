@@ -76,6 +76,7 @@ impl Resolver<'_> {
         for (name, source, is_granted) in [
             ("stdout", Source::ConsoleOutput, streams.stdout),
             ("stderr", Source::ConsoleError, streams.stderr),
+            ("log", Source::ConsoleOutput, instance.caps.log),
         ] {
             if is_granted {
                 granted.push((name.to_owned(), offered(&source)));

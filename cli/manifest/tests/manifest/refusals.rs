@@ -34,7 +34,7 @@ refused! {
         => "x.cue:5:2: processes[0].bogus: unknown field; accepted: after, args, argv0, binary, caps, env, limits, name";
     unknown_capability:
         instance("caps: {network: true}")
-        => "x.cue:5:9: processes[0].caps.network: unknown field; accepted: console, preopens, random, timer";
+        => "x.cue:5:9: processes[0].caps.network: unknown field; accepted: console, log, preopens, random, timer";
     wrong_type:
         instance("caps: timer: \"yes\"")
         => "x.cue:5:8: processes[0].caps.timer: wrong type: string \"yes\"; accepted: true, false, or a list of methods";

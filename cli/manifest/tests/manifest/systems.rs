@@ -38,6 +38,7 @@ defaults.#System & {
 	}, {
 		name:   "again"
 		binary: "hello.wasm"
+		caps: log: true
 	}]
 	parts: text: "text.txt"
 	offers: [
@@ -70,6 +71,7 @@ process "reader": program "program/reader", memory 1MiB, no time limit
   memory  VirtualMemory  reserve, commit
 
 process "again": WASI instance of hello.wasm in "capos-wasm", linear memory 256MiB, in all 285216672B, no fuel limit, no time limit
+  log     Console        write
   memory  VirtualMemory  reserve, commit, decommit, unmap, map, createObject, usage
   module  MemoryObject   info, read  (part "module/hello")
   launch  MemoryObject   info, read  (arguments, environment, limits)
