@@ -74,6 +74,14 @@ impl Layout {
         self.file("init.elf")
     }
 
+    /// The WASI host, which runs every module.
+    ///
+    /// # Errors
+    /// It is missing.
+    pub fn adapter(&self) -> Result<PathBuf, Failure> {
+        self.file("capos-wasm.elf")
+    }
+
     /// The accelerator probe.
     ///
     /// # Errors

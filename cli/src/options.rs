@@ -132,8 +132,8 @@ pub struct RunOptions {
 }
 
 const RUN_HELP: &str = "\
-A program gets its arguments, standard output, standard error, a monotonic clock and random numbers; no environment, no
-directories, no network. Everything after FILE belongs to the program.
+A program gets its arguments, standard output, standard error, a monotonic clock and random numbers;
+no environment, no directories, no network. Everything after FILE belongs to the program.
 
 The exit status is the program's own (0 to 125); above that a line on standard error and 1.
   126 refused before start     127 capOS failed       130 Ctrl-C       134 trap          137 memory

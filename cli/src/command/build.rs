@@ -4,7 +4,7 @@
 //!
 //! Invariant: the image appears whole or not at all, and the same inputs give the same bytes.
 
-use std::io::BufWriter;
+use std::io::Write;
 use std::path::Path;
 
 use capos_manifest_model::load;
@@ -29,15 +29,15 @@ pub(crate) fn build(options: &BuildOptions) -> Result<(), Failure> {
         _ => Path::new("."),
     };
     let what = || format!("{} cannot be written", options.output.display());
-    // Beside its place and under another name until it is whole.
+    let mut bytes = Vec::new();
+    write(&parts, &mut bytes)?;
+    // Beside its place and under another name until it is whole: for as short as possible, because a signal leaves it.
     let mut file = tempfile::Builder::new()
         .prefix(".capos-image-")
         .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666))
         .tempfile_in(folder)
         .map_err(|error| Failure::request(format!("{}: {error}", what())))?;
-    let mut writer = BufWriter::with_capacity(256 << 10, file.as_file_mut());
-    write(&parts, &mut writer)?;
-    drop(writer);
+    file.write_all(&bytes).or_host(what())?;
     file.persist(&options.output).or_host(what())?;
     Ok(())
 }

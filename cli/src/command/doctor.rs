@@ -61,14 +61,10 @@ fn files(layout: &Result<Layout, Failure>) -> Vec<Finding> {
         Ok(layout) => layout,
         Err(failure) => return vec![bad("files", failure.message.clone())],
     };
-    let adapter = layout.folder().join("capos-wasm.elf");
     let tool = layout.folder().join("capos-manifest");
-    let needed = [layout.boot_stage(), layout.kernel(), layout.init(), layout.probe()];
+    let needed = [layout.boot_stage(), layout.kernel(), layout.init(), layout.adapter(), layout.probe()];
     let mut findings: Vec<Finding> =
         needed.into_iter().filter_map(Result::err).map(|failure| bad("files", failure.message)).collect();
-    if !adapter.is_file() {
-        findings.push(bad("files", format!("{} is missing", adapter.display())));
-    }
     if findings.is_empty() {
         findings.push(good("files", layout.folder().display().to_string()));
     }

@@ -18,7 +18,7 @@ use clap::error::ErrorKind;
 
 use crate::failure::{Blame, Failure};
 use crate::options::{Options, Verb};
-use crate::outcome::STATUS_REFUSED;
+use crate::outcome::{STATUS_FAILED, STATUS_REFUSED, one_line};
 use crate::qemu::launcher;
 
 /// The status of `build`, `check` and `doctor` when they refuse something.
@@ -29,6 +29,7 @@ const STATUS_USAGE: u8 = 2;
 /// The whole command.
 #[must_use]
 pub fn main() -> ExitCode {
+    std::panic::set_hook(Box::new(bug));
     let mut words = std::env::args_os();
     let verb = words.by_ref().nth(1);
     if verb.as_deref().is_some_and(|word| word == launcher::LAUNCHER_WORD) {
@@ -55,6 +56,14 @@ fn dispatch(verb: Verb) -> u8 {
             STATUS_PROBLEM
         }
     }
+}
+
+/// Ends the command after a bug in it, in whatever thread, with one line. QEMU ends with the command.
+fn bug(information: &std::panic::PanicHookInfo<'_>) {
+    let place = information.location().map(ToString::to_string).unwrap_or_default();
+    let reason = information.payload_as_str().unwrap_or("for no reason that it tells");
+    eprintln!("capos: internal: this is a bug in capos, please report it: {} ({place})", one_line(reason));
+    std::process::exit(i32::from(STATUS_FAILED));
 }
 
 /// Prints a failure of a verb that runs no guest.
@@ -89,13 +98,13 @@ fn short(message: &str) -> String {
     text.strip_prefix("error: ").unwrap_or(&text).to_owned()
 }
 
-/// Prints a text on standard output.
+/// Prints a text on standard output, with a line feed at its end.
 ///
 /// # Errors
 /// It cannot be written.
 fn print(text: &str) -> Result<(), Failure> {
     use std::io::Write;
-    match std::io::stdout().write_all(text.as_bytes()) {
+    match std::io::stdout().write_all(format!("{}\n", text.trim_end()).as_bytes()) {
         Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
             Err(Failure::request(format!("standard output cannot be written: {error}")))
         }

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use capos_abi::image::{INIT, Image, KERNEL, MANIFEST, OPTIONS};
-use capos_manifest_model::{Contents, Library, Package, Refusals, System, decode, encode};
+use capos_manifest_model::{Contents, Library, Package, Refusal, Refusals, System, decode, encode};
 
 use crate::failure::{Context, Failure};
 use crate::image::{NamedPart, memory_file, memory_file_path, write};
@@ -159,7 +159,32 @@ pub(crate) fn manifest_refused(refusals: &Refusals) -> Failure {
     Failure::request(refusals.to_string())
 }
 
-/// The refusals of a module and its grants, as one line.
+/// The refusals of a module and its options, as one line. Where the manifest would name a path, this names the option.
 pub(crate) fn module_refused(refusals: &Refusals) -> Failure {
-    Failure::request(one_line(&refusals.to_string()))
+    let texts: Vec<String> = refusals
+        .0
+        .iter()
+        .map(|refusal| {
+            let refusal = Refusal { path: option_of(&refusal.path).to_owned(), ..refusal.clone() };
+            one_line(&refusal.to_string())
+        })
+        .collect();
+    Failure::request(texts.join("; "))
+}
+
+/// The option that sets what has this path in the manifest of a single instance.
+fn option_of(path: &str) -> &str {
+    let Some(path) = path.strip_prefix("processes[0]") else { return path };
+    let path = path.trim_start_matches('.');
+    const OPTIONS: [(&str, &str); 8] = [
+        ("limits.memory", "--memory"),
+        ("limits.fuel", "--fuel"),
+        ("limits.time", "--timeout"),
+        ("argv0", "--argv0"),
+        ("args", "the arguments"),
+        ("env", "--env"),
+        ("caps", "--deny"),
+        ("binary", ""),
+    ];
+    OPTIONS.iter().find(|(prefix, _)| path.starts_with(prefix)).map_or(path, |(_, option)| option)
 }

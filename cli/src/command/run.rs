@@ -153,6 +153,7 @@ fn bootable(
                 super::print(&instance.manifest().map_err(refuse)?)?;
                 return Ok(None);
             }
+            layout.adapter()?;
             let package = instance.package(&library).map_err(refuse)?;
             prepare::bootable(layout, package, &options.kernel_option).map(Some)
         }

@@ -61,11 +61,11 @@ fn by_exit(facts: &Facts<'_>) -> Ending {
             Ending::Machine { outcome: outcome.clone(), is_instance: facts.is_instance }
         }
         (Some(code), _) if code == exit_code(EXIT_IMAGE_REFUSED) => Ending::Refused(
-            facts.kernel_log.last_line().unwrap_or_else(|| "the boot stage refused the image".to_owned()),
+            last_words(facts).unwrap_or_else(|| "the boot stage refused the image".to_owned()),
         ),
         (_, Some(Err(reason))) => failed(facts, &format!("the machine's outcome makes no sense: {reason}")),
         (Some(code), _) if code == exit_code(EXIT_KERNEL_FAILED) => {
-            let line = facts.kernel_log.last_line().unwrap_or_else(|| "the kernel failed".to_owned());
+            let line = last_words(facts).unwrap_or_else(|| "the kernel failed".to_owned());
             failed(facts, &line)
         }
         (Some(1), None) => {
@@ -74,6 +74,14 @@ fn by_exit(facts: &Facts<'_>) -> Ending {
         }
         _ => failed(facts, &unforeseen_text(facts)),
     }
+}
+
+/// The last line of the log without the name of who says it.
+fn last_words(facts: &Facts<'_>) -> Option<String> {
+    let line = facts.kernel_log.last_line()?;
+    let words =
+        ["[boot] refused: ", "[boot] ", "[kernel] "].iter().find_map(|prefix| line.strip_prefix(prefix));
+    Some(words.unwrap_or(&line).to_owned())
 }
 
 fn unforeseen_text(facts: &Facts<'_>) -> String {

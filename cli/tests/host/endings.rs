@@ -103,13 +103,14 @@ fn nonsense_from_the_machine_is_never_success() {
 #[test]
 fn a_kernel_that_fails_says_why() {
     let (line, log) = failure("echo '[kernel] panic: out of frames' >&$log; echo more >&2; exit 35");
-    assert_eq!(line, "capos: internal: [kernel] panic: out of frames");
+    assert_eq!(line, "capos: internal: panic: out of frames");
     assert!(log.contains("more"), "{log}");
 }
 
 #[test]
 fn an_image_that_the_boot_stage_refuses_is_refused() {
-    let tree = Tree::with_emulator("echo 'boot image: part \"kernel\" is corrupt' >&$log; exit 37");
+    let tree =
+        Tree::with_emulator("echo '[boot] refused: boot image: part \"kernel\" is corrupt' >&$log; exit 37");
     let shown = tree.run(&["app.wasm"]);
     assert_eq!(shown.status, 126);
     assert_eq!(shown.stderr, "capos: invalid: boot image: part \"kernel\" is corrupt\n");

@@ -190,3 +190,59 @@ fn a_slow_reader_holds_the_machine_back() {
     child.kill().unwrap();
     child.wait().unwrap();
 }
+
+/// A terminal: the end for the test and the end for the command.
+fn terminal() -> (File, File) {
+    use rustix::pty::{OpenptFlags, grantpt, ptsname, unlockpt};
+    let controller = rustix::pty::openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
+    grantpt(&controller).unwrap();
+    unlockpt(&controller).unwrap();
+    let name = ptsname(&controller, Vec::new()).unwrap();
+    let terminal = OpenOptions::new().read(true).write(true).open(name.to_str().unwrap()).unwrap();
+    let mut settings = rustix::termios::tcgetattr(&terminal).unwrap();
+    settings.make_raw();
+    rustix::termios::tcsetattr(&terminal, rustix::termios::OptionalActions::Now, &settings).unwrap();
+    (File::from(controller), terminal)
+}
+
+/// What the terminal shows of a run of `file`.
+fn on_a_terminal(tree: &Tree, file: &str) -> String {
+    let (mut controller, terminal) = terminal();
+    let mut command = tree.command(&["run", "--accel", "tcg", file]);
+    let mut child =
+        command.stdout(terminal.try_clone().unwrap()).stderr(terminal.try_clone().unwrap()).spawn().unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+    drop((command, terminal));
+    let mut text = Vec::new();
+    // The end of a terminal is the error EIO.
+    let _ = controller.read_to_end(&mut text);
+    String::from_utf8(text).unwrap()
+}
+
+/// An image of a system of two processes.
+fn two_processes() -> Vec<u8> {
+    use capos_manifest_model::{Process, System, encode};
+    let process = |name: &str| Process { name: name.into(), image: "program".into(), ..Process::default() };
+    let system = System { name: "two".into(), main: "a".into(), processes: vec![process("a"), process("b")] };
+    let part = capos_cli::image::NamedPart { name: "manifest".into(), contents: encode(&system) };
+    let mut bytes = Vec::new();
+    capos_cli::image::write(&[part], &mut bytes).unwrap();
+    bytes
+}
+
+#[test]
+fn a_system_on_a_terminal_names_its_processes() {
+    let frames = [
+        frame(1, FrameKind::Declare, b"\x01a"),
+        frame(2, FrameKind::Declare, b"\x02b"),
+        frame(1, FrameKind::Data, b"one\nhalf "),
+        frame(2, FrameKind::Data, b"two\n"),
+        frame(1, FrameKind::Data, b"a line\n"),
+    ]
+    .concat();
+    let tree = writes(&frames);
+    std::fs::write(tree.path("work/two.img"), two_processes()).unwrap();
+    assert_eq!(on_a_terminal(&tree, "two.img"), "a| one\na| half \nb| two\na| a line\n");
+    assert_eq!(tree.run(&["two.img"]).stdout, "one\nhalf a line\n");
+    assert_eq!(on_a_terminal(&tree, "app.wasm"), "one\nhalf two\na line\n");
+}
