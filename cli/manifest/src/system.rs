@@ -12,6 +12,9 @@ use std::time::Duration;
 
 use capos_abi::ring::Layout;
 
+/// Processes at most: init waits for all of them at once.
+pub(crate) const PROCESSES_MAX: usize = 20;
+
 /// A system: the typed form of `schema/manifest.capnp`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct System {

@@ -8,7 +8,7 @@ use std::collections::HashSet;
 
 use crate::refusal::{Refusal, Refusals};
 use crate::sources::offered;
-use crate::system::{Grant, Process, Source, System};
+use crate::system::{Grant, PROCESSES_MAX, Process, Source, System};
 
 /// Names that a WASI instance has besides its grants.
 pub(crate) const IMPLIED: [&str; 2] = ["module", "launch"];
@@ -31,6 +31,9 @@ pub fn verify(system: &System, parts: &[&str]) -> Result<(), Refusals> {
         for (at, message) in wrong_in_process(process, parts) {
             refuse(format!("{path}{at}"), message);
         }
+    }
+    if system.processes.len() > PROCESSES_MAX {
+        refuse("processes".to_owned(), format!("{} processes", system.processes.len()));
     }
     if !names.contains(system.main.as_str()) {
         refuse("main".to_owned(), format!("no process \"{}\"", system.main));
@@ -147,6 +150,12 @@ mod tests {
             refused(|it| it.processes[0].grants[1].name = "launch".to_owned()),
             "processes[0].grants[1]: duplicate name \"launch\""
         );
+        let many = refused(|it| {
+            let copy = |index| Process { name: format!("p{index}"), ..it.processes[0].clone() };
+            let copies: Vec<Process> = (0..20).map(copy).collect();
+            it.processes.extend(copies);
+        });
+        assert_eq!(many, "processes: 21 processes");
         let doubled = refused(|it| it.processes.push(it.processes[0].clone()));
         assert_eq!(doubled, "processes[1].name: duplicate name \"hello\"");
     }

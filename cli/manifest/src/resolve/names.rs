@@ -7,14 +7,12 @@ use std::collections::HashMap;
 
 use super::{At, Resolver, listed};
 use crate::sources::kernel_offers;
+use crate::system::PROCESSES_MAX;
 
 /// Bytes of a name at most: with the prefix of a part, `program/`, it fits into the 64 of the image's part table.
 const NAME_BYTES_MAX: usize = 48;
 /// Bytes of the name of a capability at most: what an entry of the CapSet page takes.
 const CAPABILITY_BYTES_MAX: usize = capos_abi::capset::NAME_BYTES_MAX;
-/// Processes at most: a limit of the manifest, so that a mistake in a comprehension is told and not booted.
-const PROCESSES_MAX: usize = 256;
-
 pub(super) const KERNEL: &str = "kernel";
 const RESERVED: [&str; 2] = [KERNEL, "init"];
 

@@ -157,6 +157,9 @@ processes: [
     no_processes:
         "name: \"x\"\nprocesses: []"
         => "x.cue:2:1: processes: a system without processes; accepted: at least one process";
+    too_many_processes:
+        "name: \"x\"\nprocesses: [for n in \"abcdefghijklmnopqrstu\" / 1 {name: n, program: \"smoke\"}]".replace("\"abcdefghijklmnopqrstu\" / 1", &format!("{:?}", ('a'..='u').collect::<Vec<_>>()).replace('\'', "\""))
+        => "x.cue:2:1: processes: 21 processes; accepted: at most 20";
     wrong_name:
         "name: \"x y\"\nprocesses: [{name: \"a\", program: \"smoke\"}]"
         => "x.cue:1:1: name: wrong value: \"x y\"; accepted: a name: 1 to 48 letters, digits, '.', '_' and '-', starting with a letter or digit";
