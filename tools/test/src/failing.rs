@@ -24,12 +24,18 @@ pub(crate) fn manifests() -> io::Result<&'static str> {
     fs::write(folder.join("failing.wat"), MODULE)?;
     for entry in fs::read_dir(root().join("manifests"))? {
         let path = entry?.path();
-        if let (Some(name), true) = (path.file_name(), path.extension().is_some_and(|ending| ending == "cue"))
-        {
-            fs::write(folder.join(name), with_module(&fs::read_to_string(&path)?, "failing.wat"))?;
-        }
+        let Some(name) = path.file_name().filter(|_| path.is_file()) else { continue };
+        let text = fs::read_to_string(&path)?;
+        let is_manifest = path.extension().is_some_and(|ending| ending == "cue");
+        let text = if is_manifest { with_module(&with_main(&text), "failing.wat") } else { text };
+        fs::write(folder.join(name), text)?;
     }
     Ok(FOLDER)
+}
+
+/// The manifest with a module as its main process: the smoke system's is a native program.
+fn with_main(manifest: &str) -> String {
+    manifest.replace("main: \"smoke\"", "main: \"hello\"")
 }
 
 /// The manifest with another module in place of each.
