@@ -49,7 +49,7 @@ macro_rules! entry {
     ($path:path) => {
         const _: () = {
             #[unsafe(export_name = "capos_kernel_main")]
-            fn kernel_main(hardware: $crate::Hardware) -> ! {
+            fn __capos_kernel_main(hardware: $crate::Hardware) -> ! {
                 let main: fn($crate::Hardware) -> ! = $path;
                 main(hardware)
             }
