@@ -225,6 +225,14 @@ impl PageSet {
         self.runs[first..].iter().take_while(|run| run.start < pages.end).map(overlap).sum()
     }
 
+    /// The lowest pages of the set inside `pages`, as far as they are one run.
+    #[must_use]
+    pub fn first_within(&self, pages: Pages) -> Option<Pages> {
+        let run = self.runs.get(self.runs.partition_point(|run| run.end <= pages.start))?;
+        let found = Pages { start: run.start.max(pages.start), end: run.end.min(pages.end) };
+        if found.start < found.end { Some(found) } else { None }
+    }
+
     /// Page-table frames that the pages of the set can need, at most.
     #[must_use]
     pub fn table_frames(&self) -> u64 {

@@ -79,6 +79,9 @@ fn runs_merge_and_split() {
     set.remove(pages(15, 16)).unwrap();
     assert_eq!(set.runs, [pages(10, 15), pages(16, 40)]);
     assert_eq!(set.count_within(pages(0, 100)), 29);
+    assert_eq!(set.first_within(pages(15, 100)), Some(pages(16, 40)));
+    assert_eq!(set.first_within(pages(12, 14)), Some(pages(12, 14)));
+    assert_eq!((set.first_within(pages(15, 16)), set.first_within(pages(40, 50))), (None, None));
     set.remove(pages(0, 100)).unwrap();
     assert_eq!((set.runs.len(), set.table_frames()), (0, 0));
 }

@@ -1,0 +1,193 @@
+//! The two system calls.
+//!
+//! Called by the scheduler with a thread that has left ring 3 by `SYSCALL`.
+//!
+//! Invariant: a pass takes at most [`SUBMISSIONS_PER_PASS`] submissions and then lets others run; errors of `enter` are
+//! found before the first submission is taken.
+
+use crate::kernel::Kernel;
+use crate::log::log_line;
+use crate::objects::Object;
+use crate::processes::thread::{Thread, ThreadState, Wait};
+use crate::processes::{Outcome, Process, ProcessState};
+use capos_abi::error::Transport;
+use capos_abi::handle::Handle;
+use capos_abi::outcome::{ExitStatus, OutcomeKind, REPORT_BYTES_MAX};
+use capos_abi::ring::{distance, offset};
+use capos_abi::system_call::{DEADLINE_NEVER, DEADLINE_NOW, SystemCall};
+use capos_kernel_core::pool::Id;
+use capos_kernel_core::report::Fault;
+
+/// Submissions that one pass takes: bounds the time before others are looked at.
+const SUBMISSIONS_PER_PASS: u32 = 32;
+
+/// Whether the thread goes on in ring 3 now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Next {
+    /// It does.
+    Continue,
+    /// It waits, stands in the run queue again, or is no more.
+    Leave,
+}
+
+impl Kernel {
+    /// Serves the system call that the thread's registers state.
+    pub(crate) fn system_call(&mut self, id: Id<Thread>) -> Next {
+        let Some(thread) = self.threads.get(id) else { return Next::Leave };
+        let (number, arguments) = thread.context.system_call();
+        match SystemCall::from_number(number) {
+            Some(SystemCall::Enter) => self.enter(id, arguments),
+            Some(SystemCall::Exit) => {
+                let process = thread.process;
+                self.exit(process, arguments);
+                Next::Leave
+            }
+            None => {
+                const UNDEFINED_INSTRUCTION: u8 = 6;
+                let instruction_pointer = thread.context.instruction_pointer();
+                let process = thread.process;
+                if let Some(process) = self.processes.get(process) {
+                    log_line!("{}: unknown system call {number}", process.subject());
+                }
+                let fault = Fault { vector: UNDEFINED_INSTRUCTION, instruction_pointer, ..Fault::default() };
+                self.end_by_fault(process, fault);
+                Next::Leave
+            }
+        }
+    }
+
+    fn enter(&mut self, id: Id<Thread>, [completions, deadline, timer, _]: [u64; 4]) -> Next {
+        let wait = Wait { completions, deadline };
+        if deadline != DEADLINE_NOW && deadline != DEADLINE_NEVER && !self.holds_timer(id, timer) {
+            return self.refuse_enter(id, Transport::NoTimer);
+        }
+        self.proceed_enter(id, wait)
+    }
+
+    /// Takes submissions, then waits or goes back to ring 3. Called again for a thread that was interrupted in between.
+    pub(crate) fn proceed_enter(&mut self, id: Id<Thread>, wait: Wait) -> Next {
+        let Some(thread) = self.threads.get_mut(id) else { return Next::Leave };
+        let ring = &mut thread.ring;
+        let tail = ring.load(offset::SUBMISSION_TAIL);
+        let pending = distance(ring.submission_head, tail, ring.layout.submission_entries);
+        let is_plausible = ring.completions.observe(ring.load(offset::COMPLETION_HEAD)).is_ok();
+        let Some(pending) = pending.filter(|_| is_plausible) else {
+            return self.refuse_enter(id, Transport::BadMessage);
+        };
+        let process = thread.process;
+        if pending > 0 {
+            let budget = pending.min(SUBMISSIONS_PER_PASS);
+            let taken = self.take_submissions(id, budget);
+            let is_running =
+                self.processes.get(process).is_some_and(|process| process.state == ProcessState::Running);
+            if !is_running {
+                return Next::Leave;
+            }
+            let is_interrupted = self.work.unmapping.is_some() || (taken == budget && budget < pending);
+            if is_interrupted {
+                return self.interrupt_enter(id, wait);
+            }
+        }
+        self.finish_enter(id, wait)
+    }
+
+    /// Takes up to `budget` submissions; returns how many.
+    fn take_submissions(&mut self, id: Id<Thread>, budget: u32) -> u32 {
+        let mut taken = 0;
+        while taken < budget && self.work.unmapping.is_none() {
+            let Some(thread) = self.threads.get_mut(id) else { break };
+            let process = thread.process;
+            let ring = &mut thread.ring;
+            if !ring.completions.promise() {
+                break;
+            }
+            let words = ring.submission(ring.submission_head);
+            ring.submission_head = ring.submission_head.wrapping_add(1);
+            taken += 1;
+            self.submit(id, process, &words);
+        }
+        if let Some(thread) = self.threads.get(id) {
+            thread.ring.store(offset::SUBMISSION_HEAD, thread.ring.submission_head);
+        }
+        taken
+    }
+
+    fn finish_enter(&mut self, id: Id<Thread>, wait: Wait) -> Next {
+        let Some(thread) = self.threads.get_mut(id) else { return Next::Leave };
+        let ready = u64::from(thread.ring.completions.ready());
+        let is_over = ready >= wait.completions
+            || wait.deadline == DEADLINE_NOW
+            || (wait.deadline != DEADLINE_NEVER && wait.deadline <= self.clock.now());
+        if is_over {
+            thread.context.set_result(ready);
+            thread.state = ThreadState::Ready;
+            return Next::Continue;
+        }
+        thread.state = ThreadState::Waiting(wait);
+        if wait.deadline != DEADLINE_NEVER {
+            self.timers.set(Kernel::thread_timer(id.index()), wait.deadline);
+        }
+        Next::Leave
+    }
+
+    fn interrupt_enter(&mut self, id: Id<Thread>, wait: Wait) -> Next {
+        if let Some(thread) = self.threads.get_mut(id) {
+            thread.state = ThreadState::Entering(wait);
+            self.run_queue.push(id.index());
+        }
+        Next::Leave
+    }
+
+    fn refuse_enter(&mut self, id: Id<Thread>, error: Transport) -> Next {
+        if let Some(thread) = self.threads.get_mut(id) {
+            thread.context.set_result(i64::from(error.result()) as u64);
+            thread.state = ThreadState::Ready;
+        }
+        Next::Continue
+    }
+
+    fn holds_timer(&self, id: Id<Thread>, handle: u64) -> bool {
+        let Ok(handle) = u32::try_from(handle) else { return false };
+        let process = self.threads.get(id).and_then(|thread| self.processes.get(thread.process));
+        let capability = process.and_then(|process| process.table.get(&self.slots, Handle(handle)).ok());
+        capability.is_some_and(|capability| {
+            capability.object == Object::Timer && self.nodes.is_live(capability.node)
+        })
+    }
+
+    /// Lets a waiting thread go on in ring 3.
+    pub(crate) fn wake(&mut self, id: Id<Thread>) {
+        let Some(thread) = self.threads.get_mut(id) else { return };
+        if let ThreadState::Waiting(_) = thread.state {
+            thread.context.set_result(u64::from(thread.ring.completions.ready()));
+            thread.state = ThreadState::Ready;
+            self.timers.cancel(Kernel::thread_timer(id.index()));
+            self.run_queue.push(id.index());
+        }
+    }
+
+    /// `exit`: a process has one thread, so both scopes end it.
+    fn exit(&mut self, id: Id<Process>, [_, status, address, length]: [u64; 4]) {
+        let ExitStatus { kind, code } = ExitStatus::from_word(status);
+        let mut outcome = Outcome::new(kind, code);
+        let mut report = [0; REPORT_BYTES_MAX];
+        let length = length.min(REPORT_BYTES_MAX as u64) as usize;
+        if let Some(report) = report.get_mut(..length)
+            && self.copy_from_user(id, address, report).is_ok()
+        {
+            outcome.set_report(report);
+        }
+        self.end_process(id, outcome);
+    }
+
+    /// Ends the process that did what the processor does not allow.
+    pub(crate) fn end_by_fault(&mut self, id: Id<Process>, fault: Fault) {
+        if let Some(process) = self.processes.get(id) {
+            let subject = process.subject();
+            log_line!("{}", capos_kernel_core::report::FaultLine { subject, fault });
+        }
+        let mut outcome = Outcome::new(OutcomeKind::Fault, u32::from(fault.vector));
+        outcome.fault = fault;
+        self.end_process(id, outcome);
+    }
+}

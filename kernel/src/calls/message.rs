@@ -1,0 +1,175 @@
+//! Parameters in, results out.
+//!
+//! A message lies in the message area (the common path: no page table is looked at) or anywhere in the process's memory.
+//! Called by the objects with the codecs of `capos-schema`.
+//!
+//! Invariant: parameters are copied once and only then decoded; bulk data is copied where it goes, piece by piece.
+
+use super::{Answer, Call, Origin};
+use crate::kernel::Kernel;
+use capos_abi::error::{CallError, Transport};
+use capos_abi::ring::{FLAG_PARAMETERS_IN_AREA, FLAG_RESULT_IN_AREA};
+use capos_kernel_hal::PAGE_BYTES;
+use capos_schema::wire::{DecodeError, EncodeError};
+
+/// Bytes of a message with scalars only, in either direction: more than any interface has.
+pub(crate) const SMALL: usize = 64;
+/// Bytes of the part in front of bulk data, and of messages with one name.
+pub(crate) const WITH_NAME: usize = 256;
+
+/// The kernel's own copy of a message, or of its head.
+pub(crate) struct Message<const N: usize> {
+    bytes: [u8; N],
+    length: usize,
+}
+
+impl<const N: usize> Message<N> {
+    /// The bytes.
+    pub(crate) fn bytes(&self) -> &[u8] {
+        self.bytes.get(..self.length).unwrap_or(&[])
+    }
+}
+
+/// A message that the schema does not describe.
+pub(crate) fn malformed(_: DecodeError) -> Transport {
+    Transport::BadMessage
+}
+
+impl Kernel {
+    /// Copies bytes of the parameter message, from `offset` on.
+    ///
+    /// # Errors
+    /// "bad address", "out of memory".
+    pub(crate) fn read_parameters(
+        &mut self,
+        origin: &Origin,
+        offset: usize,
+        bytes: &mut [u8],
+    ) -> Result<(), Transport> {
+        if bytes.is_empty() {
+            return Ok(());
+        }
+        let start = origin.submission.address.checked_add(offset as u64).ok_or(Transport::BadAddress)?;
+        if origin.submission.flags & FLAG_PARAMETERS_IN_AREA == 0 {
+            return self.copy_from_user(origin.process, start, bytes);
+        }
+        let thread = self.threads.get(origin.thread).ok_or(Transport::Disconnected)?;
+        if thread.ring.read_area(start, bytes) { Ok(()) } else { Err(Transport::BadAddress) }
+    }
+
+    /// The whole parameter message.
+    ///
+    /// # Errors
+    /// "too large" for more than `N` bytes, "bad address", "out of memory".
+    pub(crate) fn parameters<const N: usize>(&mut self, call: &Call) -> Result<Message<N>, Transport> {
+        if call.origin.submission.length as usize > N {
+            return Err(Transport::TooLarge);
+        }
+        self.parameters_head(&call.origin)
+    }
+
+    /// Up to `N` bytes of the start of the parameter message.
+    ///
+    /// # Errors
+    /// "bad address", "out of memory".
+    pub(crate) fn parameters_head<const N: usize>(
+        &mut self,
+        origin: &Origin,
+    ) -> Result<Message<N>, Transport> {
+        let mut message = Message { bytes: [0; N], length: N.min(origin.submission.length as usize) };
+        if let Some(bytes) = message.bytes.get_mut(..message.length) {
+            self.read_parameters(origin, 0, bytes)?;
+        }
+        Ok(message)
+    }
+
+    /// Makes sure that a result of `bytes` will find its place.
+    ///
+    /// # Errors
+    /// "too large", "bad address", "out of memory".
+    pub(crate) fn prepare_result(&mut self, origin: &Origin, bytes: usize) -> Result<(), Transport> {
+        let submission = &origin.submission;
+        if bytes > submission.result_capacity as usize {
+            return Err(Transport::TooLarge);
+        }
+        if submission.flags & FLAG_RESULT_IN_AREA != 0 {
+            return Ok(());
+        }
+        self.ensure_writable(origin.process, submission.result_address, bytes)
+    }
+
+    /// Copies bytes into the result buffer, at `offset`.
+    ///
+    /// # Errors
+    /// "too large", "bad address", "out of memory".
+    pub(crate) fn write_result(
+        &mut self,
+        origin: &Origin,
+        offset: usize,
+        bytes: &[u8],
+    ) -> Result<(), Transport> {
+        let submission = &origin.submission;
+        if bytes.is_empty() {
+            return Ok(());
+        }
+        if offset + bytes.len() > submission.result_capacity as usize {
+            return Err(Transport::TooLarge);
+        }
+        let start = submission.result_address.checked_add(offset as u64).ok_or(Transport::BadAddress)?;
+        if submission.flags & FLAG_RESULT_IN_AREA == 0 {
+            return self.copy_to_user(origin.process, start, bytes);
+        }
+        let thread = self.threads.get(origin.thread).ok_or(Transport::Disconnected)?;
+        if thread.ring.write_area(start, bytes) { Ok(()) } else { Err(Transport::BadAddress) }
+    }
+
+    /// Writes a result without bulk data.
+    ///
+    /// # Errors
+    /// "too large", "bad address", "out of memory".
+    pub(crate) fn reply(
+        &mut self,
+        origin: &Origin,
+        encode: impl FnOnce(&mut [u8]) -> Result<usize, EncodeError>,
+    ) -> Result<Answer, CallError> {
+        let mut bytes = [0; SMALL];
+        let length = encode(&mut bytes).map_err(|_| Transport::TooLarge)?;
+        let bytes = bytes.get(..length).ok_or(Transport::TooLarge)?;
+        self.write_result(origin, 0, bytes)?;
+        Ok(Answer::reply(length))
+    }
+
+    /// Writes a result that ends in `length` bytes of bulk data: first the head, then what `fill` makes for each portion
+    /// of at most a page, told where in the data it lies.
+    ///
+    /// # Errors
+    /// "too large", "bad address", "out of memory", and those of `fill`.
+    pub(crate) fn reply_with_data(
+        &mut self,
+        origin: &Origin,
+        length: usize,
+        encode_head: impl FnOnce(usize, &mut [u8]) -> Result<usize, EncodeError>,
+        mut fill: impl FnMut(&mut Kernel, usize, &mut [u8]) -> Result<(), CallError>,
+    ) -> Result<Answer, CallError> {
+        let mut head = [0; SMALL];
+        let head_bytes = encode_head(length, &mut head).map_err(|_| Transport::TooLarge)?;
+        let total = head_bytes + length.next_multiple_of(8);
+        self.prepare_result(origin, total)?;
+        self.write_result(origin, 0, head.get(..head_bytes).unwrap_or(&[]))?;
+        let mut portion = [0; PAGE_BYTES];
+        let mut done = 0;
+        while done < length {
+            let size = PAGE_BYTES.min(length - done);
+            // The last portion goes out with the zeros that fill its last word.
+            let padded = size.next_multiple_of(8);
+            if let Some(bytes) = portion.get_mut(..padded) {
+                let (data, padding) = bytes.split_at_mut(size);
+                fill(self, done, data)?;
+                padding.fill(0);
+                self.write_result(origin, head_bytes + done, bytes)?;
+            }
+            done += size;
+        }
+        Ok(Answer::reply(total))
+    }
+}

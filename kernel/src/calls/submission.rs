@@ -1,0 +1,126 @@
+//! One submission: decode, dispatch, complete.
+//!
+//! Called by `enter` with the kernel's own copy of the eight words.
+//!
+//! Invariant: each submission ends in exactly one completion, at once or by its operation.
+
+use super::{Answer, Call, Origin};
+use crate::kernel::Kernel;
+use crate::objects::Object;
+use crate::processes::Process;
+use crate::processes::thread::{Thread, ThreadState};
+use capos_abi::error::{CallError, Transport};
+use capos_abi::ring::{Completion, Opcode, Submission};
+use capos_kernel_core::capability::Capability;
+use capos_kernel_core::derivation::NODE_BYTES;
+use capos_kernel_core::pool::Id;
+
+impl Kernel {
+    /// Serves a submission for which a completion entry is promised.
+    pub(crate) fn submit(&mut self, thread: Id<Thread>, process: Id<Process>, words: &[u64; 8]) {
+        let completion = match self.perform(thread, process, words) {
+            Ok(Answer::Parked) => return,
+            Ok(Answer::Reply { length, capabilities, result }) => Completion {
+                user_data: Submission::user_data_of(words),
+                result,
+                capability_count: capabilities,
+                length,
+            },
+            Err(error) => Completion::new(Submission::user_data_of(words), error.result()),
+        };
+        self.post(thread, &completion);
+    }
+
+    /// Writes a promised completion, and wakes the thread if it waited for it.
+    pub(crate) fn post(&mut self, id: Id<Thread>, completion: &Completion) {
+        let Some(thread) = self.threads.get_mut(id) else { return };
+        thread.ring.post(completion);
+        if let ThreadState::Waiting(wait) = thread.state
+            && u64::from(thread.ring.completions.ready()) >= wait.completions
+        {
+            self.wake(id);
+        }
+    }
+
+    fn perform(
+        &mut self,
+        thread: Id<Thread>,
+        process: Id<Process>,
+        words: &[u64; 8],
+    ) -> Result<Answer, CallError> {
+        let layout = self.threads.get(thread).ok_or(Transport::Disconnected)?.ring.layout;
+        let submission = Submission::decode(words, &layout)?;
+        let origin = Origin { thread, process, submission };
+        match submission.opcode {
+            Opcode::Call => self.call(origin),
+            Opcode::Nop => Ok(Answer::DONE),
+            Opcode::Derive => self.derive(&origin),
+            Opcode::Release => self.release_handle(&origin),
+            Opcode::Cancel => self.cancel(&origin),
+            Opcode::Park => self.park_on_word(&origin),
+            Opcode::Unpark => self.unpark(&origin),
+            Opcode::Receive | Opcode::Return | Opcode::ReturnAndReceive | Opcode::Revoke => {
+                Err(Transport::UnsupportedOpcode.into())
+            }
+        }
+    }
+
+    /// The capability that the submission names, if it works.
+    fn named(&self, origin: &Origin) -> Result<Capability<Object>, Transport> {
+        let process = self.processes.get(origin.process).ok_or(Transport::Disconnected)?;
+        let capability = *process.table.get(&self.slots, origin.submission.handle)?;
+        if self.nodes.is_live(capability.node) { Ok(capability) } else { Err(Transport::Revoked) }
+    }
+
+    fn call(&mut self, origin: Origin) -> Result<Answer, CallError> {
+        let capability = self.named(&origin)?;
+        let submission = &origin.submission;
+        if submission.interface != capability.interface {
+            return Err(Transport::WrongInterface.into());
+        }
+        if !capability.permits(submission.method) {
+            let methods = capability.object.description().methods.len();
+            let is_known = usize::from(submission.method) < methods;
+            let error = if is_known { Transport::MethodDenied } else { Transport::NoSuchMethod };
+            return Err(error.into());
+        }
+        let call = Call { origin, capability };
+        if submission.send_count == 0 {
+            return self.invoke(&call);
+        }
+        self.check_send_list(&origin)?;
+        let answer = self.invoke(&call)?;
+        self.finish_moves(&origin);
+        Ok(answer)
+    }
+
+    /// `derive`: a child with fewer methods, in the same table.
+    fn derive(&mut self, origin: &Origin) -> Result<Answer, CallError> {
+        let capability = self.named(origin)?;
+        let methods = origin.submission.operand;
+        if methods & !capability.methods != 0 {
+            return Err(Transport::MaskNotWithin.into());
+        }
+        self.prepare_slots(origin.process, 1)?;
+        let derived = Capability { methods, ..capability };
+        let handle = self.insert_child(origin.process, capability.node, derived)?;
+        Ok(Answer::Reply { length: handle.0, capabilities: 0, result: 0 })
+    }
+
+    /// `release`: the handle names nothing any more. A revoked capability can be released too.
+    fn release_handle(&mut self, origin: &Origin) -> Result<Answer, CallError> {
+        let process = self.processes.get_mut(origin.process).ok_or(Transport::Disconnected)?;
+        let capability = process.table.remove(&mut self.slots, origin.submission.handle)?;
+        self.drop_capability(&capability);
+        Ok(Answer::DONE)
+    }
+
+    /// What follows when a capability has left its table.
+    pub(crate) fn drop_capability(&mut self, capability: &Capability<Object>) {
+        self.nodes.release(capability.node);
+        self.release_reference(capability.object);
+    }
+
+    /// Bytes that one capability costs besides its slot.
+    pub(crate) const CAPABILITY_BYTES: u64 = NODE_BYTES;
+}

@@ -1,0 +1,186 @@
+//! Capabilities that travel with a call.
+//!
+//! A send list names what the parameters refer to by index; a receive list takes the handles of what the reply refers to.
+//! Both lie in the message area. Called by `submission` around a call, and by the objects that take or make capabilities.
+//!
+//! Invariant: room in table, tree and receive list is made sure of before a call has its effect; a capability that is moved
+//! leaves its sender only if the call succeeded.
+
+use super::{Call, Origin};
+use crate::kernel::Kernel;
+use crate::objects::Object;
+use crate::processes::Process;
+use capos_abi::error::{CallError, Exception, Transport};
+use capos_abi::handle::Handle;
+use capos_abi::message::CAPABILITIES_MAX;
+use capos_abi::ring::{RECEIVED_HANDLE_BYTES, TRANSFER_BYTES, TRANSFER_COPY, TRANSFER_MOVE};
+use capos_kernel_core::capability::{Capability, SlotStore};
+use capos_kernel_core::derivation::NodeId;
+use capos_kernel_core::pool::Id;
+
+/// A row of the send list.
+#[derive(Clone, Copy)]
+struct Descriptor {
+    handle: Handle,
+    mode: u32,
+}
+
+/// A capability that the reply gives to the caller.
+#[derive(Clone, Copy)]
+pub(crate) struct Gift {
+    pub(crate) object: Object,
+    pub(crate) methods: u64,
+}
+
+impl Kernel {
+    fn descriptor(&self, origin: &Origin, index: u32) -> Result<Descriptor, Transport> {
+        if index >= u32::from(origin.submission.send_count) {
+            return Err(Transport::BadTransfer);
+        }
+        let thread = self.threads.get(origin.thread).ok_or(Transport::Disconnected)?;
+        let mut bytes = [0; TRANSFER_BYTES];
+        let at = u64::from(origin.submission.send_list) + u64::from(index) * TRANSFER_BYTES as u64;
+        if !thread.ring.read_area(at, &mut bytes) {
+            return Err(Transport::BadAddress);
+        }
+        let word = u64::from_le_bytes(bytes);
+        Ok(Descriptor { handle: Handle(word as u32), mode: (word >> 32) as u32 })
+    }
+
+    fn sent_capability(&self, origin: &Origin, handle: Handle) -> Result<Capability<Object>, Transport> {
+        let process = self.processes.get(origin.process).ok_or(Transport::Disconnected)?;
+        let capability = *process.table.get(&self.slots, handle)?;
+        if self.nodes.is_live(capability.node) { Ok(capability) } else { Err(Transport::Revoked) }
+    }
+
+    /// Checks every row of the send list.
+    pub(crate) fn check_send_list(&self, origin: &Origin) -> Result<(), Transport> {
+        let mut moved = [Handle::NULL; CAPABILITIES_MAX];
+        for index in 0..u32::from(origin.submission.send_count) {
+            let Descriptor { handle, mode } = self.descriptor(origin, index)?;
+            if mode != TRANSFER_COPY && mode != TRANSFER_MOVE {
+                return Err(Transport::BadTransfer);
+            }
+            self.sent_capability(origin, handle)?;
+            if mode == TRANSFER_MOVE {
+                if moved.contains(&handle) {
+                    return Err(Transport::BadTransfer);
+                }
+                if let Some(place) = moved.get_mut(index as usize) {
+                    *place = handle;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The capability at `index` of the send list, which a parameter refers to.
+    ///
+    /// # Errors
+    /// "bad transfer list", "bad handle", "revoked"; exception "invalid argument" for a parameter that refers to nothing.
+    pub(crate) fn sent(&self, call: &Call, index: Option<u32>) -> Result<Capability<Object>, CallError> {
+        let index = index.ok_or(Exception::InvalidArgument)?;
+        let Descriptor { handle, .. } = self.descriptor(&call.origin, index)?;
+        Ok(self.sent_capability(&call.origin, handle)?)
+    }
+
+    /// Takes what was moved out of the sender's table, behind a call that succeeded.
+    pub(crate) fn finish_moves(&mut self, origin: &Origin) {
+        for index in 0..u32::from(origin.submission.send_count) {
+            let Ok(Descriptor { handle, mode: TRANSFER_MOVE }) = self.descriptor(origin, index) else {
+                continue;
+            };
+            let Some(process) = self.processes.get_mut(origin.process) else { return };
+            if let Ok(capability) = process.table.remove(&mut self.slots, handle) {
+                self.drop_capability(&capability);
+            }
+        }
+    }
+
+    /// Makes sure that `count` capabilities can be inserted into the process's table, and charges for them.
+    ///
+    /// # Errors
+    /// "no slot", "limit reached", "out of memory".
+    pub(crate) fn prepare_slots(&mut self, id: Id<Process>, count: u32) -> Result<(), Transport> {
+        if self.nodes.available() < count {
+            return Err(Transport::OutOfMemory);
+        }
+        let process = self.processes.get_mut(id).ok_or(Transport::Disconnected)?;
+        while process.table.available() < count {
+            let bytes = SlotStore::<Object>::chunk_bytes();
+            process.account.charge(bytes).map_err(|_| Transport::LimitReached)?;
+            if let Err(error) = process.table.grow(&mut self.slots) {
+                process.account.refund(bytes);
+                return Err(error);
+            }
+        }
+        self.charge(id, u64::from(count) * Kernel::CAPABILITY_BYTES)
+    }
+
+    /// Takes back what [`Kernel::prepare_slots`] charged for capabilities that are not inserted after all.
+    pub(crate) fn cancel_slots(&mut self, id: Id<Process>, count: u32) {
+        self.refund(id, u64::from(count) * Kernel::CAPABILITY_BYTES);
+    }
+
+    /// Inserts a capability as a child of `parent`, behind [`Kernel::prepare_slots`].
+    ///
+    /// # Errors
+    /// Those of a table or tree that was not prepared.
+    pub(crate) fn insert_child(
+        &mut self,
+        id: Id<Process>,
+        parent: NodeId,
+        capability: Capability<Object>,
+    ) -> Result<Handle, Transport> {
+        let node = self.nodes.derive(parent, id.index()).ok_or(Transport::OutOfMemory)?;
+        self.insert_with_node(id, node, capability)
+    }
+
+    /// Inserts a capability whose node was just made.
+    ///
+    /// # Errors
+    /// Those of a table that was not prepared.
+    pub(crate) fn insert_with_node(
+        &mut self,
+        id: Id<Process>,
+        node: NodeId,
+        capability: Capability<Object>,
+    ) -> Result<Handle, Transport> {
+        let process = self.processes.get_mut(id).ok_or(Transport::Disconnected)?;
+        let inserted = process.table.insert(&mut self.slots, Capability { node, ..capability });
+        if inserted.is_ok() {
+            self.retain_reference(capability.object);
+        } else {
+            self.nodes.release(node);
+        }
+        inserted
+    }
+
+    /// Makes sure that the reply of a call, of `bytes` with `gifts` capabilities, will find its place.
+    ///
+    /// # Errors
+    /// "too large", "no slot", "bad address", and those of [`Kernel::prepare_slots`].
+    pub(crate) fn prepare_reply(&mut self, call: &Call, bytes: usize, gifts: u8) -> Result<(), Transport> {
+        self.prepare_result(&call.origin, bytes)?;
+        if call.origin.submission.receive_slots < gifts {
+            return Err(Transport::NoSlot);
+        }
+        if gifts == 0 { Ok(()) } else { self.prepare_slots(call.origin.process, gifts.into()) }
+    }
+
+    /// Gives the caller a capability that hangs under the one through which the call came, as number `index` of the
+    /// reply's list.
+    ///
+    /// # Errors
+    /// Those of a reply that was not prepared.
+    pub(crate) fn give(&mut self, call: &Call, index: u8, gift: Gift) -> Result<(), Transport> {
+        let Gift { object, methods } = gift;
+        let node = call.capability.node;
+        let capability = Capability { object, interface: object.description().id, methods, node };
+        let handle = self.insert_child(call.origin.process, node, capability)?;
+        let at =
+            u64::from(call.origin.submission.receive_list) + u64::from(index) * RECEIVED_HANDLE_BYTES as u64;
+        let thread = self.threads.get(call.origin.thread).ok_or(Transport::Disconnected)?;
+        if thread.ring.write_area(at, &handle.0.to_le_bytes()) { Ok(()) } else { Err(Transport::BadAddress) }
+    }
+}

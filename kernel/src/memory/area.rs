@@ -1,0 +1,182 @@
+//! Areas: what a range of a process's addresses is, and how a page of it comes to be.
+//!
+//! Nothing is mapped when an area is made; each page gets its frame at the first touch, by ring 3 (a page fault) or by a
+//! copy of the kernel. Called by the scheduler's page-fault path, by `user` and by the VirtualMemory object.
+//!
+//! Invariant: only an area with its object readable to the process makes that object's pages appear, with the access that
+//! the area says; a page that reads as zeros was never anybody else's.
+
+use super::object::MemoryObject;
+use crate::kernel::Kernel;
+use crate::processes::Process;
+use crate::processes::layout::PAGE;
+use capos_kernel_core::pages::Pages;
+use capos_kernel_core::pool::Id;
+use capos_kernel_hal::frames::{Frame, OutOfMemory, SharedFrame};
+use capos_kernel_hal::paging::{Access, MapError};
+
+/// Pages of an object that are mapped at one touch, if they have their frames: a program's code is walked in order, and a
+/// fault costs more than ten mappings.
+const PAGES_AT_ONCE: u64 = 16;
+
+/// What a range of addresses is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Area {
+    /// Set aside by VirtualMemory; its committed pages are zeros at first.
+    Reservation,
+    /// A stack or an image's zero-initialized data: zeros at first.
+    Zeros,
+    /// Pages of a memory object.
+    Object {
+        /// The object; the area is one of its holders.
+        object: Id<MemoryObject>,
+        /// The object's page at the start of the area.
+        first: u64,
+        /// What the process may do with it.
+        access: Access,
+    },
+    /// An image's initialized data: each page is a copy.
+    Copy {
+        /// The image; the area is one of its holders.
+        object: Id<MemoryObject>,
+        /// The image's page at the start of the area.
+        first: u64,
+        /// Bytes that come from the image.
+        bytes: u64,
+    },
+}
+
+impl Area {
+    /// The object that the area holds.
+    pub(crate) fn object(&self) -> Option<Id<MemoryObject>> {
+        match self {
+            Area::Object { object, .. } | Area::Copy { object, .. } => Some(*object),
+            Area::Reservation | Area::Zeros => None,
+        }
+    }
+
+    /// True if ring 3 can write the object itself through the area.
+    pub(crate) fn is_writable_mapping(&self) -> bool {
+        matches!(self, Area::Object { access: Access::ReadWrite, .. })
+    }
+}
+
+/// Why a page does not come to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum TouchError {
+    /// The process has nothing there, or has it already and with less access.
+    NotThere,
+    /// There is no frame for it.
+    OutOfMemory,
+}
+
+impl From<OutOfMemory> for TouchError {
+    fn from(_: OutOfMemory) -> TouchError {
+        TouchError::OutOfMemory
+    }
+}
+
+impl Kernel {
+    /// Gives the page with number `page` its frame.
+    ///
+    /// # Errors
+    /// [`TouchError`].
+    pub(crate) fn touch(&mut self, id: Id<Process>, page: u64) -> Result<(), TouchError> {
+        let process = self.processes.get(id).ok_or(TouchError::NotThere)?;
+        let (pages, area) = process.areas.find(page).ok_or(TouchError::NotThere)?;
+        let area = *area;
+        match area {
+            Area::Reservation if !process.committed.contains(page) => Err(TouchError::NotThere),
+            Area::Reservation | Area::Zeros => self.map(id, page, Frame::new()?.share(), Access::ReadWrite),
+            Area::Object { object, first, access } => {
+                self.touch_object(id, page, pages, object, first, access)
+            }
+            Area::Copy { object, first, bytes } => {
+                let index = page - pages.start;
+                let frame = self.copied_page(object, first + index, bytes.saturating_sub(index * PAGE))?;
+                self.map(id, page, frame, Access::ReadWrite)
+            }
+        }
+    }
+
+    fn touch_object(
+        &mut self,
+        id: Id<Process>,
+        page: u64,
+        pages: Pages,
+        object: Id<MemoryObject>,
+        first: u64,
+        access: Access,
+    ) -> Result<(), TouchError> {
+        let index = first + (page - pages.start);
+        let found = self.memory_objects.get_mut(object).ok_or(TouchError::NotThere)?;
+        let frame = found.frame(index)?.ok_or(TouchError::NotThere)?;
+        self.map(id, page, frame, access)?;
+        for ahead in 1..PAGES_AT_ONCE.min(pages.end - page) {
+            let object = self.memory_objects.get(object);
+            let Some(frame) = object.and_then(|object| object.present(index + ahead)) else { break };
+            if self.map(id, page + ahead, frame, access).is_err() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn copied_page(
+        &self,
+        object: Id<MemoryObject>,
+        index: u64,
+        bytes: u64,
+    ) -> Result<SharedFrame, TouchError> {
+        let object = self.memory_objects.get(object).ok_or(TouchError::NotThere)?;
+        let mut frame = Frame::new()?;
+        let length = bytes.min(PAGE) as usize;
+        if let Some(to) = frame.bytes_mut().get_mut(..length) {
+            object.read(index * PAGE, to).map_err(|_| TouchError::NotThere)?;
+        }
+        Ok(frame.share())
+    }
+
+    fn map(
+        &mut self,
+        id: Id<Process>,
+        page: u64,
+        frame: SharedFrame,
+        access: Access,
+    ) -> Result<(), TouchError> {
+        let process = self.processes.get_mut(id).ok_or(TouchError::NotThere)?;
+        let space = process.space.as_mut().ok_or(TouchError::NotThere)?;
+        space.map(page * PAGE, frame, access).map_err(|error| match error {
+            MapError::OutOfMemory => TouchError::OutOfMemory,
+            MapError::BadAddress | MapError::Occupied | MapError::WriteOrExecute => TouchError::NotThere,
+        })?;
+        if process.settle_tables().is_err() {
+            if let Some(space) = process.space.as_mut() {
+                drop(space.unmap(page * PAGE));
+            }
+            return Err(TouchError::OutOfMemory);
+        }
+        Ok(())
+    }
+
+    /// Takes the mappings of `pages` away; the frames go unless somebody else owns them.
+    pub(crate) fn unmap_pages(&mut self, id: Id<Process>, pages: Pages) {
+        let Some(space) = self.processes.get_mut(id).and_then(|process| process.space.as_mut()) else {
+            return;
+        };
+        for page in pages.start..pages.end {
+            drop(space.unmap(page * PAGE));
+        }
+    }
+
+    /// The end of an area, behind the last of its mappings.
+    pub(crate) fn release_area(&mut self, area: &Area) {
+        let Some(object) = area.object() else { return };
+        if area.is_writable_mapping()
+            && let Some(object) = self.memory_objects.get_mut(object)
+        {
+            object.writable_mappings = object.writable_mappings.saturating_sub(1);
+        }
+        self.release_object(object);
+    }
+}

@@ -1,0 +1,50 @@
+//! Charging accounts.
+//!
+//! Called before each allocation on behalf of a process, with the process that will hold what is allocated.
+//!
+//! Invariant: page tables are charged at the larger of what the areas and committed pages can need and what is there, so
+//! touching a committed page does not pass the limit.
+
+use crate::kernel::Kernel;
+use crate::processes::Process;
+use crate::processes::layout::PAGE;
+use capos_abi::error::Transport;
+use capos_kernel_core::account::LimitReached;
+use capos_kernel_core::pool::Id;
+
+impl Process {
+    /// Brings the charge for page tables up to date with areas, committed pages and the tables that are there.
+    ///
+    /// # Errors
+    /// [`LimitReached`]; the charge is then as it was.
+    pub(crate) fn settle_tables(&mut self) -> Result<(), LimitReached> {
+        const ROOT: u64 = 1;
+        let present = self.space.as_ref().map_or(0, |space| space.table_frames() as u64);
+        let target = present.max(ROOT + self.area_tables + self.committed.table_frames());
+        if target > self.charged_tables {
+            self.account.charge((target - self.charged_tables) * PAGE)?;
+        } else {
+            self.account.refund((self.charged_tables - target) * PAGE);
+        }
+        self.charged_tables = target;
+        Ok(())
+    }
+}
+
+impl Kernel {
+    /// Charges `bytes` to the process.
+    ///
+    /// # Errors
+    /// [`Transport::LimitReached`]; [`Transport::Disconnected`] if it has gone.
+    pub(crate) fn charge(&mut self, process: Id<Process>, bytes: u64) -> Result<(), Transport> {
+        let process = self.processes.get_mut(process).ok_or(Transport::Disconnected)?;
+        process.account.charge(bytes).map_err(|LimitReached| Transport::LimitReached)
+    }
+
+    /// Gives `bytes` back to the process, if it is still there.
+    pub(crate) fn refund(&mut self, process: Id<Process>, bytes: u64) {
+        if let Some(process) = self.processes.get_mut(process) {
+            process.account.refund(bytes);
+        }
+    }
+}

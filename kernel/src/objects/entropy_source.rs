@@ -1,0 +1,36 @@
+//! EntropySource: random bytes from the kernel's one generator.
+//!
+//! Specified by `schema/interfaces/entropy_source.capnp`. Called by `invoke`; the generator is fed at start-up.
+//!
+//! Invariant: no byte leaves before the generator was seeded by sources that count.
+
+use crate::calls::message::{SMALL, malformed};
+use crate::calls::{Answer, Call};
+use crate::kernel::Kernel;
+use capos_abi::error::{CallError, Exception, Transport};
+use capos_abi::message::DATA_BYTES_MAX;
+use capos_schema::entropy_source::{EntropySource, EntropySourceReadParams, EntropySourceReadResults};
+
+impl Kernel {
+    pub(crate) fn call_entropy_source(&mut self, call: &Call) -> Result<Answer, CallError> {
+        if call.origin.submission.method != EntropySource::READ {
+            return Err(Transport::NoSuchMethod.into());
+        }
+        let message = self.parameters::<SMALL>(call)?;
+        let EntropySourceReadParams { length } =
+            EntropySourceReadParams::decode(message.bytes()).map_err(malformed)?;
+        let length = length as usize;
+        if length > DATA_BYTES_MAX {
+            return Err(Exception::InvalidArgument.into());
+        }
+        if !self.generator.is_seeded() {
+            return Err(Exception::Overloaded.into());
+        }
+        self.reply_with_data(
+            &call.origin,
+            length,
+            |length, out| EntropySourceReadResults { bytes: &[] }.encode_head(length, out),
+            |kernel, _, bytes| kernel.generator.fill(bytes).map_err(|_| Exception::Overloaded.into()),
+        )
+    }
+}

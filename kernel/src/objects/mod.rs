@@ -1,0 +1,109 @@
+//! The objects of ring 0, one file each, and what a capability refers to.
+//!
+//! Called by `calls::submission` with a call whose interface and method were checked against the capability.
+//!
+//! Invariant: these are all there are; an object with a record counts its holders and goes with the last.
+
+pub(crate) mod boot_package;
+pub(crate) mod console;
+pub(crate) mod entropy_source;
+pub(crate) mod machine;
+pub(crate) mod memory_object;
+pub(crate) mod process_handle;
+pub(crate) mod process_spawner;
+pub(crate) mod timer;
+pub(crate) mod virtual_memory;
+
+use crate::calls::{Answer, Call};
+use crate::kernel::Kernel;
+use crate::memory::object::MemoryObject;
+use crate::processes::Process;
+use capos_abi::error::CallError;
+use capos_kernel_core::pool::Id;
+use capos_schema::interface::{Description, Interface};
+use console::Stream;
+
+/// What a capability refers to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Object {
+    /// A stream of bytes to the host.
+    Console(Id<Stream>),
+    /// The monotonic clock.
+    Timer,
+    /// The random generator.
+    EntropySource,
+    /// The address space of a process.
+    VirtualMemory(Id<Process>),
+    /// Pages.
+    MemoryObject(Id<MemoryObject>),
+    /// The boot image.
+    BootPackage,
+    /// The right to create processes.
+    ProcessSpawner,
+    /// A process, to its creator.
+    ProcessHandle(Id<Process>),
+    /// The end of the run.
+    Machine,
+}
+
+impl Object {
+    /// The object's interface.
+    pub(crate) fn description(self) -> &'static Description {
+        match self {
+            Object::Console(_) => capos_schema::console::Console::DESCRIPTION,
+            Object::Timer => capos_schema::timer::Timer::DESCRIPTION,
+            Object::EntropySource => capos_schema::entropy_source::EntropySource::DESCRIPTION,
+            Object::VirtualMemory(_) => capos_schema::virtual_memory::VirtualMemory::DESCRIPTION,
+            Object::MemoryObject(_) => capos_schema::memory_object::MemoryObject::DESCRIPTION,
+            Object::BootPackage => capos_schema::boot_package::BootPackage::DESCRIPTION,
+            Object::ProcessSpawner => capos_schema::process_spawner::ProcessSpawner::DESCRIPTION,
+            Object::ProcessHandle(_) => capos_schema::process_handle::ProcessHandle::DESCRIPTION,
+            Object::Machine => capos_schema::machine::Machine::DESCRIPTION,
+        }
+    }
+}
+
+impl Kernel {
+    /// Serves a call.
+    pub(crate) fn invoke(&mut self, call: &Call) -> Result<Answer, CallError> {
+        match call.capability.object {
+            Object::Timer => self.call_timer(call),
+            Object::Console(stream) => self.call_console(call, stream),
+            Object::EntropySource => self.call_entropy_source(call),
+            Object::VirtualMemory(process) => self.call_virtual_memory(call, process),
+            Object::MemoryObject(object) => self.call_memory_object(call, object),
+            Object::BootPackage => self.call_boot_package(call),
+            Object::ProcessSpawner => self.call_process_spawner(call),
+            Object::ProcessHandle(process) => self.call_process_handle(call, process),
+            Object::Machine => self.call_machine(call),
+        }
+    }
+
+    /// One more capability names the object.
+    pub(crate) fn retain_reference(&mut self, object: Object) {
+        match object {
+            Object::Console(stream) => self.retain_stream(stream),
+            Object::MemoryObject(object) => self.retain_object(object),
+            Object::VirtualMemory(process) | Object::ProcessHandle(process) => self.retain_process(process),
+            Object::Timer
+            | Object::EntropySource
+            | Object::BootPackage
+            | Object::ProcessSpawner
+            | Object::Machine => {}
+        }
+    }
+
+    /// One capability less names the object.
+    pub(crate) fn release_reference(&mut self, object: Object) {
+        match object {
+            Object::Console(stream) => self.release_stream(stream),
+            Object::MemoryObject(object) => self.release_object(object),
+            Object::VirtualMemory(process) | Object::ProcessHandle(process) => self.release_process(process),
+            Object::Timer
+            | Object::EntropySource
+            | Object::BootPackage
+            | Object::ProcessSpawner
+            | Object::Machine => {}
+        }
+    }
+}

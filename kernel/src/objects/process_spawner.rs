@@ -1,0 +1,107 @@
+//! ProcessSpawner: the right to create processes.
+//!
+//! Specified by `schema/interfaces/process_spawner.capnp`. Called by `invoke`; the process is made by `processes::build`.
+//!
+//! Invariant: a child's limit is carved out of its creator's, and everything is checked before the first effect.
+
+use crate::calls::message::{WITH_NAME, malformed};
+use crate::calls::transfer::Gift;
+use crate::calls::{Answer, Call};
+use crate::kernel::Kernel;
+use crate::log::log_line;
+use crate::memory::object::MemoryObject as Pages;
+use crate::objects::Object;
+use crate::processes::build::{BuildError, Request};
+use crate::processes::layout::{PAGE, STACK_BYTES_DEFAULT, STACK_BYTES_MAX};
+use crate::processes::name::Name;
+use capos_abi::error::{CallError, Exception, Transport};
+use capos_abi::ring::Layout;
+use capos_kernel_core::pool::Id;
+use capos_schema::memory_object::MemoryObject;
+use capos_schema::process_handle::ProcessHandle;
+use capos_schema::process_spawner::{
+    ProcessSpawner, ProcessSpawnerCreateParams, ProcessSpawnerCreateResults,
+};
+use capos_schema::virtual_memory::VirtualMemory;
+
+/// The ring layout that a caller asks for; 0 is the default of each size, which for completions grows with submissions.
+fn layout(submission_entries: u32, completion_entries: u32, area_bytes: u32) -> Option<Layout> {
+    let default = Layout::DEFAULT;
+    let or = |value, default| if value == 0 { default } else { value };
+    let submission_entries = or(submission_entries, default.submission_entries);
+    let least = submission_entries.saturating_mul(2).max(default.completion_entries);
+    let completion_entries = or(completion_entries, least);
+    let layout =
+        Layout { submission_entries, completion_entries, area_bytes: or(area_bytes, default.area_bytes) };
+    Some(layout).filter(Layout::is_valid)
+}
+
+/// Whole pages of stack; 0 is the default.
+fn stack_bytes(bytes: u64) -> Option<u64> {
+    match bytes {
+        0 => Some(STACK_BYTES_DEFAULT),
+        1..=STACK_BYTES_MAX => Some(bytes.next_multiple_of(PAGE)),
+        _ => None,
+    }
+}
+
+impl Kernel {
+    pub(crate) fn call_process_spawner(&mut self, call: &Call) -> Result<Answer, CallError> {
+        if call.origin.submission.method != ProcessSpawner::CREATE {
+            return Err(Transport::NoSuchMethod.into());
+        }
+        let message = self.parameters::<WITH_NAME>(call)?;
+        let params = ProcessSpawnerCreateParams::decode(message.bytes()).map_err(malformed)?;
+        let name = Name::new(params.name).ok_or(Exception::InvalidArgument)?;
+        let image = self.image_object(call, params.image)?;
+        let layout = layout(params.submission_entries, params.completion_entries, params.area_bytes)
+            .ok_or(Exception::InvalidArgument)?;
+        let stack_bytes = stack_bytes(params.stack_bytes).ok_or(Exception::InvalidArgument)?;
+        let creator = call.origin.process;
+        let request = Request {
+            name,
+            image,
+            memory_limit: params.memory_limit,
+            stack_bytes,
+            layout,
+            parent: Some(creator),
+        };
+        self.prepare_reply(call, ProcessSpawnerCreateResults::FIXED_BYTES, 2)?;
+        let process = match self.build_process(&request) {
+            Ok(process) => process,
+            Err(error) => {
+                self.cancel_slots(creator, 2);
+                return Err(refusal(&name, error));
+            }
+        };
+        let handle = Gift { object: Object::ProcessHandle(process), methods: ProcessHandle::ALL_METHODS };
+        let memory = Gift { object: Object::VirtualMemory(process), methods: VirtualMemory::ALL_METHODS };
+        self.give(call, 0, handle)?;
+        self.give(call, 1, memory)?;
+        let results = ProcessSpawnerCreateResults { process: Some(0), memory: Some(1) };
+        let answer = self.reply(&call.origin, |out| results.encode(out))?;
+        Ok(answer.with_capabilities(2))
+    }
+
+    fn image_object(&self, call: &Call, index: Option<u32>) -> Result<Id<Pages>, CallError> {
+        let capability = self.sent(call, index)?;
+        let Object::MemoryObject(image) = capability.object else {
+            return Err(Transport::WrongInterface.into());
+        };
+        if !capability.permits(MemoryObject::READ) {
+            return Err(Transport::MethodDenied.into());
+        }
+        let object = self.memory_objects.get(image).ok_or(Transport::Disconnected)?;
+        if object.is_sealed { Ok(image) } else { Err(Exception::InvalidArgument.into()) }
+    }
+}
+
+fn refusal(name: &Name, error: BuildError) -> CallError {
+    match error {
+        BuildError::Elf(error) => {
+            log_line!("process \"{}\" is refused: {}", name.as_str().escape_debug(), error.text());
+            Exception::InvalidArgument.into()
+        }
+        BuildError::Transport(error) => error.into(),
+    }
+}

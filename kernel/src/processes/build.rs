@@ -1,0 +1,235 @@
+//! Making a process out of an image.
+//!
+//! Called by ProcessSpawner and, for init, by start-up. Nothing of the image is copied or mapped here: areas say what the
+//! pages are, and the first touch makes them.
+//!
+//! Invariant: a process is made whole or not at all; its record, ring, registers, stack, data and page tables are charged to
+//! it, and its limit to its creator, before it exists.
+
+use super::layout::{CAPSET, IMAGE_WINDOW, LOW_UPPER_TABLES, PAGE, RING, STACK_END};
+use super::name::Name;
+use super::ring::Ring;
+use super::thread::{Thread, ThreadState};
+use super::{Outcome, Process, ProcessState};
+use crate::kernel::Kernel;
+use crate::memory::area::Area;
+use crate::memory::object::MemoryObject;
+use capos_abi::capset;
+use capos_abi::error::Transport;
+use capos_abi::outcome::OutcomeKind;
+use capos_abi::ring::Layout;
+use capos_kernel_core::account::{Account, LimitReached};
+use capos_kernel_core::capability::Table;
+use capos_kernel_core::elf::{self, ElfError, Executable, HEAD_BYTES, Segment};
+use capos_kernel_core::list::List;
+use capos_kernel_core::pages::{PageSet, Pages, RangeError, RangeMap};
+use capos_kernel_core::pool::Id;
+use capos_kernel_hal::frames::{Frame, OutOfMemory, SharedFrame};
+use capos_kernel_hal::paging::{Access, AddressSpace, MapError};
+use capos_kernel_hal::user::Context;
+
+/// What is asked for. Sizes are checked by the caller.
+pub(crate) struct Request {
+    pub(crate) name: Name,
+    /// A sealed object with the ELF image.
+    pub(crate) image: Id<MemoryObject>,
+    /// Bytes.
+    pub(crate) memory_limit: u64,
+    /// Whole pages.
+    pub(crate) stack_bytes: u64,
+    pub(crate) layout: Layout,
+    /// Whose account the limit is carved out of; none for init.
+    pub(crate) parent: Option<Id<Process>>,
+}
+
+/// Why no process was made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum BuildError {
+    /// The image is refused.
+    Elf(ElfError),
+    /// A limit, or no memory.
+    Transport(Transport),
+}
+
+impl From<LimitReached> for BuildError {
+    fn from(_: LimitReached) -> BuildError {
+        BuildError::Transport(Transport::LimitReached)
+    }
+}
+
+impl From<OutOfMemory> for BuildError {
+    fn from(_: OutOfMemory) -> BuildError {
+        BuildError::Transport(Transport::OutOfMemory)
+    }
+}
+
+impl From<MapError> for BuildError {
+    fn from(error: MapError) -> BuildError {
+        match error {
+            MapError::OutOfMemory => BuildError::Transport(Transport::OutOfMemory),
+            MapError::BadAddress | MapError::Occupied | MapError::WriteOrExecute => {
+                BuildError::Elf(ElfError::OutsideWindow)
+            }
+        }
+    }
+}
+
+impl From<RangeError> for BuildError {
+    fn from(error: RangeError) -> BuildError {
+        match error {
+            RangeError::Overlap => BuildError::Elf(ElfError::Overlap),
+            RangeError::Full => BuildError::Transport(Transport::OutOfMemory),
+        }
+    }
+}
+
+/// The pages of the stack.
+fn stack_pages(bytes: u64) -> Pages {
+    Pages { start: (STACK_END - bytes) / PAGE, end: STACK_END / PAGE }
+}
+
+/// The areas of a segment: what the image has of it, and the zeros behind.
+fn areas_of(segment: &Segment, image: Id<MemoryObject>) -> [Option<(Pages, Area)>; 2] {
+    let Segment { pages, access, file_page: first, file_bytes } = *segment;
+    let access = match access {
+        elf::Access::Read => Access::Read,
+        elf::Access::Execute => Access::Execute,
+        elf::Access::ReadWrite => {
+            let middle = pages.start + file_bytes.div_ceil(PAGE);
+            let copied = Area::Copy { object: image, first, bytes: file_bytes };
+            let part = |start, end, area| if start < end { Some((Pages { start, end }, area)) } else { None };
+            return [part(pages.start, middle, copied), part(middle, pages.end, Area::Zeros)];
+        }
+    };
+    [Some((pages, Area::Object { object: image, first, access })), None]
+}
+
+impl Process {
+    fn new(number: u64, request: &Request) -> Result<Process, BuildError> {
+        let mut account = Account::new(request.memory_limit);
+        account.charge(Process::record_bytes() + Ring::charge(&request.layout))?;
+        account.charge(RangeMap::<Area>::growth_bytes())?;
+        let mut areas = RangeMap::new();
+        areas.grow().map_err(|_| OutOfMemory)?;
+        Ok(Process {
+            number,
+            name: request.name,
+            state: ProcessState::Created,
+            parent: request.parent,
+            children: 0,
+            account,
+            space: Some(AddressSpace::new()?),
+            areas,
+            committed: PageSet::new(),
+            area_tables: LOW_UPPER_TABLES,
+            charged_tables: 0,
+            table: Table::new(),
+            capset: None,
+            thread: None,
+            outcome: Outcome::new(OutcomeKind::Exited, 0),
+            waiters: List::EMPTY,
+            parked: List::EMPTY,
+            holders: 0,
+            entries: 0,
+            privilege_level: None,
+        })
+    }
+
+    /// Adds an area of the first GiB; pages that the process will own are charged now.
+    fn add_low_area(&mut self, pages: Pages, area: Area) -> Result<(), BuildError> {
+        if !matches!(area, Area::Object { .. }) {
+            self.account.charge(pages.count() * PAGE)?;
+        }
+        self.area_tables += pages.leaf_tables();
+        self.settle_tables()?;
+        Ok(self.areas.insert(pages, area)?)
+    }
+
+    /// Maps frames that stay for the life of the process: they are no area, so nobody can unmap them.
+    fn map_fixed(&mut self, address: u64, frames: &[SharedFrame], access: Access) -> Result<(), BuildError> {
+        if let Some(pages) = Pages::new(address / PAGE, frames.len() as u64) {
+            self.area_tables += pages.leaf_tables();
+            self.settle_tables()?;
+        }
+        let space = self.space.as_mut().ok_or(OutOfMemory)?;
+        for (index, frame) in frames.iter().enumerate() {
+            space.map(address + index as u64 * PAGE, frame.clone(), access)?;
+        }
+        Ok(self.settle_tables()?)
+    }
+
+    fn add_capset(&mut self) -> Result<(), BuildError> {
+        let mut page = Frame::new()?;
+        capset::initialize(page.bytes_mut());
+        let page = page.share();
+        self.map_fixed(CAPSET, core::slice::from_ref(&page), Access::Read)?;
+        self.capset = Some(page);
+        Ok(())
+    }
+}
+
+impl Kernel {
+    fn read_image(&self, image: Id<MemoryObject>) -> Result<Executable, BuildError> {
+        let object = self.memory_objects.get(image).ok_or(BuildError::Transport(Transport::Disconnected))?;
+        let mut head = [0; HEAD_BYTES];
+        let length = object.bytes.min(HEAD_BYTES as u64) as usize;
+        let head = head.get_mut(..length).unwrap_or(&mut []);
+        object.read(0, head).map_err(|_| BuildError::Elf(ElfError::NotElf))?;
+        Executable::parse(head, object.bytes, IMAGE_WINDOW).map_err(BuildError::Elf)
+    }
+
+    /// Makes a process that does not run yet, without holders.
+    ///
+    /// # Errors
+    /// [`BuildError`]; nothing has changed then.
+    pub(crate) fn build_process(&mut self, request: &Request) -> Result<Id<Process>, BuildError> {
+        let executable = self.read_image(request.image)?;
+        if let Some(parent) = request.parent {
+            self.charge(parent, request.memory_limit).map_err(BuildError::Transport)?;
+        }
+        let built = self.build_charged(request, &executable);
+        if let (Err(_), Some(parent)) = (&built, request.parent) {
+            self.refund(parent, request.memory_limit);
+        }
+        built
+    }
+
+    fn build_charged(
+        &mut self,
+        request: &Request,
+        executable: &Executable,
+    ) -> Result<Id<Process>, BuildError> {
+        let mut process = Process::new(self.next_number, request)?;
+        let mut image_areas = 0;
+        for segment in executable.segments() {
+            for (pages, area) in areas_of(&segment, request.image).into_iter().flatten() {
+                process.add_low_area(pages, area)?;
+                image_areas += u32::from(area.object().is_some());
+            }
+        }
+        process.add_low_area(stack_pages(request.stack_bytes), Area::Zeros)?;
+        process.add_capset()?;
+        let ring = Ring::new(request.layout)?;
+        process.map_fixed(RING, ring.frames(), Access::ReadWrite)?;
+        // As at the entry of a function: a return address would lie at the stack pointer.
+        let context = Context::new(executable.entry, STACK_END - 8, [RING, CAPSET, 0])?;
+        let id = self.processes.insert(process).ok_or(OutOfMemory)?;
+        let state = ThreadState::Ready;
+        let thread = Thread { process: id, context, ring, state, operations: List::EMPTY };
+        let Some(thread) = self.threads.insert(thread) else {
+            drop(self.processes.remove(id));
+            return Err(OutOfMemory.into());
+        };
+        if let Some(process) = self.processes.get_mut(id) {
+            process.thread = Some(thread);
+        }
+        if let Some(parent) = request.parent.and_then(|parent| self.processes.get_mut(parent)) {
+            parent.children += 1;
+        }
+        if let Some(image) = self.memory_objects.get_mut(request.image) {
+            image.holders += image_areas;
+        }
+        self.next_number += 1;
+        Ok(id)
+    }
+}

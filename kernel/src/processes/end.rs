@@ -1,0 +1,238 @@
+//! The end of a process, in bounded steps.
+//!
+//! Started by exit, fault, kill or lack of memory; carried on by `work`, one step at a time. Completes the `wait`s.
+//!
+//! Invariant: what a step takes apart is gone from the process, so a step can always be the next one. When the waits
+//! complete, every frame, node and slot is free, and the limit is back with the creator.
+
+use super::thread::Thread;
+use super::{Outcome, Process, ProcessState};
+use crate::calls::operation::Parked;
+use crate::kernel::Kernel;
+use crate::log::log_line;
+use crate::objects::Object;
+use capos_abi::outcome::OutcomeKind;
+use capos_kernel_core::capability::{Dismantled, SlotStore};
+use capos_kernel_core::pool::Id;
+use capos_kernel_core::report::EndLine;
+use capos_schema::machine::MachineFinishParams;
+
+/// Capabilities, or areas, that one step releases.
+const ENTRIES_PER_STEP: u32 = 32;
+/// Mappings and page tables that one step releases.
+const MAPPINGS_PER_STEP: usize = 128;
+
+/// What comes after a step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum EndStep {
+    /// The next one.
+    Again,
+    /// The next one, when the children have ended.
+    AfterChildren,
+    /// Nothing: it is over.
+    Done,
+}
+
+impl Kernel {
+    /// Begins the end of a process; no effect if it has begun.
+    pub(crate) fn end_process(&mut self, id: Id<Process>, outcome: Outcome) {
+        let Some(process) = self.processes.get_mut(id) else { return };
+        if !matches!(process.state, ProcessState::Created | ProcessState::Running) {
+            return;
+        }
+        process.state = ProcessState::Ending;
+        process.outcome = outcome;
+        if let Some(thread) = process.thread {
+            self.run_queue.remove(thread.index());
+            self.timers.cancel(Kernel::thread_timer(thread.index()));
+        }
+        self.work.add_process(id);
+    }
+
+    /// Takes one more piece of an ending process apart.
+    pub(crate) fn end_step(&mut self, id: Id<Process>) -> EndStep {
+        let Some(process) = self.processes.get(id) else { return EndStep::Done };
+        if process.state == ProcessState::Ended {
+            return self.complete_wait(id);
+        }
+        if let Some(thread) = process.thread {
+            self.end_thread(id, thread);
+            return EndStep::Again;
+        }
+        if process.children > 0 {
+            return self.end_children(id);
+        }
+        if self.dismantle_table(id) || self.dismantle_space(id) || self.release_areas(id) {
+            return EndStep::Again;
+        }
+        self.finish_end(id);
+        EndStep::Again
+    }
+
+    /// Takes one operation of the thread back, or the thread itself.
+    fn end_thread(&mut self, id: Id<Process>, thread: Id<Thread>) {
+        let operation = self.threads.get(thread).and_then(|thread| thread.operations.first());
+        if let Some(operation) = operation.and_then(|index| self.operations.id_at(index)) {
+            self.take_operation(operation);
+            return;
+        }
+        let privilege_level = self.threads.get(thread).map(|thread| thread.context.cpl());
+        drop(self.threads.remove(thread));
+        if let Some(process) = self.processes.get_mut(id) {
+            process.thread = None;
+            process.privilege_level = privilege_level.filter(|_| process.entries > 0);
+        }
+    }
+
+    fn end_children(&mut self, id: Id<Process>) -> EndStep {
+        for index in 0..self.processes.capacity() {
+            let Some(child) = self.processes.id_at(index) else { continue };
+            if self.processes.get(child).is_some_and(|process| process.parent == Some(id)) {
+                self.end_process(child, Outcome::new(OutcomeKind::Killed, 0));
+            }
+        }
+        EndStep::AfterChildren
+    }
+
+    /// Releases some capabilities; false if there were none.
+    fn dismantle_table(&mut self, id: Id<Process>) -> bool {
+        for count in 0..ENTRIES_PER_STEP {
+            let Some(process) = self.processes.get_mut(id) else { return false };
+            match process.table.dismantle(&mut self.slots) {
+                Some(Dismantled::Capability(capability)) => self.drop_capability(&capability),
+                Some(Dismantled::Chunk) => {
+                    process.account.refund(SlotStore::<Object>::chunk_bytes());
+                }
+                None => return count > 0,
+            }
+        }
+        true
+    }
+
+    /// Releases some mappings and page tables; false if there is no address space any more.
+    fn dismantle_space(&mut self, id: Id<Process>) -> bool {
+        let Some(process) = self.processes.get_mut(id) else { return false };
+        let Some(space) = process.space.as_mut() else { return false };
+        if space.tear_down(MAPPINGS_PER_STEP) {
+            process.space = None;
+            process.capset = None;
+        }
+        true
+    }
+
+    /// Releases some areas; false if there were none.
+    fn release_areas(&mut self, id: Id<Process>) -> bool {
+        for count in 0..ENTRIES_PER_STEP {
+            let area = self.processes.get_mut(id).and_then(|process| process.areas.pop());
+            let Some((_, area)) = area else { return count > 0 };
+            self.release_area(&area);
+        }
+        true
+    }
+
+    /// Gives the limit back, less what is left of objects that others hold, and writes the record.
+    fn finish_end(&mut self, id: Id<Process>) {
+        let Some(process) = self.processes.get_mut(id) else { return };
+        process.state = ProcessState::Ended;
+        process.areas = Default::default();
+        process.committed = Default::default();
+        let (parent, limit) = (process.parent, process.account.limit());
+        let Outcome { kind, code, .. } = process.outcome;
+        let line = EndLine {
+            subject: process.subject(),
+            kind,
+            code,
+            entries: process.entries,
+            privilege_level: process.privilege_level,
+        };
+        log_line!("{line}");
+        let inherited = self.pass_objects_on(id, parent);
+        if let Some(parent) = parent {
+            self.refund(parent, limit.saturating_sub(inherited));
+            if let Some(parent) = self.processes.get_mut(parent) {
+                parent.children = parent.children.saturating_sub(1);
+            }
+        }
+        if self.first_process == Some(id) {
+            self.finish_without_init(id);
+        }
+        // The record goes with its last holder; here with nobody to hold it.
+        self.retain_process(id);
+        self.release_process(id);
+    }
+
+    /// Objects charged to the process that others still hold are charged to its creator; returns their bytes.
+    fn pass_objects_on(&mut self, id: Id<Process>, parent: Option<Id<Process>>) -> u64 {
+        let mut bytes = 0;
+        for index in 0..self.memory_objects.capacity() {
+            let Some(object) = self.memory_objects.id_at(index) else { continue };
+            let Some(object) = self.memory_objects.get_mut(object) else { continue };
+            if object.account == Some(id) {
+                object.account = parent;
+                bytes += object.charge;
+            }
+        }
+        bytes
+    }
+
+    /// Completes one `wait`.
+    fn complete_wait(&mut self, id: Id<Process>) -> EndStep {
+        let Some(process) = self.processes.get(id) else { return EndStep::Done };
+        let Some(waiter) = process.waiters.first().and_then(|index| self.operations.id_at(index)) else {
+            return EndStep::Done;
+        };
+        let Some(operation) = self.operations.get(waiter).copied() else { return EndStep::Done };
+        debug_assert_eq!(operation.parked, Parked::ProcessEnd(id));
+        let reply = self.reply_outcome(&operation.origin, id);
+        self.complete_operation(waiter, reply.map(|length| (length as u32, 0)));
+        EndStep::Again
+    }
+
+    /// init has ended and nobody has said how the run ended: that is a failure of capOS.
+    fn finish_without_init(&mut self, id: Id<Process>) -> ! {
+        use core::fmt::Write;
+        let mut report = Report::new();
+        if let Some(process) = self.processes.get(id) {
+            let Outcome { kind, code, .. } = process.outcome;
+            let said = process.outcome.report();
+            let _ = write!(report, "init ended before the run was over: {}({code}) {said}", kind.word());
+        }
+        let params = MachineFinishParams {
+            kind: OutcomeKind::Internal as u16,
+            code: 0,
+            process: "init",
+            report: report.as_str(),
+        };
+        self.finish(&params)
+    }
+}
+
+/// A text that is cut where it does not fit any more.
+struct Report {
+    bytes: [u8; Report::BYTES],
+    length: usize,
+}
+
+impl Report {
+    const BYTES: usize = 512;
+
+    const fn new() -> Report {
+        Report { bytes: [0; Report::BYTES], length: 0 }
+    }
+
+    fn as_str(&self) -> &str {
+        self.bytes.get(..self.length).and_then(|bytes| str::from_utf8(bytes).ok()).unwrap_or("")
+    }
+}
+
+impl core::fmt::Write for Report {
+    fn write_str(&mut self, text: &str) -> core::fmt::Result {
+        for character in text.chars() {
+            let end = self.length + character.len_utf8();
+            let place = self.bytes.get_mut(self.length..end).ok_or(core::fmt::Error)?;
+            character.encode_utf8(place);
+            self.length = end;
+        }
+        Ok(())
+    }
+}

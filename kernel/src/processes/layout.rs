@@ -1,0 +1,31 @@
+//! Where things lie in a process's address space.
+//!
+//! Called by process creation, which puts them there, and by the VirtualMemory object, which stays in its window.
+//!
+//! Invariant: the regions are apart by at least a page that is never mapped, so running over an end is a fault. CapSet,
+//! ring, image and stack share the first GiB, which keeps the page tables of a small process at one frame for each level
+//! and one for each 2 MiB in use.
+
+use capos_kernel_core::pages::Pages;
+
+/// Bytes of a page.
+pub(crate) const PAGE: u64 = 4096;
+
+/// The CapSet page.
+pub(crate) const CAPSET: u64 = 0x1_0000;
+/// The ring region of the first thread; the largest is 305 pages long and ends below the image.
+pub(crate) const RING: u64 = 0x2_0000;
+/// Pages that an ELF image may take: from 2 MiB on.
+pub(crate) const IMAGE_WINDOW: Pages = Pages { start: 0x200, end: 0x3_0000 };
+/// The first address behind the stack of the first thread.
+pub(crate) const STACK_END: u64 = 0x3fff_f000;
+/// Pages in which VirtualMemory makes reservations and mappings: from 1 GiB to the end of the lower half.
+pub(crate) const MEMORY_WINDOW: Pages = Pages { start: 0x4_0000, end: 0x7_ffff_ff00 };
+
+/// Page tables that the first GiB needs above the lowest level: the root's entry and the next.
+pub(crate) const LOW_UPPER_TABLES: u64 = 2;
+
+/// Bytes of a stack if nothing else is asked for.
+pub(crate) const STACK_BYTES_DEFAULT: u64 = 256 * 1024;
+/// Bytes of a stack at most.
+pub(crate) const STACK_BYTES_MAX: u64 = 64 << 20;

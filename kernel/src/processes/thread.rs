@@ -1,0 +1,41 @@
+//! A thread: registers, ring and what it waits for.
+//!
+//! Made with its process; run by the scheduler; its ring is read and written by `calls`.
+//!
+//! Invariant: a thread in state [`ThreadState::Waiting`] is in no run queue, and is woken by a completion or its deadline.
+
+use super::Process;
+use super::ring::Ring;
+use capos_kernel_core::list::List;
+use capos_kernel_core::pool::Id;
+use capos_kernel_hal::user::Context;
+
+/// What a thread does when it is not in ring 3.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ThreadState {
+    /// It goes on in ring 3.
+    Ready,
+    /// It is in an `enter` whose submissions are not all taken yet.
+    Entering(Wait),
+    /// It is in an `enter` that waits for completions.
+    Waiting(Wait),
+}
+
+/// What an `enter` waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Wait {
+    /// Completions in the ring.
+    pub(crate) completions: u64,
+    /// Nanoseconds of the clock; see the deadlines of `capos_abi::system_call`.
+    pub(crate) deadline: u64,
+}
+
+/// A thread.
+pub(crate) struct Thread {
+    pub(crate) process: Id<Process>,
+    pub(crate) context: Context,
+    pub(crate) ring: Ring,
+    pub(crate) state: ThreadState,
+    /// Operations in progress, over `Kernel::operation_links`.
+    pub(crate) operations: List,
+}

@@ -1,0 +1,168 @@
+//! The main loop: who runs, and what happens when ring 3 is left.
+//!
+//! Called once by `main`; calls the hardware layer to run a thread or to idle, `work` for what is left over, and `calls` for
+//! system calls.
+//!
+//! Invariant: there is no tick. The alarm is set to the next deadline, or to the end of the slice if somebody else waits, and
+//! set again only when that changes. Work that is left over comes before any thread.
+
+use crate::calls::enter::Next;
+use crate::kernel::{Kernel, TimerOwner};
+use crate::log::log_line;
+use crate::memory::area::TouchError;
+use crate::processes::layout::PAGE;
+use crate::processes::thread::{Thread, ThreadState};
+use crate::processes::{Outcome, ProcessState};
+use capos_abi::outcome::OutcomeKind;
+use capos_kernel_core::pool::Id;
+use capos_kernel_core::report::Fault;
+use capos_kernel_core::run_queue::SLICE_NANOSECONDS;
+use capos_kernel_hal::cpu;
+use capos_kernel_hal::user::{self, Event};
+
+/// Bit 0 of a page fault's error code: there was a mapping, and it did not allow the access.
+const PROTECTION: u64 = 1;
+
+impl Kernel {
+    /// Runs the machine. Does not return: the end is `Machine.finish`.
+    pub(crate) fn run(mut self) -> ! {
+        loop {
+            while self.do_piece_of_work() {
+                self.expire_timers();
+            }
+            match self.run_queue.pop().and_then(|index| self.threads.id_at(index)) {
+                Some(thread) => self.run_thread(thread),
+                None => self.idle(),
+            }
+        }
+    }
+
+    fn idle(&mut self) {
+        self.set_alarm(self.timers.next());
+        cpu::idle();
+        self.alarm = None;
+        self.expire_timers();
+    }
+
+    fn set_alarm(&mut self, deadline: Option<u64>) {
+        if self.alarm != deadline {
+            self.clock.set_alarm(deadline);
+            self.alarm = deadline;
+        }
+    }
+
+    /// Lets a thread run until it waits, ends, or others have their turn.
+    fn run_thread(&mut self, id: Id<Thread>) {
+        let slice_end = self.clock.now() + SLICE_NANOSECONDS;
+        loop {
+            match self.threads.get(id).map(|thread| thread.state) {
+                Some(ThreadState::Ready) => {}
+                Some(ThreadState::Entering(wait)) => {
+                    if self.proceed_enter(id, wait) == Next::Leave {
+                        return;
+                    }
+                }
+                Some(ThreadState::Waiting(_)) | None => return,
+            }
+            self.program_alarm(slice_end);
+            let Some(event) = self.enter_ring_3(id) else { return };
+            let next = match event {
+                Event::SystemCall => self.system_call(id),
+                event => self.serve_event(id, event, slice_end),
+            };
+            if next == Next::Leave {
+                return;
+            }
+        }
+    }
+
+    /// The next deadline of any timer, or the end of the slice if somebody else waits.
+    fn program_alarm(&mut self, slice_end: u64) {
+        let deadline = match self.timers.next() {
+            next if self.run_queue.is_empty() => next,
+            Some(next) => Some(next.min(slice_end)),
+            None => Some(slice_end),
+        };
+        self.set_alarm(deadline);
+    }
+
+    fn enter_ring_3(&mut self, id: Id<Thread>) -> Option<Event> {
+        let thread = self.threads.get_mut(id)?;
+        let process = self.processes.get_mut(thread.process)?;
+        if process.state != ProcessState::Running {
+            return None;
+        }
+        process.entries += 1;
+        Some(user::run(&mut thread.context, process.space.as_ref()?))
+    }
+
+    /// Everything but a system call.
+    fn serve_event(&mut self, id: Id<Thread>, event: Event, slice_end: u64) -> Next {
+        match event {
+            Event::SystemCall | Event::Spurious => Next::Continue,
+            Event::PageFault { address, error_code } => self.page_fault(id, address, error_code),
+            Event::Exception { vector, error_code } => self.exception(id, vector, error_code, 0),
+            Event::Timer => {
+                self.alarm = None;
+                self.expire_timers();
+                if self.run_queue.is_empty() || self.clock.now() < slice_end {
+                    return Next::Continue;
+                }
+                self.run_queue.push(id.index());
+                Next::Leave
+            }
+        }
+    }
+
+    /// A page that waits for its first touch comes to be; anything else ends the process.
+    fn page_fault(&mut self, id: Id<Thread>, address: u64, error_code: u64) -> Next {
+        const VECTOR: u8 = 14;
+        let Some(process) = self.threads.get(id).map(|thread| thread.process) else { return Next::Leave };
+        if error_code & PROTECTION != 0 {
+            return self.exception(id, VECTOR, error_code, address);
+        }
+        match self.touch(process, address / PAGE) {
+            Ok(()) => Next::Continue,
+            Err(TouchError::NotThere) => self.exception(id, VECTOR, error_code, address),
+            Err(TouchError::OutOfMemory) => {
+                if let Some(process) = self.processes.get(process) {
+                    log_line!("{}: no memory for the page at {address:#x}", process.subject());
+                }
+                self.end_process(process, Outcome::new(OutcomeKind::Memory, 0));
+                Next::Leave
+            }
+        }
+    }
+
+    fn exception(&mut self, id: Id<Thread>, vector: u8, error_code: u64, address: u64) -> Next {
+        let Some(thread) = self.threads.get(id) else { return Next::Leave };
+        let instruction_pointer = thread.context.instruction_pointer();
+        let process = thread.process;
+        let error_code = error_code as u32;
+        self.end_by_fault(process, Fault { vector, error_code, address, instruction_pointer });
+        Next::Leave
+    }
+
+    /// Serves every timer whose deadline has come.
+    fn expire_timers(&mut self) {
+        if self.timers.next().is_none_or(|next| next > self.clock.now()) {
+            return;
+        }
+        let now = self.clock.now();
+        while let Some(timer) = self.timers.pop_expired(now) {
+            match Kernel::timer_owner(timer) {
+                TimerOwner::Thread(index) => {
+                    if let Some(thread) = self.threads.id_at(index) {
+                        self.wake(thread);
+                    }
+                }
+                TimerOwner::Operation(index) => {
+                    if let Some(operation) = self.operations.id_at(index) {
+                        self.complete_operation(operation, Ok((0, 0)));
+                    }
+                }
+                TimerOwner::Console => self.look_at_console(),
+            }
+        }
+    }
+}

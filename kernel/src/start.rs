@@ -1,0 +1,172 @@
+//! Start-up: from the hardware layer's hand-over to init.
+//!
+//! Called once by `main`. Checks the boot image, reads the options, feeds the random generator, and makes the one process
+//! that the kernel makes of its own accord: init, with the root of every authority in its CapSet.
+//!
+//! Invariant: init is started from contents whose CRC was checked, or not at all; a start that fails says why and ends the
+//! machine.
+
+use crate::kernel::Kernel;
+use crate::log::log_line;
+use crate::objects::Object;
+use crate::processes::Process;
+use crate::processes::build::{BuildError, Request};
+use crate::processes::layout::{PAGE, STACK_BYTES_DEFAULT};
+use crate::processes::name::Name;
+use capos_abi::host::{EXIT_KERNEL_FAILED, StreamKind};
+use capos_abi::image::{INIT, Image, ImageError, OPTIONS};
+use capos_abi::ring::Layout;
+use capos_kernel_core::capability::Capability;
+use capos_kernel_core::options::Options;
+use capos_kernel_core::pool::Id;
+use capos_kernel_hal::time::Clock;
+use capos_kernel_hal::virtio::rng::Rng;
+use capos_kernel_hal::{Hardware, cpu, entropy, frames, power};
+
+/// Frames that init's limit leaves: what ring 0 may need that is in nobody's account.
+const RESERVED_FRAMES: u64 = 64;
+/// How long the host's random source may take at start-up, in nanoseconds.
+const RANDOM_PATIENCE: u64 = 50_000_000;
+/// Bytes taken from each random source at start-up.
+const RANDOM_BYTES: usize = 64;
+
+/// Makes the kernel and starts init.
+pub(crate) fn boot(mut hardware: Hardware) -> Kernel {
+    log_hardware(&hardware);
+    let bytes = hardware.ramdisk.bytes();
+    let image = Image::parse(bytes).unwrap_or_else(|error| fail(format_args!("{error}")));
+    let options = read_options(&image);
+    let rng = hardware.rng.take();
+    let mut kernel = Kernel::new(hardware, image)
+        .unwrap_or_else(|_| fail(format_args!("the machine has too little memory for the kernel's tables")));
+    kernel.feed_generator(rng);
+    kernel.start_init();
+    if options.fail_allocation.is_some() {
+        frames::fail_allocation(options.fail_allocation);
+    }
+    kernel
+}
+
+fn fail(reason: core::fmt::Arguments<'_>) -> ! {
+    log_line!("cannot start: {reason}");
+    power::exit(EXIT_KERNEL_FAILED)
+}
+
+fn log_hardware(hardware: &Hardware) {
+    let features = cpu::features();
+    log_line!("capOS {}: {} MiB free", env!("CARGO_PKG_VERSION"), frames::free_count() / 256);
+    log_line!(
+        "smep {} smap {} umip {} rdseed {} rdrand {} hypervisor {}; clock {} Hz ({})",
+        features.smep,
+        features.smap,
+        features.umip,
+        features.rdseed,
+        features.rdrand,
+        features.hypervisor,
+        hardware.clock.time_stamp_frequency(),
+        hardware.clock.calibration(),
+    );
+    log_line!("speculative side channels between processes are not closed");
+}
+
+fn read_options(image: &Image<'static>) -> Options {
+    let text = match image.verify(OPTIONS) {
+        Ok(text) => text,
+        Err(ImageError::Missing(_)) => return Options::default(),
+        Err(error) => fail(format_args!("{error}")),
+    };
+    let text = str::from_utf8(text).unwrap_or_else(|_| fail(format_args!("kernel options: not UTF-8")));
+    Options::parse(text).unwrap_or_else(|error| fail(format_args!("{error}")))
+}
+
+impl Kernel {
+    /// Feeds the generator from the processor and from the host.
+    fn feed_generator(&mut self, rng: Option<Rng>) {
+        let mut bytes = [0; RANDOM_BYTES];
+        let from_seed = fill_from(&mut bytes, entropy::rdseed);
+        let processor = if from_seed > 0 {
+            self.generator.feed_counted(bytes.get(..from_seed).unwrap_or(&[]));
+            ("RDSEED", from_seed)
+        } else {
+            let from_random = fill_from(&mut bytes, entropy::rdrand);
+            self.generator.feed_counted(bytes.get(..from_random).unwrap_or(&[]));
+            ("RDRAND", from_random)
+        };
+        let host = rng.map_or(0, |mut rng| read_host(&mut rng, &self.clock, &mut bytes));
+        self.generator.feed_counted(bytes.get(..host).unwrap_or(&[]));
+        let state = if self.generator.is_seeded() { "seeded" } else { "not seeded: it refuses" };
+        let (name, count) = processor;
+        log_line!("random generator: {count} bytes of {name}, {host} bytes of the host; {state}");
+    }
+
+    fn start_init(&mut self) {
+        if let Err(error) = self.image.verify(INIT) {
+            fail(format_args!("{error}"));
+        }
+        let part = self.image.find(INIT).unwrap_or_else(|error| fail(format_args!("{error}")));
+        let image = self.create_part_object(None, part.offset, part.length);
+        let image = image.unwrap_or_else(|error| fail(format_args!("init: {error}")));
+        let free = (frames::free_count() as u64).saturating_sub(RESERVED_FRAMES);
+        let name = Name::new(INIT).unwrap_or_else(|| fail(format_args!("init: bad name")));
+        let request = Request {
+            name,
+            image,
+            memory_limit: free * PAGE,
+            stack_bytes: STACK_BYTES_DEFAULT,
+            layout: Layout::DEFAULT,
+            parent: None,
+        };
+        let init = self.build_process(&request).unwrap_or_else(|error| match error {
+            BuildError::Elf(error) => fail(format_args!("init is refused: {}", error.text())),
+            BuildError::Transport(error) => fail(format_args!("init: {error}")),
+        });
+        self.first_process = Some(init);
+        let stream = self.create_stream(name, StreamKind::Error, None);
+        let stream = stream.unwrap_or_else(|error| fail(format_args!("init: {error}")));
+        for (name, object) in [
+            ("console", Object::Console(stream)),
+            ("timer", Object::Timer),
+            ("entropy", Object::EntropySource),
+            ("memory", Object::VirtualMemory(init)),
+            ("boot", Object::BootPackage),
+            ("spawner", Object::ProcessSpawner),
+            ("machine", Object::Machine),
+        ] {
+            self.grant_root(init, name, object);
+        }
+        if self.start(init).is_err() {
+            fail(format_args!("init does not start"));
+        }
+    }
+
+    /// Gives init a capability with every method, which comes from nobody.
+    fn grant_root(&mut self, init: Id<Process>, name: &str, object: Object) {
+        let charged = self.charge(init, Kernel::CAPABILITY_BYTES).is_ok();
+        let Some(root) = self.nodes.root(init.index()).filter(|_| charged) else {
+            fail(format_args!("init: no node for \"{name}\""));
+        };
+        let description = object.description();
+        let (interface, methods) = (description.id, description.all_methods);
+        let capability = Capability { object, interface, methods, node: root };
+        if let Err(error) = self.grant_capability(init, name, capability) {
+            fail(format_args!("init: grant \"{name}\": {error}"));
+        }
+        // The child stands for itself: the node that it came from is nobody's.
+        self.nodes.release(root);
+    }
+}
+
+/// Fills `bytes` from a source of words; returns how many it gave.
+fn fill_from(bytes: &mut [u8], source: impl Fn() -> Option<u64>) -> usize {
+    let mut count = 0;
+    for place in bytes.chunks_exact_mut(size_of::<u64>()) {
+        let Some(word) = source() else { break };
+        place.copy_from_slice(&word.to_le_bytes());
+        count += place.len();
+    }
+    count
+}
+
+fn read_host(rng: &mut Rng, clock: &Clock, bytes: &mut [u8]) -> usize {
+    rng.read(bytes, clock, RANDOM_PATIENCE).min(bytes.len())
+}

@@ -1,0 +1,154 @@
+//! Work that is left over: what a call, a release or an end started and is too long for one entry.
+//!
+//! The scheduler does all of it, piece by piece, before it leaves the processor to a thread, and looks at the clock between
+//! two pieces. Called by the scheduler; fed by releases, by VirtualMemory and by ends of processes.
+//!
+//! Invariant: each piece is a bounded amount of work, and nothing recurses. Nodes and objects are finished before a
+//! process that ends is looked at again, so when a process has ended everything it held is free.
+
+use crate::calls::operation::Operation;
+use crate::kernel::Kernel;
+use crate::memory::area::Area;
+use crate::memory::object::MemoryObject;
+use crate::processes::Process;
+use crate::processes::end::EndStep;
+use crate::processes::layout::PAGE;
+use capos_kernel_core::derivation::{NODE_BYTES, Step};
+use capos_kernel_core::list::{Links, List};
+use capos_kernel_core::pages::Pages;
+use capos_kernel_core::pool::Id;
+use capos_kernel_core::storage::AllocationRefused;
+
+/// Pages that one piece of work unmaps.
+pub(crate) const PAGES_PER_PIECE: u64 = 128;
+
+/// A range of addresses that is being given up.
+pub(crate) struct Unmapping {
+    /// Whose.
+    pub(crate) process: Id<Process>,
+    /// What is left of it.
+    pub(crate) pages: Pages,
+    /// What it was, if it is given up as a whole; a decommit leaves the area.
+    pub(crate) area: Option<Area>,
+    /// Completes when all is done.
+    pub(crate) operation: Id<Operation>,
+}
+
+/// What is left over.
+pub(crate) struct Work {
+    ending: List,
+    ending_links: Links,
+    objects: List,
+    object_links: Links,
+    /// At most one: a thread that started it takes no further submission until it is done.
+    pub(crate) unmapping: Option<Unmapping>,
+}
+
+impl Work {
+    /// No work.
+    ///
+    /// # Errors
+    /// [`AllocationRefused`].
+    pub(crate) fn with_capacity(processes: u32, objects: u32) -> Result<Work, AllocationRefused> {
+        Ok(Work {
+            ending: List::EMPTY,
+            ending_links: Links::with_capacity(processes)?,
+            objects: List::EMPTY,
+            object_links: Links::with_capacity(objects)?,
+            unmapping: None,
+        })
+    }
+
+    /// A process is to be taken apart.
+    pub(crate) fn add_process(&mut self, process: Id<Process>) {
+        self.ending_links.push_back(&mut self.ending, process.index());
+    }
+
+    /// An object is to be taken apart.
+    pub(crate) fn add_object(&mut self, object: Id<MemoryObject>) {
+        self.object_links.push_back(&mut self.objects, object.index());
+    }
+}
+
+impl Kernel {
+    /// Does one piece of work; false if there was none.
+    pub(crate) fn do_piece_of_work(&mut self) -> bool {
+        match self.nodes.step() {
+            Step::Moved => return true,
+            Step::Freed(owner) => {
+                if let Some(owner) = self.processes.id_at(owner) {
+                    self.refund(owner, NODE_BYTES);
+                }
+                return true;
+            }
+            Step::Idle => {}
+        }
+        if let Some(index) = self.work.objects.first() {
+            let is_done = self.memory_objects.id_at(index).is_none_or(|id| self.dismantle_object(id));
+            if is_done {
+                self.work.object_links.remove(&mut self.work.objects, index);
+            }
+            return true;
+        }
+        self.continue_unmapping() || self.end_piece()
+    }
+
+    /// Does one piece of the unmapping in progress; false if there is none.
+    pub(crate) fn continue_unmapping(&mut self) -> bool {
+        let Some(unmapping) = self.work.unmapping.take() else { return false };
+        self.work.unmapping = self.unmap_piece(unmapping);
+        true
+    }
+
+    fn end_piece(&mut self) -> bool {
+        let Some(index) = self.work.ending.first() else { return false };
+        let step = self.processes.id_at(index).map_or(EndStep::Done, |id| self.end_step(id));
+        match step {
+            EndStep::Again => {}
+            EndStep::AfterChildren => {
+                self.work.ending_links.remove(&mut self.work.ending, index);
+                self.work.ending_links.push_back(&mut self.work.ending, index);
+            }
+            EndStep::Done => {
+                self.work.ending_links.remove(&mut self.work.ending, index);
+            }
+        }
+        true
+    }
+
+    /// Unmaps a piece; gives back what is left.
+    fn unmap_piece(&mut self, mut unmapping: Unmapping) -> Option<Unmapping> {
+        let id = unmapping.process;
+        let piece = match unmapping.area {
+            Some(Area::Object { .. }) => Some(unmapping.pages),
+            _ => self.processes.get(id).and_then(|process| process.committed.first_within(unmapping.pages)),
+        };
+        let Some(mut piece) = piece.filter(|piece| piece.start < piece.end) else {
+            self.finish_unmapping(unmapping);
+            return None;
+        };
+        piece.end = piece.end.min(piece.start + PAGES_PER_PIECE);
+        self.unmap_pages(id, piece);
+        self.uncommit(id, piece);
+        unmapping.pages.start = piece.end;
+        Some(unmapping)
+    }
+
+    /// Takes pages out of the committed ones, and their charge with them.
+    fn uncommit(&mut self, id: Id<Process>, pages: Pages) {
+        let Some(process) = self.processes.get_mut(id) else { return };
+        let count = process.committed.count_within(pages);
+        if process.committed.remove(pages).is_ok() {
+            process.account.refund(count * PAGE);
+            let settled = process.settle_tables();
+            debug_assert!(settled.is_ok());
+        }
+    }
+
+    fn finish_unmapping(&mut self, unmapping: Unmapping) {
+        if let Some(area) = unmapping.area {
+            self.release_area(&area);
+        }
+        self.complete_operation(unmapping.operation, Ok((0, 0)));
+    }
+}
