@@ -34,7 +34,7 @@ const MEMORY_MIN: u64 = 512 * MEBIBYTE;
 /// Memory beyond the processes' limits and the image: the kernel's, and the bookkeeping of frames.
 const MEMORY_OVERHEAD: u64 = 128 * MEBIBYTE;
 /// How long after the guest's own time limit the host waits for the machine to say so.
-const TIME_LIMIT_GRACE: Duration = Duration::from_secs(10);
+const TIME_LIMIT_GRACE: Duration = Duration::from_secs(5);
 
 /// Runs; returns the exit status.
 pub(crate) fn run(mut options: RunOptions) -> u8 {
@@ -301,7 +301,7 @@ mod tests {
         let second = Duration::from_secs(1);
         let traits = |time_limit| Traits { time_limit, ..Traits::default() };
         assert_eq!(host_limit(&traits(None), None), None);
-        assert_eq!(host_limit(&traits(Some(second)), Some(second)), Some(second * 11));
+        assert_eq!(host_limit(&traits(Some(second)), Some(second)), Some(second * 6));
         assert_eq!(host_limit(&traits(None), Some(second)), Some(second));
         assert_eq!(host_limit(&traits(Some(second * 60)), Some(second)), Some(second));
     }
