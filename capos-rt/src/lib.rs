@@ -35,4 +35,6 @@ pub use capos_abi as abi;
 pub use capos_schema as schema;
 pub use clients::*;
 pub use sys::checksum::crc32c;
+#[cfg(feature = "crash-tests")]
+pub use sys::hostile;
 pub use sys::mapping::Mapping;

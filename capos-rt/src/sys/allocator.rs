@@ -160,9 +160,11 @@ impl State {
     }
 
     fn announce(&mut self, growth: Announcement) -> bool {
-        self.announced = Some(growth);
         let Some(memory) = self.memory else { return false };
+        // Kept only for the reallocation that is about to follow: growth inside a capacity has none.
+        self.announced = Some(growth).filter(|growth| growth.current != 0);
         for block in self.large.iter_mut().filter(|block| block.awaits(growth)) {
+            self.announced = None;
             let wanted = growth.desired.next_multiple_of(PAGE);
             if memory.commit(block.address + block.committed, wanted - block.committed).is_err() {
                 return false;

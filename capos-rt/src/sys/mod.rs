@@ -2,17 +2,21 @@
 //!
 //! Used by the rest of the runtime and by nobody else. Each file wraps one thing: `system_call` the two system calls,
 //! `region` the memory that is shared with the kernel, `area` the message area's owned blocks, `thread` the two rings,
-//! `operation` a submission with the buffers that the kernel may touch, `memory` the calls that the heap makes,
-//! `allocator` the heap, `checksum` an instruction, `mapping` mapped memory objects, `start` the first and the last instructions of a process.
+//! `buffers` what the kernel may touch for an operation, `operation` the submission that goes with it, `memory` the calls
+//! that the heap makes, `allocator` the heap, `checksum` an instruction, `mapping` mapped memory objects, `start` the first
+//! and the last instructions of a process.
 //!
 //! Invariant: memory that the kernel may write is owned by an operation until its completion has been read. The runtime has
 //! one thread; what is global here relies on it.
 
 pub(crate) mod allocator;
 pub(crate) mod area;
+pub(crate) mod buffers;
 pub(crate) mod checksum;
 #[cfg(test)]
 pub(crate) mod fake;
+#[cfg(feature = "crash-tests")]
+pub mod hostile;
 pub(crate) mod mapping;
 pub(crate) mod memory;
 pub(crate) mod operation;

@@ -5,6 +5,7 @@
 //! Invariant: each operation in flight has a slot, and no more are in flight than completions fit, so the kernel always
 //! takes what is submitted. A completion whose user data is in no slot (a release, a cancel) is dropped.
 
+use alloc::vec::Vec;
 use core::cell::Cell;
 
 use capos_abi::error::Transport;
@@ -42,6 +43,8 @@ pub(crate) struct Thread {
     free_slots: Cell<u64>,
     serial: Cell<u64>,
     slots: [Slot; SLOTS],
+    /// A buffer for one large message.
+    spare: Cell<Vec<u64>>,
 }
 
 /// How long to wait: a point in time with the Timer that permits it, or for ever.
@@ -67,6 +70,7 @@ impl Thread {
             free_slots: Cell::new(slots & !(1 << HEAP_SLOT)),
             serial: Cell::new(0),
             slots: [const { Slot { user_data: Cell::new(IGNORED), completion: Cell::new(None) } }; SLOTS],
+            spare: Cell::new(Vec::new()),
             region,
         }
     }
@@ -77,6 +81,25 @@ impl Thread {
 
     pub(crate) fn area_map(&self) -> &AreaMap {
         &self.area
+    }
+
+    /// Takes the rings as they are, after a program has used them by hand. Nothing may be in flight.
+    #[cfg(feature = "crash-tests")]
+    pub(crate) fn resynchronize(&self) {
+        self.submission_tail.set(self.region.submission_head());
+        self.completion_head.set(self.region.completion_tail());
+        self.region.publish_completions(self.completion_head.get());
+    }
+
+    /// A buffer that a large message was in, or an empty one.
+    pub(crate) fn take_spare(&self) -> Vec<u64> {
+        self.spare.take()
+    }
+
+    /// Keeps a buffer for the next large message, if it is the larger one.
+    pub(crate) fn keep_spare(&self, words: Vec<u64>) {
+        let kept = self.spare.take();
+        self.spare.set(if kept.len() < words.len() { words } else { kept });
     }
 
     /// Takes a slot; `None` if too much is in flight.
