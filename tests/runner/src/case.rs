@@ -5,7 +5,7 @@
 //! Invariant: a field that the shape does not have is an error, so a misspelt expectation cannot pass unseen.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::Deserialize;
@@ -69,6 +69,13 @@ pub(crate) struct Expectation {
     pub(crate) status: i32,
     /// Standard output, exact.
     pub(crate) stdout: Option<String>,
+    /// Instead: a file with its exact bytes, relative to the case's folder.
+    pub(crate) stdout_file: Option<PathBuf>,
+    /// How often the file's bytes come out one behind the other; once, if nothing is said.
+    pub(crate) stdout_times: Option<usize>,
+    /// What `stdout_file` and `stdout_times` say, once [`Case::load`] has read it.
+    #[serde(skip)]
+    pub(crate) stdout_bytes: Option<Vec<u8>>,
     /// Instead: lines that must be in it.
     pub(crate) stdout_has: Option<Vec<String>>,
     /// Standard error, exact.
@@ -137,6 +144,23 @@ impl Case {
     }
 }
 
+impl Case {
+    /// Reads the files that the case names; `folder` is the one it lies in.
+    ///
+    /// # Errors
+    /// A file that cannot be read.
+    pub(crate) fn load(&mut self, folder: &Path) -> Result<(), String> {
+        for expect in self.runs.iter_mut().map(|run| &mut run.expect) {
+            if let Some(file) = &expect.stdout_file {
+                let bytes = std::fs::read(folder.join(file))
+                    .map_err(|error| format!("{}: {error}", file.display()))?;
+                expect.stdout_bytes = Some(bytes.repeat(expect.stdout_times.unwrap_or(1)));
+            }
+        }
+        Ok(())
+    }
+}
+
 impl Run {
     /// The hard limit.
     pub(crate) fn time_limit(&self) -> Duration {
@@ -146,10 +170,14 @@ impl Run {
 
 impl Expectation {
     fn check(&self) -> Result<(), String> {
-        let exact_and_partial = (self.stdout.is_some() && self.stdout_has.is_some())
+        let ways = [self.stdout.is_some(), self.stdout_has.is_some(), self.stdout_file.is_some()];
+        let is_told_twice = ways.iter().filter(|way| **way).count() > 1
             || (self.stderr.is_some() && self.stderr_has.is_some());
-        if exact_and_partial {
+        if is_told_twice {
             return Err("an output is expected either exactly or by its lines, not both".to_owned());
+        }
+        if self.stdout_times.is_some() && self.stdout_file.is_none() {
+            return Err("stdout_times is for stdout_file".to_owned());
         }
         Ok(())
     }
@@ -178,6 +206,8 @@ mod tests {
             ("no run", "summary = 's'\nguest = 'a.wat'\n".to_owned()),
             ("nothing to boot", "summary = 's'\n[[run]]\nname = 'r'\n".to_owned()),
             ("no machine", format!("{SMALLEST}machines = []\n")),
+            ("repeats nothing", format!("{SMALLEST}[run.expect]\nstdout_times = 2\n")),
+            ("a text and a file", format!("{SMALLEST}[run.expect]\nstdout = ''\nstdout_file = 'x'\n")),
             ("both forms", format!("{SMALLEST}[run.expect]\nstdout = ''\nstdout_has = []\n")),
         ] {
             assert!(Case::parse(&text).is_err(), "{wrong} was accepted");

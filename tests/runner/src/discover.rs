@@ -54,8 +54,9 @@ fn collect(folder: &Path, files: &mut Vec<PathBuf>) -> Result<(), String> {
 fn read(tests: &Path, file: &Path) -> Result<Found, String> {
     let told = |error: &dyn std::fmt::Display| format!("{}: {error}", file.display());
     let text = fs::read_to_string(file).map_err(|error| told(&error))?;
-    let case = Case::parse(&text).map_err(|error| told(&error))?;
+    let mut case = Case::parse(&text).map_err(|error| told(&error))?;
     let folder = file.parent().unwrap_or(tests).to_owned();
+    case.load(&folder).map_err(|error| told(&error))?;
     let name = file.strip_prefix(tests).unwrap_or(file).display().to_string();
     Ok(Found { name, folder, case })
 }

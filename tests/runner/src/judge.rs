@@ -76,14 +76,17 @@ pub(crate) fn compare(shown: &Shown, expected: &Expectation) -> Result<(), Strin
     if shown.status != expected.status {
         differences.push(format!("status {}, expected {}", shown.status, expected.status));
     }
-    stream(
-        "stdout",
-        &shown.stdout_text(),
-        expected.stdout.as_deref(),
-        &mut differences,
-        expected.stdout_has.as_deref(),
-        whole_line,
-    );
+    match &expected.stdout_bytes {
+        Some(bytes) => differences.extend(difference(&shown.stdout, bytes)),
+        None => stream(
+            "stdout",
+            &shown.stdout_text(),
+            expected.stdout.as_deref(),
+            &mut differences,
+            expected.stdout_has.as_deref(),
+            whole_line,
+        ),
+    }
     stream(
         "stderr",
         &shown.stderr_text(),
@@ -105,6 +108,20 @@ pub(crate) fn compare(shown: &Shown, expected: &Expectation) -> Result<(), Strin
     differences.push(tail(shown));
     differences.push(format!("kernel's log:\n{}", shown.log));
     Err(differences.join("\n"))
+}
+
+/// Where two outputs that should be equal byte for byte differ first.
+fn difference(found: &[u8], expected: &[u8]) -> Option<String> {
+    if found == expected {
+        return None;
+    }
+    let at = found.iter().zip(expected).position(|(one, other)| one != other);
+    let at = at.unwrap_or(found.len().min(expected.len()));
+    Some(format!(
+        "stdout has {} bytes, expected {}; the first difference is at {at}",
+        found.len(),
+        expected.len()
+    ))
 }
 
 fn whole_line(text: &str, wanted: &str) -> bool {
@@ -187,6 +204,13 @@ mod tests {
         {
             assert!(told.contains(part), "{told}");
         }
+    }
+
+    #[test]
+    fn bytes_are_compared_one_by_one() {
+        assert_eq!(difference(b"a\xff", b"a\xff"), None);
+        assert!(difference(b"a\xff", b"a\xfe").is_some_and(|told| told.ends_with("at 1")));
+        assert!(difference(b"ab", b"abc").is_some_and(|told| told.contains("2 bytes, expected 3")));
     }
 
     #[test]

@@ -1,0 +1,3 @@
+;; An entry of the wrong type.
+(module
+  (func (export "_start") (param i32)))

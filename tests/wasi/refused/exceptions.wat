@@ -1,0 +1,4 @@
+;; Exceptions, as C++ programs have them.
+(module
+  (tag $problem)
+  (func (export "_start") (throw $problem)))

@@ -1,0 +1,3 @@
+;; A function that leaves a value behind.
+(module
+  (func (export "_start") i32.const 1))

@@ -1,0 +1,4 @@
+;; A reactor: it is initialized, and then waits for calls that nobody makes.
+(module
+  (func (export "_initialize"))
+  (func (export "add") (param i32 i32) (result i32) (i32.add (local.get 0) (local.get 1))))

@@ -1,0 +1,21 @@
+;; Traps of each kind, by the letter of argv[1].
+(module
+  (import "wasi_snapshot_preview1" "args_get" (func $args_get (param i32 i32) (result i32)))
+  (memory (export "memory") 1)
+  (table 2 funcref)
+  (func $other (param i32))
+  (elem (i32.const 1) $other)
+  (func $down (param $n i32) (result i32) (i32.add (i32.const 1) (call $down (i32.add (local.get $n) (i32.const 1)))))
+  (func $letter (result i32)
+    (drop (call $args_get (i32.const 1024) (i32.const 2048)))
+    (i32.sub (i32.load8_u (i32.load (i32.const 1028))) (i32.const 97)))
+  (func (export "_start")
+    (block $g (block $f (block $e (block $d (block $c (block $b (block $a
+      (br_table $a $b $c $d $e $f $g (call $letter)))
+      unreachable)
+      (drop (i32.load (i32.const 65533))) (return))
+      (drop (i32.div_u (i32.const 1) (i32.const 0))) (return))
+      (call_indirect (i32.const 0)) (return))
+      (call_indirect (i32.const 1)) (return))
+      (drop (call $down (i32.const 0))) (return))
+      (drop (i32.trunc_f64_u (f64.const nan)))))
