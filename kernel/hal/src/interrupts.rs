@@ -155,8 +155,10 @@ unsafe fn load_tables(tables: *mut Tables) {
         limit: u16,
         base: u64,
     }
-    // SAFETY: addresses are taken, nothing is read.
-    let (descriptors, gates) = unsafe { (&raw const (*tables).descriptors, &raw const (*tables).gates) };
+    // SAFETY: an address is taken, nothing is read.
+    let descriptors = unsafe { &raw const (*tables).descriptors };
+    // SAFETY: as above.
+    let gates = unsafe { &raw const (*tables).gates };
     let descriptors = Pointer { limit: (7 * 8 - 1) as u16, base: descriptors as u64 };
     let gates = Pointer { limit: (VECTORS * 16 - 1) as u16, base: gates as u64 };
     // SAFETY: the caller's promise; the new selectors mean what the boot stage's did: flat 64-bit code, flat data.

@@ -151,9 +151,11 @@ pub fn run(context: &mut Context, space: &AddressSpace) -> Event {
         // SAFETY: the frame of a context, which is not dropped during the call.
         unsafe { load_extended(state) };
     }
+    // SAFETY: an address in the context's frame is taken.
+    let registers = unsafe { &raw mut (*state).registers };
     // SAFETY: selectors and flags in the registers are ring 3's (see `Context::new` and the entry code), the address is
     // in the lower half, and the space's upper half is the kernel's.
-    unsafe { entry::enter(&raw mut (*state).registers) };
+    unsafe { entry::enter(registers) };
     let registers = &context.state().registers;
     match registers.vector {
         VECTOR_SYSTEM_CALL => Event::SystemCall,
