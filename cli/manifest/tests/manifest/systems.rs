@@ -238,3 +238,19 @@ fn the_manifests_of_the_project_are_good() {
     names.sort();
     assert_eq!(names, ["system-smoke", "system-wasi-hello-c", "system-wasi-hello-rust", "system-wasm-host"]);
 }
+
+/// The first example of the book is a manifest, and the second a part of one.
+#[test]
+fn the_examples_of_the_book_are_manifests() {
+    let Some(bench) = Bench::new() else { return };
+    let chapter = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/book/manifest.md");
+    let chapter = fs::read_to_string(chapter).unwrap();
+    let examples: Vec<&str> =
+        chapter.split("```cue\n").skip(1).map(|rest| rest.split("```").next().unwrap()).collect();
+    assert_eq!(examples.len(), 2);
+    fs::write(bench.path().join("reader.elf"), "ELF").unwrap();
+    fs::write(bench.path().join("text.txt"), "text").unwrap();
+    for text in [examples[0].to_owned(), format!("name: \"x\"\n{}", examples[1])] {
+        bench.load(&text).unwrap_or_else(|refusals| panic!("{refusals}\n{text}"));
+    }
+}
