@@ -42,15 +42,6 @@ impl Resolver<'_> {
     fn instance_process(&mut self, instance: &Instance, held: &[(String, Held)], at: &At) -> Option<Process> {
         let binary = at.field("binary");
         let module = self.part(format!("module/{}", instance.name), Kind::Module, &instance.binary, &binary);
-        if !self.library.program(ADAPTER).is_file() {
-            let message =
-                format!("the WASI host is missing: no file {}", self.library.program(ADAPTER).display());
-            self.refuse(
-                &binary,
-                message,
-                "a complete installation, or in a clone the one after `make build`",
-            );
-        }
         let image = self.built_in(ADAPTER, &binary);
         let wall_clock = self.time(instance.limits.time.as_ref(), &at.field("limits").field("time"));
         let preopens = self.preopens(instance, &at.field("caps").field("preopens"));

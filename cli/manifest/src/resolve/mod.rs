@@ -25,6 +25,7 @@ use crate::refusal::{Refusal, Refusals};
 use crate::sources::Held;
 use crate::system::{Package, Process, System};
 
+use instance::ADAPTER;
 use parts::Parts;
 pub(crate) use positions::{At, Positions};
 
@@ -35,6 +36,13 @@ pub(crate) fn resolve(
     folder: &Path,
     library: &Library,
 ) -> Result<Package, Refusals> {
+    let adapter = library.program(ADAPTER);
+    if document.processes.iter().any(|process| matches!(process, Written::Instance(_))) && !adapter.is_file()
+    {
+        let message =
+            format!("the WASI host is missing from this installation: no file {}", adapter.display());
+        return Err(Refusal::general(message).into());
+    }
     let mut resolver = Resolver {
         document,
         positions,

@@ -248,3 +248,13 @@ fn missing_manifest() {
         "none.cue: cannot be read: no such file or directory; accepted: a CUE file of at most 1 MiB"
     );
 }
+
+#[test]
+fn missing_adapter() {
+    let Some(bench) = Bench::new() else { return };
+    std::fs::remove_file(bench.path().join("lib/capos-wasm.elf")).unwrap();
+    assert_eq!(
+        bench.refused(&instance("")),
+        "the WASI host is missing from this installation: no file lib/capos-wasm.elf"
+    );
+}
