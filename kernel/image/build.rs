@@ -46,7 +46,6 @@ fn build() -> Result<(), String> {
         PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").ok_or("cargo did not name the package's folder")?);
     let workspace = manifest.ancestors().nth(2).ok_or("the package is not in the workspace")?;
     let output = workspace.join("target/capos/lib/capos");
-    fs::create_dir_all(&output).map_err(|error| format!("{}: {error}", output.display()))?;
     for source in SOURCES.iter().map(|source| workspace.join(source)).filter(|source| source.exists()) {
         println!("cargo::rerun-if-changed={}", source.display());
     }
@@ -54,7 +53,11 @@ fn build() -> Result<(), String> {
     if !toolchain.has_registry() {
         run(toolchain.cargo().args(["fetch", "--locked"]).current_dir(workspace), "fetch")?;
     }
-    for group in GROUPS {
+    let tests = workspace.join("target/capos/tests");
+    let wants_tests = env::var_os("CARGO_FEATURE_TESTS").is_some();
+    for group in GROUPS.iter().filter(|group| wants_tests || !group.is_for_tests) {
+        let output = if group.is_for_tests { &tests } else { &output };
+        fs::create_dir_all(output).map_err(|error| format!("{}: {error}", output.display()))?;
         let products: Vec<&Product> =
             group.products.iter().filter(|product| is_there(workspace, product)).collect();
         if products.is_empty() {
@@ -67,7 +70,7 @@ fn build() -> Result<(), String> {
                 println!("cargo::warning={} has no binary {}", product.package, product.binary);
                 continue;
             }
-            install(&file, &output, product.file, started)?;
+            install(&file, output, product.file, started)?;
         }
     }
     Ok(())
@@ -114,7 +117,10 @@ fn compile(
     for product in products {
         cargo.args(["--package", product.package]);
     }
-    cargo.arg("--bins").arg("--target-dir").arg(folder(workspace, group));
+    for feature in group.features {
+        cargo.args(["--features", feature]);
+    }
+    cargo.args([group.artifacts, "--target-dir"]).arg(folder(workspace, group));
     cargo.env("CARGO_ENCODED_RUSTFLAGS", flags.join("\u{1f}")).env("RUSTC_BOOTSTRAP", "1");
     run(&mut cargo, group.folder)
 }
@@ -141,7 +147,7 @@ fn install(file: &Path, output: &Path, name: &str, started: SystemTime) -> Resul
         }
         let write = || {
             // By way of another name, so that who reads the file meanwhile sees the old one or the new one.
-            let temporary = path.with_extension("new");
+            let temporary = path.with_extension(format!("{}.new", process::id()));
             fs::write(&temporary, &contents)?;
             fs::File::options().write(true).open(&temporary)?.set_modified(started)?;
             fs::rename(&temporary, &path)

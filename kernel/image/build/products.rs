@@ -12,6 +12,12 @@ pub(crate) struct Group {
     pub(crate) linker_script: Option<&'static str>,
     /// Flags for every crate of the group, `core` and `alloc` included.
     pub(crate) flags: &'static [&'static str],
+    /// Cargo features of the packages.
+    pub(crate) features: &'static [&'static str],
+    /// True for programs that only tests boot: built with the feature `tests`, into `target/capos/tests`.
+    pub(crate) is_for_tests: bool,
+    /// What of a package is built: `--bins` or `--examples`.
+    pub(crate) artifacts: &'static str,
     /// What is built.
     pub(crate) products: &'static [Product],
 }
@@ -22,15 +28,28 @@ pub(crate) struct Product {
     pub(crate) source: &'static str,
     /// Name of the package.
     pub(crate) package: &'static str,
-    /// Name of the binary, which is the package's unless it has several.
+    /// Where the program is in cargo's output: the name of the binary, or `examples/` and that of an example.
     pub(crate) binary: &'static str,
-    /// Name of the file in `target/capos/lib/capos`.
+    /// Name of the file in the output folder.
     pub(crate) file: &'static str,
 }
 
 const fn product(source: &'static str, package: &'static str, file: &'static str) -> Product {
     Product { source, package, binary: package, file }
 }
+
+/// A program of the kernel's tests.
+const fn suite(binary: &'static str, file: &'static str) -> Product {
+    Product { source: "tests/kernel", package: "capos-kernel-suite", binary, file }
+}
+
+/// Ring 0. Without a panicking allocator every allocation has its refusal, by construction.
+const KERNEL_FLAGS: &[&str] = &[
+    "-Crelocation-model=static",
+    "-Crelro-level=off",
+    "-Cforce-frame-pointers=yes",
+    "--cfg=no_global_oom_handling",
+];
 
 /// Everything freestanding.
 pub(crate) const GROUPS: &[Group] = &[
@@ -39,6 +58,9 @@ pub(crate) const GROUPS: &[Group] = &[
         target: "x86_64-unknown-none",
         linker_script: Some("boot.ld"),
         flags: &["-Crelocation-model=static", "-Ccode-model=small", "-Crelro-level=off"],
+        features: &[],
+        is_for_tests: false,
+        artifacts: "--bins",
         products: &[product("boot", "capos-boot", "boot.elf")],
     },
     Group {
@@ -46,30 +68,59 @@ pub(crate) const GROUPS: &[Group] = &[
         target: "x86_64-unknown-none",
         linker_script: None,
         flags: &["-Crelocation-model=static"],
+        features: &[],
+        is_for_tests: false,
+        artifacts: "--bins",
         products: &[product("boot/probe", "capos-probe", "probe.pvh")],
     },
     Group {
         folder: "kernel",
         target: "x86_64-unknown-none",
         linker_script: Some("kernel.ld"),
-        // Without a panicking allocator every allocation in ring 0 has its refusal, by construction.
-        flags: &[
-            "-Crelocation-model=static",
-            "-Crelro-level=off",
-            "-Cforce-frame-pointers=yes",
-            "--cfg=no_global_oom_handling",
-        ],
+        flags: KERNEL_FLAGS,
+        features: &[],
+        is_for_tests: false,
+        artifacts: "--bins",
         products: &[product("kernel", "capos-kernel", "kernel.elf")],
+    },
+    Group {
+        folder: "proof",
+        target: "x86_64-unknown-none",
+        linker_script: Some("kernel.ld"),
+        flags: KERNEL_FLAGS,
+        features: &[],
+        is_for_tests: true,
+        artifacts: "--examples",
+        products: &[Product {
+            source: "kernel/hal",
+            package: "capos-kernel-hal",
+            binary: "examples/proof",
+            file: "proof.elf",
+        }],
     },
     Group {
         folder: "user",
         target: "x86_64-unknown-capos.json",
         linker_script: Some("x86_64-unknown-capos.ld"),
         flags: &[],
+        features: &[],
+        is_for_tests: false,
+        artifacts: "--bins",
         products: &[
             product("services/init", "capos-init", "init.elf"),
             product("capos-wasm", "capos-wasm", "capos-wasm.elf"),
+            product("demos/smoke", "capos-smoke", "smoke.elf"),
         ],
+    },
+    Group {
+        folder: "suite",
+        target: "x86_64-unknown-capos.json",
+        linker_script: Some("x86_64-unknown-capos.ld"),
+        flags: &[],
+        features: &["programs"],
+        is_for_tests: true,
+        artifacts: "--bins",
+        products: &[suite("suite", "suite.elf"), suite("crash", "crash.elf"), suite("fuzz", "fuzz.elf")],
     },
 ];
 
@@ -81,6 +132,7 @@ pub(crate) const SOURCES: &[&str] = &[
     "capos-abi",
     "capos-rt",
     "capos-wasm",
+    "demos/smoke",
     "kernel",
     "rust-toolchain.toml",
     "schema",

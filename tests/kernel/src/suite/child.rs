@@ -1,0 +1,85 @@
+//! Starts `crash` with an argument, and waits for its end.
+//!
+//! Used by the subjects that need another process; calls the spawner.
+//!
+//! Invariant: a child holds exactly what the test grants, and `argument`.
+
+use alloc::format;
+use alloc::string::String;
+
+use capos_rt::schema::memory_object::MemoryObject;
+use capos_rt::schema::process_handle::ProcessHandle;
+use capos_rt::schema::virtual_memory::VirtualMemory;
+use capos_rt::{Cap, Capability, ProcessHandleWaitReply};
+
+use crate::context::Context;
+use crate::harness::done;
+
+/// Bytes that a child may use.
+pub(crate) const LIMIT: u64 = 2 << 20;
+
+/// A process that the suite made.
+pub(crate) struct Child {
+    pub(crate) process: Cap<ProcessHandle>,
+    pub(crate) memory: Cap<VirtualMemory>,
+}
+
+/// Makes `crash` with `argument`; it does not run yet.
+pub(crate) fn create(context: &Context, argument: &str) -> Result<Child, String> {
+    let reply = context.spawner.create(argument, &context.crash, LIMIT, 0, 0, 0, 0);
+    let child = done("create", reply).map(|reply| Child { process: reply.process, memory: reply.memory })?;
+    let object = text(context, argument)?;
+    grant(&child, "argument", &object, READ)?;
+    Ok(child)
+}
+
+/// `MemoryObject.info` and `MemoryObject.read`.
+const READ: u64 = 1 << MemoryObject::INFO | 1 << MemoryObject::READ;
+
+/// Grants a capability under a name.
+pub(crate) fn grant(
+    child: &Child,
+    name: &str,
+    capability: &dyn Capability,
+    methods: u64,
+) -> Result<(), String> {
+    done("grant", child.process.grant(name, capability, methods))
+}
+
+/// Makes and starts `crash` with nothing but its argument.
+pub(crate) fn start(context: &Context, argument: &str) -> Result<Child, String> {
+    let child = create(context, argument)?;
+    done("start", child.process.start())?;
+    Ok(child)
+}
+
+/// Runs `crash` with nothing but its argument to its end.
+pub(crate) fn run(context: &Context, argument: &str) -> Result<ProcessHandleWaitReply, String> {
+    wait(&start(context, argument)?)
+}
+
+/// Waits for a child.
+pub(crate) fn wait(child: &Child) -> Result<ProcessHandleWaitReply, String> {
+    done("wait", child.process.wait())
+}
+
+/// The kind and the code of an end, for comparisons.
+pub(crate) fn end(reply: &ProcessHandleWaitReply) -> (&'static str, u32) {
+    let kind = capos_rt::abi::outcome::OutcomeKind::from_number(reply.kind);
+    (kind.map_or("unknown", |kind| kind.word()), reply.code)
+}
+
+/// A sealed object with these bytes.
+pub(crate) fn sealed(context: &Context, bytes: &[u8]) -> Result<Cap<MemoryObject>, String> {
+    let object = done("create object", context.memory.create_object(bytes.len() as u64))?;
+    for (index, chunk) in bytes.chunks(32 * 1024).enumerate() {
+        let offset = (index * 32 * 1024) as u64;
+        done("write", object.write(offset, chunk)).map_err(|told| format!("{told} at {offset}"))?;
+    }
+    done("seal", object.seal())?;
+    Ok(object)
+}
+
+fn text(context: &Context, text: &str) -> Result<Cap<MemoryObject>, String> {
+    sealed(context, text.as_bytes())
+}

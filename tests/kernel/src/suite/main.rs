@@ -1,0 +1,53 @@
+//! `suite`: tests the kernel from ring 3, one line for each test.
+//!
+//! Booted by the manifest `suite.cue` beside the cases, which grants what [`context::Context`] names. Runs the tests of
+//! each subject, and starts `crash` for what only another process can show.
+//!
+//! Invariant: a test that fails or cannot be run is counted as failed; the exit code is 0 only if none did.
+#![no_std]
+#![no_main]
+#![forbid(unsafe_code)]
+
+extern crate alloc;
+
+mod cancellation;
+mod capabilities;
+mod child;
+mod context;
+mod crashes;
+mod harness;
+mod images;
+mod limits;
+mod mappings;
+mod memory_objects;
+mod processes;
+mod rings;
+mod scheduling;
+mod services;
+mod teardown;
+
+use capos_rt::CapSet;
+use capos_rt::abi::outcome::ExitStatus;
+
+capos_rt::entry!(main);
+
+fn main(capabilities: &CapSet) -> ExitStatus {
+    let context = match context::Context::new(capabilities) {
+        Ok(context) => context,
+        Err(name) => return harness::unusable(capabilities, name),
+    };
+    let mut harness = harness::Harness::new(&context);
+    services::run(&mut harness);
+    capabilities::run(&mut harness);
+    rings::run(&mut harness);
+    cancellation::run(&mut harness);
+    memory_objects::run(&mut harness);
+    mappings::run(&mut harness);
+    limits::run(&mut harness);
+    images::run(&mut harness);
+    crashes::run(&mut harness);
+    processes::run(&mut harness);
+    scheduling::run(&mut harness);
+    teardown::run(&mut harness);
+    harness.finish()
+}

@@ -1,0 +1,80 @@
+//! Teardown: what a process had comes back, all of it, however it ended.
+//!
+//! Called by `main`, last. The machine's free frames are compared by the case, from the kernel's record; here the suite's
+//! own account is.
+//!
+//! Invariant: the suite's usage after many processes is what it was after the first.
+
+use capos_rt::abi::outcome::OutcomeKind;
+
+use crate::child::{self, end};
+use crate::context::Context;
+use crate::harness::{Harness, Outcome, check, done, equal};
+
+pub(crate) fn run(harness: &mut Harness<'_>) {
+    harness.subject(
+        "teardown",
+        &[
+            ("a hundred processes that end", hundred),
+            ("processes that keep what they have", keepers),
+            ("processes that are killed at once", killed),
+            ("processes that never start", never_started),
+            ("many at a time", many),
+        ],
+    );
+}
+
+/// Runs `round` a few times; the suite's usage must be the same after the second and after the last.
+fn steady(context: &Context, rounds: u32, round: fn(&Context) -> Outcome) -> Outcome {
+    round(context)?;
+    round(context)?;
+    let before = usage(context)?;
+    for _ in 0..rounds {
+        round(context)?;
+    }
+    equal("usage", usage(context)?, before)
+}
+
+fn usage(context: &Context) -> Result<u64, alloc::string::String> {
+    // Releases are handed over with the next call: the first call brings them, the second counts.
+    done("usage", context.memory.usage())?;
+    Ok(done("usage", context.memory.usage())?.committed)
+}
+
+fn hundred(context: &Context) -> Outcome {
+    steady(context, 100, |context| equal("end", end(&child::run(context, "exit 0")?), ("exited", 0)))
+}
+
+fn keepers(context: &Context) -> Outcome {
+    steady(context, 10, |context| {
+        let child = child::create(context, "touch and keep")?;
+        child::grant(&child, "memory", &child.memory, u64::from(u8::MAX >> 1))?;
+        done("start", child.process.start())?;
+        equal("end", end(&child::wait(&child)?), ("exited", 0))
+    })
+}
+
+fn killed(context: &Context) -> Outcome {
+    steady(context, 20, |context| {
+        let child = child::start(context, "spin")?;
+        done("kill", child.process.kill(OutcomeKind::Killed as u16))?;
+        equal("end", end(&child::wait(&child)?), ("killed", 0))
+    })
+}
+
+fn never_started(context: &Context) -> Outcome {
+    steady(context, 20, |context| child::create(context, "exit 0").map(|_| ()))
+}
+
+fn many(context: &Context) -> Outcome {
+    steady(context, 3, |context| {
+        let mut children = alloc::vec::Vec::new();
+        for _ in 0..12 {
+            children.push(child::start(context, "exit 42")?);
+        }
+        for child in &children {
+            equal("end", end(&child::wait(child)?), ("exited", 42))?;
+        }
+        check(children.len() == 12, "not all")
+    })
+}
