@@ -8,8 +8,8 @@
 
 mod pool;
 
-pub(crate) use pool::{allocate_contiguous, initialize, is_refused, seal};
-pub use pool::{fail_allocation, free_count, total_count};
+pub(crate) use pool::{allocate_contiguous, initialize, seal};
+pub use pool::{fail_allocation, free_count, is_refused, total_count};
 
 use crate::PAGE_BYTES;
 use crate::paging::{Access, DIRECT_MAP};

@@ -218,8 +218,10 @@ pub fn fail_allocation(n: Option<u64>) {
     REFUSE_AFTER.store(n.unwrap_or(0), Ordering::Relaxed);
 }
 
-/// Counts an allocation for [`fail_allocation`]; true if it is to be refused.
-pub(crate) fn is_refused() -> bool {
+/// Counts an allocation for [`fail_allocation`]; true if it is to be refused. Frames and the heap ask themselves; the kernel
+/// asks for an entry of a pool of its own.
+#[must_use]
+pub fn is_refused() -> bool {
     let left = REFUSE_AFTER.load(Ordering::Relaxed);
     if left == 0 {
         return false;
