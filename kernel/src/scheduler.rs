@@ -27,13 +27,18 @@ impl Kernel {
     /// Runs the machine. Does not return: the end is `Machine.finish`.
     pub(crate) fn run(mut self) -> ! {
         loop {
-            while self.do_piece_of_work() {
-                self.expire_timers();
-            }
+            self.do_work();
             match self.run_queue.pop().and_then(|index| self.threads.id_at(index)) {
                 Some(thread) => self.run_thread(thread),
                 None => self.idle(),
             }
+        }
+    }
+
+    /// Does what is left over, and looks at the clock between two pieces.
+    fn do_work(&mut self) {
+        while self.do_piece_of_work() {
+            self.expire_timers();
         }
     }
 
@@ -55,6 +60,9 @@ impl Kernel {
     fn run_thread(&mut self, id: Id<Thread>) {
         let slice_end = self.clock.now() + SLICE_NANOSECONDS;
         loop {
+            if self.has_work() {
+                self.do_work();
+            }
             match self.threads.get(id).map(|thread| thread.state) {
                 Some(ThreadState::Ready) => {}
                 Some(ThreadState::Entering(wait)) => {

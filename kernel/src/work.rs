@@ -59,6 +59,10 @@ impl Work {
         })
     }
 
+    fn is_empty(&self) -> bool {
+        self.objects.is_empty() && self.ending.is_empty() && self.unmapping.is_none()
+    }
+
     /// A process is to be taken apart.
     pub(crate) fn add_process(&mut self, process: Id<Process>) {
         self.ending_links.push_back(&mut self.ending, process.index());
@@ -71,6 +75,11 @@ impl Work {
 }
 
 impl Kernel {
+    /// True if [`Kernel::do_piece_of_work`] has something to do.
+    pub(crate) fn has_work(&self) -> bool {
+        !self.work.is_empty() || self.nodes.has_leaving()
+    }
+
     /// Does one piece of work; false if there was none.
     pub(crate) fn do_piece_of_work(&mut self) -> bool {
         match self.nodes.step() {

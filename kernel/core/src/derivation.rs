@@ -138,6 +138,12 @@ impl Tree {
         self.used
     }
 
+    /// True if [`Tree::step`] has something to do.
+    #[must_use]
+    pub const fn has_leaving(&self) -> bool {
+        self.first_leaving != NONE
+    }
+
     /// Does one constant piece of the work that releases left.
     pub fn step(&mut self) -> Step {
         let leaving = self.first_leaving;
@@ -231,8 +237,9 @@ mod tests {
         let root = tree.root(1).unwrap();
         let middle = tree.derive(root, 2).unwrap();
         let leaves = [3, 4, 5].map(|owner| tree.derive(middle, owner).unwrap());
+        assert!(!tree.has_leaving());
         tree.release(middle);
-        assert!(!tree.is_live(middle));
+        assert!(!tree.is_live(middle) && tree.has_leaving());
         assert_eq!(tree.derive(middle, 9), None);
         assert_eq!(settle(&mut tree), [2]);
         for leaf in leaves {

@@ -8,6 +8,7 @@
 
 use super::{Answer, Origin};
 use crate::kernel::{Kernel, Waiters};
+use crate::memory::charge::insert;
 use crate::objects::console::Stream;
 use crate::processes::Process;
 use capos_abi::error::{CallError, Transport};
@@ -46,7 +47,7 @@ impl Kernel {
     pub(crate) fn park(&mut self, origin: &Origin, parked: Parked) -> Result<Id<Operation>, Transport> {
         let bytes = Pool::<Operation>::entry_bytes();
         self.charge(origin.process, bytes)?;
-        let Some(id) = self.operations.insert(Operation { origin: *origin, parked }) else {
+        let Some(id) = insert(&mut self.operations, Operation { origin: *origin, parked }) else {
             self.refund(origin.process, bytes);
             return Err(Transport::OutOfMemory);
         };

@@ -17,6 +17,7 @@ use capos_abi::ring::{RECEIVED_HANDLE_BYTES, TRANSFER_BYTES, TRANSFER_COPY, TRAN
 use capos_kernel_core::capability::{Capability, SlotStore};
 use capos_kernel_core::derivation::NodeId;
 use capos_kernel_core::pool::Id;
+use capos_kernel_hal::frames;
 
 /// A row of the send list.
 #[derive(Clone, Copy)]
@@ -102,7 +103,7 @@ impl Kernel {
     /// # Errors
     /// "no slot", "limit reached", "out of memory".
     pub(crate) fn prepare_slots(&mut self, id: Id<Process>, count: u32) -> Result<(), Transport> {
-        if self.nodes.available() < count {
+        if self.nodes.available() < count || frames::is_refused() {
             return Err(Transport::OutOfMemory);
         }
         let process = self.processes.get_mut(id).ok_or(Transport::Disconnected)?;

@@ -10,7 +10,13 @@ use crate::processes::Process;
 use crate::processes::layout::PAGE;
 use capos_abi::error::Transport;
 use capos_kernel_core::account::LimitReached;
-use capos_kernel_core::pool::Id;
+use capos_kernel_core::pool::{Id, Pool};
+use capos_kernel_hal::frames;
+
+/// Moves a value into a pool, as one allocation on behalf of ring 3; `None`, with the value dropped, if it is refused.
+pub(crate) fn insert<T>(pool: &mut Pool<T>, value: T) -> Option<Id<T>> {
+    if frames::is_refused() { None } else { pool.insert(value) }
+}
 
 impl Process {
     /// Brings the charge for page tables up to date with areas, committed pages and the tables that are there.

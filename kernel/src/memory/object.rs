@@ -7,6 +7,7 @@
 //! was made. An object without holders is taken apart by `work`, in bounded steps.
 
 use crate::kernel::Kernel;
+use crate::memory::charge::insert;
 use crate::processes::Process;
 use crate::processes::layout::PAGE;
 use alloc::vec::Vec;
@@ -179,7 +180,7 @@ impl Kernel {
         let charge = charge_of(bytes);
         self.charge(account, charge)?;
         let object = MemoryObject::of_zeros(bytes, account, charge).ok();
-        let id = object.and_then(|object| self.memory_objects.insert(object));
+        let id = object.and_then(|object| insert(&mut self.memory_objects, object));
         id.ok_or_else(|| {
             self.refund(account, charge);
             Transport::OutOfMemory.into()
@@ -202,7 +203,7 @@ impl Kernel {
         }
         let mut object = MemoryObject::of_ramdisk(self.ramdisk, offset, bytes);
         (object.account, object.charge) = (account, charge);
-        self.memory_objects.insert(object).ok_or_else(|| {
+        insert(&mut self.memory_objects, object).ok_or_else(|| {
             if let Some(account) = account {
                 self.refund(account, charge);
             }

@@ -12,6 +12,7 @@ use crate::calls::operation::{Operation, Parked};
 use crate::calls::transfer::Gift;
 use crate::calls::{Answer, Call, Origin};
 use crate::kernel::{Kernel, Waiters};
+use crate::memory::charge::insert;
 use crate::objects::Object;
 use crate::processes::Process;
 use crate::processes::layout::PAGE;
@@ -110,7 +111,7 @@ impl Kernel {
             self.charge(account, bytes)?;
         }
         let stream = Stream { name, kind, is_declared: false, holders: 0, account };
-        self.streams.insert(stream).ok_or_else(|| {
+        insert(&mut self.streams, stream).ok_or_else(|| {
             if let Some(account) = account {
                 self.refund(account, bytes);
             }
@@ -131,7 +132,7 @@ impl Kernel {
             if let Some(account) = stream.account {
                 self.refund(account, Pool::<Stream>::entry_bytes());
             }
-            drop(self.streams.remove(id));
+            self.streams.remove(id);
         }
     }
 

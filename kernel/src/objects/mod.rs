@@ -24,6 +24,10 @@ use capos_schema::interface::{Description, Interface};
 use console::Stream;
 
 /// What a capability refers to.
+#[expect(
+    clippy::enum_variant_names,
+    reason = "the variants are the interfaces, by their names in the schema"
+)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Object {
     /// A stream of bytes to the host.

@@ -13,6 +13,7 @@ use super::thread::{Thread, ThreadState};
 use super::{Outcome, Process, ProcessState};
 use crate::kernel::Kernel;
 use crate::memory::area::Area;
+use crate::memory::charge::insert;
 use crate::memory::object::MemoryObject;
 use capos_abi::capset;
 use capos_abi::error::Transport;
@@ -213,10 +214,10 @@ impl Kernel {
         process.map_fixed(RING, ring.frames(), Access::ReadWrite)?;
         // As at the entry of a function: a return address would lie at the stack pointer.
         let context = Context::new(executable.entry, STACK_END - 8, [RING, CAPSET, 0])?;
-        let id = self.processes.insert(process).ok_or(OutOfMemory)?;
+        let id = insert(&mut self.processes, process).ok_or(OutOfMemory)?;
         let state = ThreadState::Ready;
         let thread = Thread { process: id, context, ring, state, operations: List::EMPTY };
-        let Some(thread) = self.threads.insert(thread) else {
+        let Some(thread) = insert(&mut self.threads, thread) else {
             drop(self.processes.remove(id));
             return Err(OutOfMemory.into());
         };
