@@ -23,7 +23,7 @@ const (
 	// answerBytesMax bounds what is printed.
 	answerBytesMax = 16 << 20
 	// processorTimeMax bounds the evaluation: an ordinary one takes 20 ms.
-	processorTimeMax = 10 * time.Second
+	processorTimeMax = 5 * time.Second
 	// wallTimeMax ends a worker that waits for something, such as a pipe without a writer.
 	wallTimeMax = 60 * time.Second
 	// memoryBytesMax bounds the memory of the evaluation: an ordinary one takes 30 MiB.
@@ -38,7 +38,7 @@ const (
 	tooLong   = "the evaluation takes too long"
 	tooLarge  = "the evaluation needs too much memory"
 	tooDeep   = "the manifest is nested too deeply"
-	limitText = "a manifest that is evaluated within 10 s of processor time and 512 MiB"
+	limitText = "a manifest that is evaluated within 5 s of processor time and 512 MiB"
 )
 
 // supervise evaluates the file in a child process and prints an answer in every case.

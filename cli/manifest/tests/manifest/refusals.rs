@@ -225,7 +225,7 @@ processes: [
         => "x.cue:1:107: the manifest is nested too deeply; accepted: at most 100 brackets in each other";
     no_end:
         "import \"list\"\nname: [for x in list.Range(0, 1000000000, 1) {x}]"
-        => "x.cue: the evaluation needs too much memory; accepted: a manifest that is evaluated within 10 s of processor time and 512 MiB";
+        => "x.cue: the evaluation needs too much memory; accepted: a manifest that is evaluated within 5 s of processor time and 512 MiB";
 }
 
 #[test]
