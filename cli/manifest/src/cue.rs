@@ -6,78 +6,97 @@
 
 use std::fmt::Write;
 
-use crate::document::{Console, Instance, Methods, Size, Text};
+use crate::document::{Console, Instance, Methods, Preopen, Size, Text};
+
+/// A field: its label and its value, both as CUE.
+type Row = (String, String);
 
 /// The manifest of a system with this one instance.
 pub(crate) fn print(system: &str, instance: &Instance) -> String {
     let mut text =
         String::from("package system\n\nimport \"capos.local/cue/defaults\"\n\ndefaults.#System & {\n");
     // Writing into a String cannot fail.
-    let _ = writeln!(text, "\tname: {}", string(system));
-    let _ = writeln!(text, "\tprocesses: [{{\n\t\tname: {}", string(&instance.name));
-    let _ = writeln!(text, "\t\tbinary: {}", string(&instance.binary));
-    if let Some(name) = &instance.argv0 {
-        let _ = writeln!(text, "\t\targv0: {}", literal(name));
-    }
+    let _ = writeln!(text, "\tname: {}\n\tprocesses: [{{", string(system));
+    let mut rows = vec![row("name", string(&instance.name)), row("binary", string(&instance.binary))];
+    rows.extend(instance.argv0.as_ref().map(|name| row("argv0", literal(name))));
     if !instance.args.is_empty() {
         let args: Vec<String> = instance.args.iter().map(literal).collect();
-        let _ = writeln!(text, "\t\targs: [{}]", args.join(", "));
+        rows.push(row("args", format!("[{}]", args.join(", "))));
     }
-    for (key, value) in &instance.env.0 {
-        let _ = writeln!(text, "\t\tenv: {}: {}", string(key), literal(value));
+    print_rows(&mut text, 2, &rows);
+    let env: Vec<Row> = instance.env.0.iter().map(|(key, value)| (string(key), literal(value))).collect();
+    for (name, rows) in [("env", env), ("caps", caps(instance)), ("limits", limits(instance))] {
+        if !rows.is_empty() {
+            let _ = writeln!(text, "\t\t{name}: {{");
+            print_rows(&mut text, 3, &rows);
+            text.push_str("\t\t}\n");
+        }
     }
-    print_caps(&mut text, instance);
-    print_limits(&mut text, instance);
     text.push_str("\t}]\n}\n");
     text
 }
 
-fn print_caps(text: &mut String, instance: &Instance) {
-    let caps = &instance.caps;
-    text.push_str("\t\tcaps: {\n");
-    let _ = match caps.console {
-        Console::Whole(granted) => writeln!(text, "\t\t\tconsole: {granted}"),
-        Console::Streams(streams) => {
-            writeln!(text, "\t\t\tconsole: {{stdout: {}, stderr: {}}}", streams.stdout, streams.stderr)
-        }
-    };
-    if caps.log {
-        text.push_str("\t\t\tlog: true\n");
-    }
-    for (name, methods) in [("timer", &caps.timer), ("random", &caps.random)] {
-        let _ = match methods {
-            Methods::Whole(granted) => writeln!(text, "\t\t\t{name}: {granted}"),
-            Methods::Named(names) => {
-                let names: Vec<String> = names.iter().map(|name| string(name)).collect();
-                writeln!(text, "\t\t\t{name}: [{}]", names.join(", "))
-            }
-        };
-    }
-    for preopen in &caps.preopens {
-        let (path, from, cap) = (string(&preopen.path), string(&preopen.from), string(&preopen.cap));
-        let _ = writeln!(text, "\t\t\tpreopens: [{{path: {path}, from: {from}, cap: {cap}}}]");
-    }
-    text.push_str("\t\t}\n");
+fn row(name: &str, value: String) -> Row {
+    (name.to_owned(), value)
 }
 
-fn print_limits(text: &mut String, instance: &Instance) {
+/// Prints fields as `cue fmt` does: the values of neighbours stand below each other, those of lists and structs do not.
+fn print_rows(text: &mut String, depth: usize, rows: &[Row]) {
+    let is_aligned = |row: &Row| !row.1.starts_with(['[', '{']);
+    for neighbours in rows.chunk_by(|first, second| is_aligned(first) && is_aligned(second)) {
+        let width = neighbours.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0);
+        for (name, value) in neighbours {
+            let space = width - name.chars().count() + 1;
+            let _ = writeln!(text, "{}{name}:{}{value}", "\t".repeat(depth), " ".repeat(space));
+        }
+    }
+}
+
+fn caps(instance: &Instance) -> Vec<Row> {
+    let caps = &instance.caps;
+    let mut rows = vec![match caps.console {
+        Console::Whole(granted) => row("console", granted.to_string()),
+        Console::Streams(streams) => {
+            row("console", format!("{{stdout: {}, stderr: {}}}", streams.stdout, streams.stderr))
+        }
+    }];
+    if caps.log {
+        rows.push(row("log", "true".to_owned()));
+    }
+    for (name, methods) in [("timer", &caps.timer), ("random", &caps.random)] {
+        rows.push(match methods {
+            Methods::Whole(granted) => row(name, granted.to_string()),
+            Methods::Named(names) => {
+                let names: Vec<String> = names.iter().map(|name| string(name)).collect();
+                row(name, format!("[{}]", names.join(", ")))
+            }
+        });
+    }
+    let preopen = |preopen: &Preopen| {
+        let (path, from, cap) = (string(&preopen.path), string(&preopen.from), string(&preopen.cap));
+        format!("{{path: {path}, from: {from}, cap: {cap}}}")
+    };
+    if !caps.preopens.is_empty() {
+        let preopens: Vec<String> = caps.preopens.iter().map(preopen).collect();
+        rows.push(row("preopens", format!("[{}]", preopens.join(", "))));
+    }
+    rows
+}
+
+fn limits(instance: &Instance) -> Vec<Row> {
     let limits = &instance.limits;
     let size = |size: &Size| match size {
         Size::Bytes(bytes) => bytes.to_string(),
         Size::Text(text) => string(text),
     };
-    let lines = [
+    let all = [
         ("memory", limits.memory.as_ref().map(size)),
         ("fuel", limits.fuel.map(|fuel| fuel.to_string())),
         ("time", limits.time.as_deref().map(string)),
         ("stack", limits.stack.as_ref().map(size)),
         ("recursion", limits.recursion.map(|depth| depth.to_string())),
     ];
-    for (name, value) in lines {
-        if let Some(value) = value {
-            let _ = writeln!(text, "\t\tlimits: {name}: {value}");
-        }
-    }
+    all.into_iter().filter_map(|(name, value)| Some(row(name, value?))).collect()
 }
 
 /// A text as a CUE literal: a string, or bytes if it is no UTF-8.

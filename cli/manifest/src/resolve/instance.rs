@@ -175,11 +175,13 @@ impl Resolver<'_> {
     }
 }
 
-/// Bytes that the process may use: what the guest may, and what the adapter needs for that.
+/// Bytes that the process may use: what the guest may, and what the adapter needs for that, in whole MiB for the reader.
 fn quota(launch: &Launch, module: &Part) -> u64 {
     [ADAPTER_BYTES, launch.stack_bytes, module.bytes.saturating_mul(MODULE_FACTOR)]
         .into_iter()
         .fold(launch.memory_limit, u64::saturating_add)
+        .checked_next_multiple_of(1 << 20)
+        .unwrap_or(u64::MAX)
 }
 
 /// The last component of a path.

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::Duration;
 
 use capos_manifest_model::{Contents, Grant, Instance, Source, decode, describe, encode, load, verify};
@@ -57,7 +58,7 @@ process "server": program "smoke", memory 16MiB, time 90s
   stdout  Console  write
   timer   Timer    now, sleep
 
-process "hello": WASI instance of hello.wasm in "capos-wasm", linear memory 8MiB, in all 26218400B, fuel 1000, no time limit
+process "hello": WASI instance of hello.wasm in "capos-wasm", linear memory 8MiB, in all 26MiB, fuel 1000, no time limit
   stdout  Console        write
   timer   Timer          now
   random  EntropySource  read
@@ -70,7 +71,7 @@ process "reader": program "program/reader", memory 1MiB, no time limit
   text    MemoryObject   read  (part "file/text")
   memory  VirtualMemory  reserve, commit
 
-process "again": WASI instance of hello.wasm in "capos-wasm", linear memory 256MiB, in all 285216672B, no fuel limit, no time limit
+process "again": WASI instance of hello.wasm in "capos-wasm", linear memory 256MiB, in all 273MiB, no fuel limit, no time limit
   log     Console        write
   memory  VirtualMemory  reserve, commit, decommit, unmap, map, createObject, usage
   module  MemoryObject   info, read  (part "module/hello")
@@ -163,6 +164,12 @@ fn a_printed_manifest_gives_the_same_system() {
         let text = instance.manifest().unwrap();
         let loaded = bench.load(&text).unwrap_or_else(|refusals| panic!("{refusals}\n{text}"));
         assert_eq!(loaded, expected, "{text}");
+        let formatted = Command::new(bench.library.manifest_tool())
+            .args(["fmt", "--check"])
+            .arg(bench.path().join("x.cue"))
+            .output()
+            .unwrap();
+        assert!(formatted.status.success(), "{}{text}", String::from_utf8_lossy(&formatted.stderr));
     }
 }
 
