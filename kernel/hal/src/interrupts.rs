@@ -228,6 +228,7 @@ extern "C" fn kernel_exception(frame: &KernelException) -> ! {
         frame.stack_pointer,
         frame.flags,
     );
+    crate::backtrace::write(crate::start::STACK);
     crate::power::exit(capos_abi::host::EXIT_KERNEL_FAILED)
 }
 
@@ -238,6 +239,7 @@ unsafe extern "C" {
 global_asm!(
     ".pushsection .text.interrupts, \"ax\"",
     ".balign 16",
+    ".global interrupt_stubs",
     "interrupt_stubs:",
     ".set vector, 0",
     ".rept 256",
@@ -263,6 +265,7 @@ global_asm!(
     ".pushsection .text.interrupts, \"ax\"",
     ".balign 16",
     // From ring 3 the stack is the thread's register area, and what the processor pushed is in its place already.
+    ".global interrupt_entry",
     "interrupt_entry:",
     "    test byte ptr [rsp + 24], 3",
     "    jz 2f",
@@ -303,6 +306,7 @@ global_asm!(
     "    and qword ptr [rsp + 32], ~0x200",
     "    add rsp, 16",
     "    iretq",
+    ".global interrupt_fatal",
     "interrupt_fatal:",
     "    cld",
     "    mov rdi, rsp",

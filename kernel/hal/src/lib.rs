@@ -11,6 +11,7 @@
 
 extern crate alloc;
 
+mod backtrace;
 pub mod cpu;
 pub mod debug;
 pub mod entropy;

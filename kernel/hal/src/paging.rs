@@ -177,6 +177,34 @@ impl AddressSpace {
         Some(frame)
     }
 
+    /// Frees the page tables on the way to a page that map nothing any more. Looks at all entries of each: once for many pages,
+    /// behind the last of them.
+    pub fn free_empty_tables(&mut self, page: u64) {
+        if !is_user_page(page) {
+            return;
+        }
+        for level in [2, 3, 4] {
+            let mut parent = self.root();
+            for above in (level + 1..=4).rev() {
+                parent = parent.and_then(|table| table.child(index(page, above)));
+            }
+            let at = index(page, level);
+            let Some((parent, child)) = parent.and_then(|table| Some((table, table.child(at)?))) else {
+                continue;
+            };
+            if (0..ENTRIES).any(|entry| child.get(entry) & PRESENT != 0) {
+                return;
+            }
+            // SAFETY: takes an empty table out of the tree.
+            unsafe { parent.set(at, 0) };
+            // The processor may remember the way to the table; forgetting any page makes it forget all ways.
+            self.forget(page);
+            self.tables -= 1;
+            // SAFETY: the table was made by `make_leaf` and is not in the tree any more.
+            drop(unsafe { Frame::from_raw(child.physical()) });
+        }
+    }
+
     /// Changes what ring 3 may do with a mapped page.
     ///
     /// # Errors

@@ -6,6 +6,7 @@
 //!
 //! Invariant: [`Hardware`] is handed out once.
 
+use crate::PAGE_BYTES;
 use crate::paging::DIRECT_MAP;
 use crate::ramdisk::Ramdisk;
 use crate::time::Clock;
@@ -13,9 +14,15 @@ use crate::{cpu, frames, heap, interrupts, local_apic, paging, user, virtio};
 use bootloader_api::config::Mapping;
 use bootloader_api::info::BootInfo;
 use bootloader_api::{BootloaderConfig, entry_point};
+use core::ops::Range;
 
 /// Bytes of the kernel's stack.
 const STACK_BYTES: u64 = 64 * 1024;
+/// The page below the kernel's stack, which the boot stage leaves unmapped.
+const STACK_GUARD: u64 = 0xffff_a000_0000_0000;
+/// The kernel's stack.
+pub(crate) const STACK: Range<u64> =
+    STACK_GUARD + PAGE_BYTES as u64..STACK_GUARD + PAGE_BYTES as u64 + STACK_BYTES;
 
 /// Where the boot stage maps things: each in 512 GiB of its own, in the upper half, which all address spaces share.
 const CONFIG: BootloaderConfig = {
@@ -23,7 +30,7 @@ const CONFIG: BootloaderConfig = {
     config.kernel_stack_size = STACK_BYTES;
     config.mappings.physical_memory = Some(Mapping::FixedAddress(DIRECT_MAP));
     config.mappings.ramdisk_memory = Mapping::FixedAddress(0xffff_9000_0000_0000);
-    config.mappings.kernel_stack = Mapping::FixedAddress(0xffff_a000_0000_0000);
+    config.mappings.kernel_stack = Mapping::FixedAddress(STACK_GUARD);
     config.mappings.boot_info = Mapping::FixedAddress(0xffff_b000_0000_0000);
     config
 };
@@ -111,5 +118,6 @@ fn panic(info: &core::panic::PanicInfo<'_>) -> ! {
     use core::fmt::Write;
     // The debug console cannot fail.
     let _ = writeln!(crate::debug::Writer, "[kernel] panic: {info}");
+    crate::backtrace::write(STACK);
     crate::power::exit(capos_abi::host::EXIT_KERNEL_FAILED)
 }

@@ -59,7 +59,8 @@ impl Counts {
     }
 
     pub(super) fn executable_mappings(&self) -> u32 {
-        self.mappings.load(Ordering::Relaxed).min(0).unsigned_abs() - u32::from(self.is_sealed())
+        let mappings = self.mappings.load(Ordering::Relaxed);
+        mappings.min(0).unsigned_abs().saturating_sub(u32::from(self.is_sealed()))
     }
 
     pub(super) fn begin_mapping(&self, access: Access) -> bool {

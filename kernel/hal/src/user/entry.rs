@@ -105,6 +105,7 @@ unsafe extern "C" {
 global_asm!(
     ".pushsection .text.entry, \"ax\"",
     ".balign 16",
+    ".global enter_ring_3",
     "enter_ring_3:",
     "    push rbx",
     "    push rbp",
@@ -156,6 +157,7 @@ global_asm!(
     "    add rsp, 16",
     "    iretq",
     ".balign 16",
+    ".global system_call_entry",
     "system_call_entry:",
     "    mov [rip + {local} + 16], rsp",
     "    mov rsp, [rip + {local} + 8]",

@@ -75,13 +75,12 @@ struct PortState {
     flight: Option<Flight>,
 }
 
-/// The driver.
+/// The driver. The transport is its first field: dropping it resets the device before its memory is freed.
 #[derive(Debug)]
 pub struct Console {
     transport: SomeTransport<'static>,
     ports: Box<[Option<PortState>; PORTS_MAX]>,
-    /// Kept because the device keeps its addresses.
-    _control: Control,
+    control: Control,
 }
 
 /// The queue through which a port sends.
@@ -94,18 +93,19 @@ impl Console {
     pub(super) fn new(mut transport: SomeTransport<'static>, clock: &Clock) -> Option<Console> {
         negotiate(&mut transport, FEATURE_MULTIPORT)?;
         let count: u32 = transport.read_config_space(CONFIGURATION_PORTS).ok()?;
-        let mut control = Control::new(&mut transport)?;
+        let control = Control::new(&mut transport)?;
         let mut ports = Box::try_new([const { None }; PORTS_MAX]).ok()?;
         for (port, state) in ports.iter_mut().enumerate().take(count as usize) {
             *state = Some(PortState::new(&mut transport, port)?);
         }
-        transport.finish_init();
-        control.start(&mut transport, clock, |port, name| {
-            if let Some(state) = ports.get_mut(port).and_then(Option::as_mut) {
+        let mut console = Console { transport, ports, control };
+        console.transport.finish_init();
+        console.control.start(&mut console.transport, clock, |port, name| {
+            if let Some(state) = console.ports.get_mut(port).and_then(Option::as_mut) {
                 state.set_name(name);
             }
         })?;
-        Some(Console { transport, ports, _control: control })
+        Some(console)
     }
 
     /// The port with this name.

@@ -14,7 +14,7 @@ const QUEUE: u16 = 0;
 /// Bytes of a request.
 pub const BYTES_MAX: usize = 64;
 
-/// The driver.
+/// The driver. The transport is its first field: dropping it resets the device before its memory is freed.
 #[derive(Debug)]
 pub struct Rng {
     transport: SomeTransport<'static>,
@@ -30,8 +30,9 @@ impl Rng {
         negotiate(&mut transport, 0)?;
         let mut queue = VirtQueue::new(&mut transport, QUEUE, false, false).ok()?;
         queue.set_dev_notify(false);
-        transport.finish_init();
-        Some(Rng { transport, queue, buffer: Frame::new().ok()?, request: None })
+        let mut rng = Rng { transport, queue, buffer: Frame::new().ok()?, request: None };
+        rng.transport.finish_init();
+        Some(rng)
     }
 
     /// Reads up to [`BYTES_MAX`] bytes; waits for the host for at most `patience` nanoseconds. Returns the bytes read, 0 if the
