@@ -9,18 +9,20 @@ use alloc::string::String;
 
 use crate::ending::Ending;
 
-/// The line. `is_empty` tells a module that imports nothing and exports nothing but its entry; `name` is how any other is
-/// called.
+/// The line. `name` is what the module is called; one that imports nothing, exports nothing but its entry and returned from
+/// it (`is_empty`) is called what it is.
 #[must_use]
 pub fn line(name: &str, is_empty: bool, ending: &Ending) -> String {
-    let module = if is_empty { String::from("empty module") } else { format!("module {name:?}") };
     match ending {
-        Ending::Returned => format!("[wasm-host] {module} instantiated and exited\n"),
-        Ending::Exited(code) => format!("[wasm-host] {module} instantiated and exited with code {code}\n"),
-        Ending::Invalid(refusal) => format!("[wasm-host] {module} refused: {refusal}\n"),
+        Ending::Returned if is_empty => String::from("[wasm-host] empty module instantiated and exited\n"),
+        Ending::Returned => format!("[wasm-host] module {name:?} instantiated and exited\n"),
+        Ending::Exited(code) => {
+            format!("[wasm-host] module {name:?} instantiated and exited with code {code}\n")
+        }
+        Ending::Invalid(refusal) => format!("[wasm-host] module {name:?} refused: {refusal}\n"),
         failed => {
             let kind = failed.status().kind.word();
-            format!("[wasm-host] {module} failed: {kind}: {}\n", failed.report())
+            format!("[wasm-host] module {name:?} failed: {kind}: {}\n", failed.report())
         }
     }
 }
@@ -36,7 +38,7 @@ mod tests {
         assert_eq!(returned, "[wasm-host] empty module instantiated and exited\n");
         let exited = line("x", false, &Ending::Exited(0));
         assert_eq!(exited, "[wasm-host] module \"x\" instantiated and exited with code 0\n");
-        let trap = line("a\nb", false, &Ending::Trap(String::from("integer overflow")));
+        let trap = line("a\nb", true, &Ending::Trap(String::from("integer overflow")));
         assert_eq!(trap, "[wasm-host] module \"a\\nb\" failed: trap: integer overflow\n");
         let refused = line("x", false, &Ending::Invalid(Refusal::Elf));
         assert!(refused.starts_with("[wasm-host] module \"x\" refused: this is an ELF program"));

@@ -69,7 +69,7 @@ impl fmt::Display for Refusal {
             Refusal::Text => formatter
                 .write_str("this is WebAssembly text; give the file the ending .wat, or convert it to binary"),
             Refusal::NotWasm => {
-                formatter.write_str("not WebAssembly: the file does not begin with the bytes 00 61 73 6d")
+                formatter.write_str("this is not a WebAssembly module: it does not begin with the bytes 00 61 73 6d")
             }
             Refusal::Component => formatter.write_str(
                 "this is a component, and components do not run yet; build a core module (Rust: --target wasm32-wasip1)",

@@ -33,7 +33,7 @@ fn what_is_no_module() {
         b"\0asm\x0d\0\x01\0\0\0\0",
         "this is a component, and components do not run yet; build a core module (Rust: --target wasm32-wasip1)",
     );
-    let no_wasm = "not WebAssembly: the file does not begin with the bytes 00 61 73 6d";
+    let no_wasm = "this is not a WebAssembly module: it does not begin with the bytes 00 61 73 6d";
     refused(b"#!/bin/sh\n", no_wasm);
     refused(b"\0as", no_wasm);
     refused(&[0; 100_000], no_wasm);

@@ -1,0 +1,2 @@
+;; Reaches its entry and traps.
+(module (func (export "_start") unreachable))
