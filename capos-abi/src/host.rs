@@ -21,7 +21,7 @@ pub const DEBUG_EXIT_PORT: u16 = 0xf4;
 pub const EXIT_FINISHED: u8 = 0x10;
 /// The kernel panicked or could not start; QEMU exits with 35. The log says why.
 pub const EXIT_KERNEL_FAILED: u8 = 0x11;
-/// The boot stage refused the image; QEMU exits with 37. The log says why.
+/// The boot stage or the kernel refused the image; QEMU exits with 37. The log says why.
 pub const EXIT_IMAGE_REFUSED: u8 = 0x12;
 
 /// Bytes of a frame's header.

@@ -13,7 +13,7 @@ use crate::processes::Process;
 use crate::processes::build::{BuildError, Request};
 use crate::processes::layout::{PAGE, STACK_BYTES_DEFAULT};
 use crate::processes::name::Name;
-use capos_abi::host::{EXIT_KERNEL_FAILED, StreamKind};
+use capos_abi::host::{EXIT_IMAGE_REFUSED, EXIT_KERNEL_FAILED, StreamKind};
 use capos_abi::image::{INIT, Image, ImageError, OPTIONS};
 use capos_abi::ring::Layout;
 use capos_kernel_core::capability::Capability;
@@ -34,7 +34,7 @@ const RANDOM_BYTES: usize = 64;
 pub(crate) fn boot(mut hardware: Hardware) -> Kernel {
     log_hardware(&hardware);
     let bytes = hardware.ramdisk.bytes();
-    let image = Image::parse(bytes).unwrap_or_else(|error| fail(format_args!("{error}")));
+    let image = Image::parse(bytes).unwrap_or_else(|error| refuse(format_args!("{error}")));
     let options = read_options(&image);
     let rng = hardware.rng.take();
     let mut kernel = Kernel::new(hardware, image)
@@ -50,6 +50,12 @@ pub(crate) fn boot(mut hardware: Hardware) -> Kernel {
 fn fail(reason: core::fmt::Arguments<'_>) -> ! {
     log_line!("cannot start: {reason}");
     power::exit(EXIT_KERNEL_FAILED)
+}
+
+/// The boot image cannot be started, whatever the machine.
+fn refuse(reason: core::fmt::Arguments<'_>) -> ! {
+    log_line!("refused: {reason}");
+    power::exit(EXIT_IMAGE_REFUSED)
 }
 
 fn log_hardware(hardware: &Hardware) {
@@ -73,10 +79,10 @@ fn read_options(image: &Image<'static>) -> Options {
     let text = match image.verify(OPTIONS) {
         Ok(text) => text,
         Err(ImageError::Missing(_)) => return Options::default(),
-        Err(error) => fail(format_args!("{error}")),
+        Err(error) => refuse(format_args!("{error}")),
     };
-    let text = str::from_utf8(text).unwrap_or_else(|_| fail(format_args!("kernel options: not UTF-8")));
-    Options::parse(text).unwrap_or_else(|error| fail(format_args!("{error}")))
+    let text = str::from_utf8(text).unwrap_or_else(|_| refuse(format_args!("kernel options: not UTF-8")));
+    Options::parse(text).unwrap_or_else(|error| refuse(format_args!("{error}")))
 }
 
 impl Kernel {
@@ -101,9 +107,9 @@ impl Kernel {
 
     fn start_init(&mut self) {
         if let Err(error) = self.image.verify(INIT) {
-            fail(format_args!("{error}"));
+            refuse(format_args!("{error}"));
         }
-        let part = self.image.find(INIT).unwrap_or_else(|error| fail(format_args!("{error}")));
+        let part = self.image.find(INIT).unwrap_or_else(|error| refuse(format_args!("{error}")));
         let image = self.create_part_object(None, part.offset, part.length);
         let image = image.unwrap_or_else(|error| fail(format_args!("init: {error}")));
         let free = (frames::free_count() as u64).saturating_sub(RESERVED_FRAMES);
@@ -117,7 +123,7 @@ impl Kernel {
             parent: None,
         };
         let init = self.build_process(&request).unwrap_or_else(|error| match error {
-            BuildError::Elf(error) => fail(format_args!("init is refused: {}", error.text())),
+            BuildError::Elf(error) => refuse(format_args!("boot image: part \"init\": {}", error.text())),
             BuildError::Transport(error) => fail(format_args!("init: {error}")),
         });
         self.first_process = Some(init);

@@ -61,7 +61,7 @@ fn by_exit(facts: &Facts<'_>) -> Ending {
             Ending::Machine { outcome: outcome.clone(), is_instance: facts.is_instance }
         }
         (Some(code), _) if code == exit_code(EXIT_IMAGE_REFUSED) => Ending::Refused(
-            last_words(facts).unwrap_or_else(|| "the boot stage refused the image".to_owned()),
+            last_words(facts).unwrap_or_else(|| "the machine refused the boot image".to_owned()),
         ),
         (_, Some(Err(reason))) => failed(facts, &format!("the machine's outcome makes no sense: {reason}")),
         (Some(code), _) if code == exit_code(EXIT_KERNEL_FAILED) => {
@@ -80,7 +80,7 @@ fn by_exit(facts: &Facts<'_>) -> Ending {
 fn last_words(facts: &Facts<'_>) -> Option<String> {
     let line = facts.kernel_log.last_line()?;
     let words =
-        ["[boot] refused: ", "[boot] ", "[kernel] "].iter().find_map(|prefix| line.strip_prefix(prefix));
+        ["[boot] refused: ", "[boot] ", "[kernel] refused: ", "[kernel] "].iter().find_map(|prefix| line.strip_prefix(prefix));
     Some(words.unwrap_or(&line).to_owned())
 }
 
