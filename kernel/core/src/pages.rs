@@ -107,6 +107,12 @@ impl<K> RangeMap<K> {
         self.ranges.len() + more > self.ranges.capacity()
     }
 
+    /// True if [`RangeMap::grow`] is refused for good.
+    #[must_use]
+    pub fn is_at_its_largest(&self) -> bool {
+        self.ranges.capacity() + GROWTH > RANGES_MAX
+    }
+
     /// Room for [`GROWTH`] more ranges.
     ///
     /// # Errors
@@ -200,6 +206,12 @@ impl PageSet {
     #[must_use]
     pub fn needs_growth(&self) -> bool {
         self.runs.len() == self.runs.capacity()
+    }
+
+    /// True if [`PageSet::grow`] is refused for good.
+    #[must_use]
+    pub fn is_at_its_largest(&self) -> bool {
+        self.runs.capacity() + GROWTH > RANGES_MAX
     }
 
     /// Room for [`GROWTH`] more runs.

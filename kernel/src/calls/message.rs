@@ -62,10 +62,9 @@ impl Kernel {
     /// # Errors
     /// "too large" for more than `N` bytes, "bad address", "out of memory".
     pub(crate) fn parameters<const N: usize>(&mut self, call: &Call) -> Result<Message<N>, Transport> {
-        if call.origin.submission.length as usize > N {
-            return Err(Transport::TooLarge);
-        }
-        self.parameters_head(&call.origin)
+        let message = self.parameters_head(&call.origin)?;
+        let is_whole = call.origin.submission.length as usize <= N;
+        if is_whole { Ok(message) } else { Err(Transport::TooLarge) }
     }
 
     /// Up to `N` bytes of the start of the parameter message.

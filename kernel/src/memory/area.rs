@@ -19,6 +19,9 @@ use capos_kernel_hal::paging::{Access, MapError};
 /// fault costs more than ten mappings.
 const PAGES_AT_ONCE: u64 = 16;
 
+/// Pages of one page table of the lowest level.
+const TABLE_PAGES: u64 = 512;
+
 /// What a range of addresses is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Area {
@@ -159,14 +162,20 @@ impl Kernel {
         Ok(())
     }
 
-    /// Takes the mappings of `pages` away; the frames go unless somebody else owns them.
+    /// Takes the mappings of `pages` away; the frames go unless somebody else owns them, and so do page tables that map
+    /// nothing any more. The charge for page tables is brought up to date.
     pub(crate) fn unmap_pages(&mut self, id: Id<Process>, pages: Pages) {
-        let Some(space) = self.processes.get_mut(id).and_then(|process| process.space.as_mut()) else {
-            return;
-        };
+        let Some(process) = self.processes.get_mut(id) else { return };
+        let Some(space) = process.space.as_mut() else { return };
         for page in pages.start..pages.end {
             drop(space.unmap(page * PAGE));
+            let is_last_of_table = page + 1 == pages.end || (page + 1).is_multiple_of(TABLE_PAGES);
+            if is_last_of_table {
+                space.free_empty_tables(page * PAGE);
+            }
         }
+        let settled = process.settle_tables();
+        debug_assert!(settled.is_ok());
     }
 
     /// The end of an area, behind the last of its mappings.

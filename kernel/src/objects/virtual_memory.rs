@@ -47,6 +47,9 @@ impl Process {
         let found = self.areas.find_gap(MEMORY_WINDOW, count, alignment);
         let pages = found.ok_or(Exception::InvalidArgument)?;
         if self.areas.needs_growth(1) {
+            if self.areas.is_at_its_largest() {
+                return Err(Transport::LimitReached.into());
+            }
             let bytes = RangeMap::<Area>::growth_bytes();
             self.account.charge(bytes).map_err(|_| Transport::LimitReached)?;
             if self.areas.grow().is_err() {
@@ -75,6 +78,9 @@ impl Process {
     fn grow_committed(&mut self) -> Result<(), Transport> {
         if !self.committed.needs_growth() {
             return Ok(());
+        }
+        if self.committed.is_at_its_largest() {
+            return Err(Transport::LimitReached);
         }
         let bytes = PageSet::growth_bytes();
         self.account.charge(bytes).map_err(|_| Transport::LimitReached)?;

@@ -55,6 +55,7 @@ fn a_map_has_a_largest_size() {
         inserted += 1;
     }
     assert_eq!(inserted as usize, RANGES_MAX);
+    assert!(map.is_at_its_largest());
     assert_eq!(map.insert(pages(inserted * 2, inserted * 2 + 1), ()), Err(RangeError::Full));
 }
 
