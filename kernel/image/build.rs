@@ -14,7 +14,7 @@ mod strip;
 #[path = "build/toolchain.rs"]
 mod toolchain;
 
-use products::{GROUPS, Group, Product, SOURCES};
+use products::{GROUPS, Group, SOURCES};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 use std::{env, fs, process};
@@ -58,30 +58,13 @@ fn build() -> Result<(), String> {
     for group in GROUPS.iter().filter(|group| wants_tests || !group.is_for_tests) {
         let output = if group.is_for_tests { &tests } else { &output };
         fs::create_dir_all(output).map_err(|error| format!("{}: {error}", output.display()))?;
-        let products: Vec<&Product> =
-            group.products.iter().filter(|product| is_there(workspace, product)).collect();
-        if products.is_empty() {
-            continue;
-        }
-        compile(&toolchain, workspace, group, &products)?;
-        for product in products {
+        compile(&toolchain, workspace, group)?;
+        for product in group.products {
             let file = folder(workspace, group).join(triple(group)).join("release").join(product.binary);
-            if !file.is_file() {
-                println!("cargo::warning={} has no binary {}", product.package, product.binary);
-                continue;
-            }
             install(&file, output, product.file, started)?;
         }
     }
     Ok(())
-}
-
-fn is_there(workspace: &Path, product: &Product) -> bool {
-    let is_there = workspace.join(product.source).join("Cargo.toml").is_file();
-    if !is_there {
-        println!("cargo::warning={} is missing: {} is not built", product.source, product.file);
-    }
-    is_there
 }
 
 fn folder(workspace: &Path, group: &Group) -> PathBuf {
@@ -92,12 +75,7 @@ fn triple(group: &Group) -> &'static str {
     group.target.trim_end_matches(".json")
 }
 
-fn compile(
-    toolchain: &Toolchain,
-    workspace: &Path,
-    group: &Group,
-    products: &[&Product],
-) -> Result<(), String> {
+fn compile(toolchain: &Toolchain, workspace: &Path, group: &Group) -> Result<(), String> {
     let mut flags = toolchain.flags(workspace);
     flags.extend(group.flags.iter().map(|flag| (*flag).to_owned()));
     if let Some(script) = group.linker_script {
@@ -114,7 +92,7 @@ fn compile(
     for setting in PROFILE {
         cargo.args(["--config", setting]);
     }
-    for product in products {
+    for product in group.products {
         cargo.args(["--package", product.package]);
     }
     for feature in group.features {

@@ -24,8 +24,6 @@ pub(crate) struct Group {
 
 /// A program.
 pub(crate) struct Product {
-    /// Folder of the package.
-    pub(crate) source: &'static str,
     /// Name of the package.
     pub(crate) package: &'static str,
     /// Where the program is in cargo's output: the name of the binary, or `examples/` and that of an example.
@@ -34,13 +32,13 @@ pub(crate) struct Product {
     pub(crate) file: &'static str,
 }
 
-const fn product(source: &'static str, package: &'static str, file: &'static str) -> Product {
-    Product { source, package, binary: package, file }
+const fn product(package: &'static str, file: &'static str) -> Product {
+    Product { package, binary: package, file }
 }
 
 /// A program of the kernel's tests.
 const fn suite(binary: &'static str, file: &'static str) -> Product {
-    Product { source: "tests/kernel", package: "capos-kernel-suite", binary, file }
+    Product { package: "capos-kernel-suite", binary, file }
 }
 
 /// Ring 0. Without a panicking allocator every allocation has its refusal, by construction.
@@ -61,7 +59,7 @@ pub(crate) const GROUPS: &[Group] = &[
         features: &[],
         is_for_tests: false,
         artifacts: "--bins",
-        products: &[product("boot", "capos-boot", "boot.elf")],
+        products: &[product("capos-boot", "boot.elf")],
     },
     Group {
         folder: "probe",
@@ -71,7 +69,7 @@ pub(crate) const GROUPS: &[Group] = &[
         features: &[],
         is_for_tests: false,
         artifacts: "--bins",
-        products: &[product("boot/probe", "capos-probe", "probe.pvh")],
+        products: &[product("capos-probe", "probe.pvh")],
     },
     Group {
         folder: "kernel",
@@ -81,7 +79,7 @@ pub(crate) const GROUPS: &[Group] = &[
         features: &[],
         is_for_tests: false,
         artifacts: "--bins",
-        products: &[product("kernel", "capos-kernel", "kernel.elf")],
+        products: &[product("capos-kernel", "kernel.elf")],
     },
     Group {
         folder: "proof",
@@ -91,12 +89,7 @@ pub(crate) const GROUPS: &[Group] = &[
         features: &[],
         is_for_tests: true,
         artifacts: "--examples",
-        products: &[Product {
-            source: "kernel/hal",
-            package: "capos-kernel-hal",
-            binary: "examples/proof",
-            file: "proof.elf",
-        }],
+        products: &[Product { package: "capos-kernel-hal", binary: "examples/proof", file: "proof.elf" }],
     },
     Group {
         folder: "user",
@@ -107,9 +100,9 @@ pub(crate) const GROUPS: &[Group] = &[
         is_for_tests: false,
         artifacts: "--bins",
         products: &[
-            product("services/init", "capos-init", "init.elf"),
-            product("capos-wasm", "capos-wasm", "capos-wasm.elf"),
-            product("demos/smoke", "capos-smoke", "smoke.elf"),
+            product("capos-init", "init.elf"),
+            product("capos-wasm", "capos-wasm.elf"),
+            product("capos-smoke", "smoke.elf"),
         ],
     },
     Group {
