@@ -40,7 +40,7 @@ build: manifest-tool ## build the kernel, the services, the WASI host and the ca
 	@$(CARGO) build --quiet --locked --package capos-cli --package capos-image --features capos-image/qemu
 manifest-tool:
 	$(NEED) $(RUN_NEEDS)
-	@cd tools/manifest && go build -trimpath -o ../../target/capos/lib/capos/capos-manifest .
+	@cd tools/manifest && go build -trimpath -buildvcs=false -ldflags="-s -w" -o ../../target/capos/lib/capos/capos-manifest .
 wasm-host-build: ## build the WASI host that runs in ring 3, with the kernel and services it is shipped with
 	$(NEED) rust lld
 	@$(CARGO) build --quiet --locked --package capos-image --features qemu
