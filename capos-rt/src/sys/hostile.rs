@@ -321,11 +321,9 @@ instructions! {
     SingleStep = "trap flag", ["pushfq", "or qword ptr [rsp], 0x100", "popfq", "nop", "nop"];
     /// Sets the trap flag over a system call.
     SingleStepCall = "trap flag over syscall", ["mov eax, 1", "xor edi, edi", "xor esi, esi", "xor edx, edx", "pushfq", "or qword ptr [rsp], 0x100", "popfq", "syscall", "nop"];
-    /// A vector division by zero that is not masked.
-    VectorException = "divss", ["mov dword ptr [rsp], 0x1d00", "ldmxcsr [rsp]", "mov eax, 0x3f800000", "movd xmm0, eax", "xorps xmm1, xmm1", "divss xmm0, xmm1"];
     /// An x87 division by zero that is not masked.
     FloatException = "fdiv", ["mov word ptr [rsp], 0x37b", "fldcw [rsp]", "fld1", "fldz", "fdivp", "fwait"];
-    /// Far jump into the kernel's code segment.
+    /// Returns to the kernel's code segment.
     KernelSegment = "far return to ring 0", ["push 8", "lea rax, [rip + 2f]", "push rax", "retfq", "2:"];
     /// Loads the kernel's stack segment.
     KernelStack = "mov ss", ["mov eax, 16", "mov ss, ax"];

@@ -87,7 +87,7 @@ fn instruction(name: &str) -> Option<fn()> {
         DivideOverflow,
         SingleStep,
         SingleStepCall,
-        VectorException,
+       
         FloatException,
         KernelSegment,
         KernelStack

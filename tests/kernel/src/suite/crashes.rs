@@ -20,7 +20,6 @@ const STACK: u8 = 12;
 const PROTECTION: u8 = 13;
 const PAGE: u8 = 14;
 const FLOAT: u8 = 16;
-const VECTOR: u8 = 19;
 
 /// What a page fault's error code says, bit by bit.
 const PRESENT: u32 = 1;
@@ -57,8 +56,9 @@ fn vectors(instruction: Forbidden) -> &'static [u8] {
         Forbidden::DivideByZero | Forbidden::DivideOverflow => &[DIVIDE],
         Forbidden::SingleStep | Forbidden::SingleStepCall => &[DEBUG],
         Forbidden::Breakpoint => &[BREAKPOINT],
-        Forbidden::VectorException => &[VECTOR],
         Forbidden::FloatException => &[FLOAT],
+        // QEMU's translator reads the stack for it as ring 0 would, which SMAP refuses with a page fault.
+        Forbidden::KernelSegment => &[PROTECTION, PAGE],
         Forbidden::KernelStack => &[PROTECTION, STACK],
         _ => &[PROTECTION],
     }
@@ -102,7 +102,7 @@ fn fault(context: &Context, way: &str, vectors: &[u8]) -> Outcome {
         vectors.contains(&reply.fault.vector),
         &format!("vector {}, expected one of {vectors:?}", reply.fault.vector),
     )?;
-    equal("address", reply.fault.address, 0)
+    check(reply.fault.address == 0 || reply.fault.vector == PAGE, "an address without a page fault")
 }
 
 fn unknown_system_calls(context: &Context) -> Outcome {

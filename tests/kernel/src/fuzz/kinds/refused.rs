@@ -150,7 +150,7 @@ pub(super) fn pointer_to_parameters(generator: &mut Generator) -> Option<Step> {
     let submission = Submission {
         flags: FLAG_RESULT_IN_AREA,
         address,
-        length: 16 + 8 * generator.random.below(600) as u32,
+        length: 16 + 8 * generator.random.below(4) as u32,
         ..call(generator.slot, handle, Timer::ID, Timer::SLEEP, 0)
     };
     refuse(generator, "pointer to parameters", &submission, Transport::BadAddress)
