@@ -373,6 +373,14 @@ fn check_idle(hardware: &mut Hardware) {
     }
     hardware.clock.set_alarm(Some(start));
     assert_eq!(cpu::idle(), Event::Timer);
+    // Longer than the timer counts: it goes off in between, and is set again for the same deadline.
+    let deadline = hardware.clock.now() + 1_200_000_000;
+    while hardware.clock.now() < deadline {
+        hardware.clock.set_alarm(Some(deadline));
+        assert_eq!(cpu::idle(), Event::Timer);
+    }
+    hardware.clock.set_alarm(Some(deadline));
+    hardware.clock.set_alarm(None);
 }
 
 fn kernel_main(mut hardware: Hardware) -> ! {

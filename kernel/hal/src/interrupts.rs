@@ -201,7 +201,11 @@ pub(crate) fn acknowledge(vector: u8) -> Event {
         return Event::Spurious;
     }
     local_apic::end_of_interrupt();
-    if vector == TIMER_VECTOR { Event::Timer } else { Event::Spurious }
+    if vector != TIMER_VECTOR {
+        return Event::Spurious;
+    }
+    crate::time::alarm_went_off();
+    Event::Timer
 }
 
 /// What the entry code leaves on the stack for an exception in ring 0.
@@ -228,6 +232,9 @@ extern "C" fn kernel_exception(frame: &KernelException) -> ! {
         frame.stack_pointer,
         frame.flags,
     );
+    if (crate::start::STACK_GUARD..crate::start::STACK.start).contains(&fault_address) {
+        let _ = writeln!(crate::debug::Writer, "[kernel] the kernel's stack is used up");
+    }
     crate::backtrace::write(crate::start::STACK);
     crate::power::exit(capos_abi::host::EXIT_KERNEL_FAILED)
 }

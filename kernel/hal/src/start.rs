@@ -19,7 +19,7 @@ use core::ops::Range;
 /// Bytes of the kernel's stack.
 const STACK_BYTES: u64 = 64 * 1024;
 /// The page below the kernel's stack, which the boot stage leaves unmapped.
-const STACK_GUARD: u64 = 0xffff_a000_0000_0000;
+pub(crate) const STACK_GUARD: u64 = 0xffff_a000_0000_0000;
 /// The kernel's stack.
 pub(crate) const STACK: Range<u64> =
     STACK_GUARD + PAGE_BYTES as u64..STACK_GUARD + PAGE_BYTES as u64 + STACK_BYTES;

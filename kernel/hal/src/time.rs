@@ -9,6 +9,7 @@ mod calibration;
 use crate::local_apic;
 use calibration::Rates;
 use core::arch::asm;
+use core::sync::atomic::{AtomicBool, Ordering};
 
 const NANOSECONDS_PER_SECOND: u64 = 1_000_000_000;
 /// The longest that the alarm is set for: what a 32-bit count of a 4 GHz timer can hold, with room.
@@ -22,8 +23,16 @@ pub struct Clock {
     /// Nanoseconds per tick, times 2^32.
     scale: u64,
     rates: Rates,
-    /// The deadline that the timer is set for.
+    /// The time for which the timer was set last, if it is set.
     alarm: Option<u64>,
+}
+
+/// True from when the timer is set until it goes off.
+static IS_ARMED: AtomicBool = AtomicBool::new(false);
+
+/// Called for each interrupt of the timer.
+pub(crate) fn alarm_went_off() {
+    IS_ARMED.store(false, Ordering::Relaxed);
 }
 
 /// The time-stamp counter.
@@ -58,16 +67,17 @@ impl Clock {
     /// (it is never set for more than a second) and once although replaced: look at [`Clock::now`].
     pub fn set_alarm(&mut self, deadline: Option<u64>) {
         let now = self.now();
-        // A deadline that is set already and still ahead needs no access to the device.
-        if self.alarm == deadline
-            && deadline.is_none_or(|deadline| deadline > now && deadline - now < ALARM_MAX)
-        {
+        let alarm = deadline.map(|deadline| deadline.clamp(now, now.saturating_add(ALARM_MAX)));
+        // What is set already needs no access to the device.
+        let is_armed = IS_ARMED.load(Ordering::Relaxed);
+        if alarm == self.alarm && alarm.is_some() == is_armed {
             return;
         }
-        self.alarm = deadline;
-        let ticks = deadline.map_or(0, |deadline| {
-            let wait = deadline.saturating_sub(now).min(ALARM_MAX);
-            let ticks = u128::from(wait) * u128::from(self.rates.timer) / u128::from(NANOSECONDS_PER_SECOND);
+        self.alarm = alarm;
+        IS_ARMED.store(alarm.is_some(), Ordering::Relaxed);
+        let ticks = alarm.map_or(0, |alarm| {
+            let ticks =
+                u128::from(alarm - now) * u128::from(self.rates.timer) / u128::from(NANOSECONDS_PER_SECOND);
             (ticks as u64).clamp(1, u64::from(u32::MAX)) as u32
         });
         local_apic::start_timer(ticks);
