@@ -72,6 +72,8 @@ pub struct EndLine<'a> {
     pub entries: u64,
     /// The privilege level it was seen to run at, if it ever left ring 3.
     pub privilege_level: Option<u8>,
+    /// Frames of the machine that are free now that everything it had is given back.
+    pub free_frames: usize,
 }
 
 impl Display for EndLine<'_> {
@@ -79,9 +81,10 @@ impl Display for EndLine<'_> {
         let word = self.kind.word();
         write!(formatter, "{}: {word}({}) ring 3 entries {}", self.subject, self.code, self.entries)?;
         match self.privilege_level {
-            Some(level) => write!(formatter, ", cpl {level}"),
-            None => formatter.write_str(", cpl none"),
+            Some(level) => write!(formatter, ", cpl {level}")?,
+            None => formatter.write_str(", cpl none")?,
         }
+        write!(formatter, ", {} frames free", self.free_frames)
     }
 }
 
@@ -137,11 +140,14 @@ mod tests {
             code: 7,
             entries: 12,
             privilege_level: Some(3),
+            free_frames: 100,
         };
-        assert_eq!(format!("{line}"), "process 3 \"hello\": exited(7) ring 3 entries 12, cpl 3");
+        let text = "process 3 \"hello\": exited(7) ring 3 entries 12, cpl 3, 100 frames free";
+        assert_eq!(format!("{line}"), text);
         let never_ran =
             EndLine { kind: OutcomeKind::Killed, code: 0, entries: 0, privilege_level: None, ..line };
-        assert_eq!(format!("{never_ran}"), "process 3 \"hello\": killed(0) ring 3 entries 0, cpl none");
+        let text = "process 3 \"hello\": killed(0) ring 3 entries 0, cpl none, 100 frames free";
+        assert_eq!(format!("{never_ran}"), text);
     }
 
     #[test]

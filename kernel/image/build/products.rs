@@ -4,11 +4,11 @@
 
 /// A set of programs that are compiled with the same flags for the same target.
 pub(crate) struct Group {
-    /// Name of its target folder under `target/capos`.
+    /// Name of its target folder under `target/capos`; groups with the same target and flags share one.
     pub(crate) folder: &'static str,
     /// A built-in target, or a target specification in `targets/`.
     pub(crate) target: &'static str,
-    /// Linker script in `targets/`, if the package does not bring its own.
+    /// Linker script in `targets/`, if the packages do not name their own.
     pub(crate) linker_script: Option<&'static str>,
     /// Flags for every crate of the group, `core` and `alloc` included.
     pub(crate) flags: &'static [&'static str],
@@ -54,22 +54,12 @@ pub(crate) const GROUPS: &[Group] = &[
     Group {
         folder: "boot",
         target: "x86_64-unknown-none",
-        linker_script: Some("boot.ld"),
+        linker_script: None,
         flags: &["-Crelocation-model=static", "-Ccode-model=small", "-Crelro-level=off"],
         features: &[],
         is_for_tests: false,
         artifacts: "--bins",
-        products: &[product("capos-boot", "boot.elf")],
-    },
-    Group {
-        folder: "probe",
-        target: "x86_64-unknown-none",
-        linker_script: None,
-        flags: &["-Crelocation-model=static"],
-        features: &[],
-        is_for_tests: false,
-        artifacts: "--bins",
-        products: &[product("capos-probe", "probe.pvh")],
+        products: &[product("capos-boot", "boot.elf"), product("capos-probe", "probe.pvh")],
     },
     Group {
         folder: "kernel",
@@ -82,7 +72,7 @@ pub(crate) const GROUPS: &[Group] = &[
         products: &[product("capos-kernel", "kernel.elf")],
     },
     Group {
-        folder: "proof",
+        folder: "kernel",
         target: "x86_64-unknown-none",
         linker_script: Some("kernel.ld"),
         flags: KERNEL_FLAGS,
@@ -96,7 +86,8 @@ pub(crate) const GROUPS: &[Group] = &[
         target: "x86_64-unknown-capos.json",
         linker_script: Some("x86_64-unknown-capos.ld"),
         flags: &[],
-        features: &[],
+        // Without it the handler of memory.grow keeps its stack frame, and growing page by page overflows the stack.
+        features: &["capos-wasm/tail-calls"],
         is_for_tests: false,
         artifacts: "--bins",
         products: &[
@@ -106,14 +97,19 @@ pub(crate) const GROUPS: &[Group] = &[
         ],
     },
     Group {
-        folder: "suite",
+        folder: "user",
         target: "x86_64-unknown-capos.json",
         linker_script: Some("x86_64-unknown-capos.ld"),
         flags: &[],
         features: &["programs"],
         is_for_tests: true,
         artifacts: "--bins",
-        products: &[suite("suite", "suite.elf"), suite("crash", "crash.elf"), suite("fuzz", "fuzz.elf")],
+        products: &[
+            suite("suite", "suite.elf"),
+            suite("crash", "crash.elf"),
+            suite("fuzz", "fuzz.elf"),
+            suite("rounds", "rounds.elf"),
+        ],
     },
 ];
 

@@ -15,6 +15,7 @@ use capos_abi::outcome::OutcomeKind;
 use capos_kernel_core::capability::{Dismantled, SlotStore};
 use capos_kernel_core::pool::Id;
 use capos_kernel_core::report::EndLine;
+use capos_kernel_hal::frames;
 use capos_schema::machine::MachineFinishParams;
 
 /// Capabilities, or areas, that one step releases.
@@ -144,6 +145,7 @@ impl Kernel {
             code,
             entries: process.entries,
             privilege_level: process.privilege_level,
+            free_frames: frames::free_count(),
         };
         log_line!("{line}");
         let inherited = self.pass_objects_on(id, parent);

@@ -87,7 +87,6 @@ fn instruction(name: &str) -> Option<fn()> {
         DivideOverflow,
         SingleStep,
         SingleStepCall,
-       
         FloatException,
         KernelSegment,
         KernelStack

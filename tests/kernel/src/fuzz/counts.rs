@@ -11,10 +11,7 @@ use core::fmt::{Display, Formatter, Result};
 /// Refusals that no program can bring about now, each with the reason. All others must be reached.
 pub const UNREACHABLE: &[(Transport, &str)] = &[
     (Transport::Revoked, "there is no revoke yet"),
-    (
-        Transport::Disconnected,
-        "there are no endpoints yet: an object in ring 0 is not gone while a capability to it lives",
-    ),
+    (Transport::Disconnected, "no process whose objects the fuzzer holds can end; the suite reaches it"),
     (Transport::CallerGone, "there are no reply tokens yet"),
     (Transport::OutOfMemory, "limits are carved out of what there is; the allocation sweep reaches it"),
 ];

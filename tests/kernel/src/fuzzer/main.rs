@@ -1,6 +1,6 @@
 //! `fuzz`: at least 100,000 structured submissions from ring 3, each with the answer that is due.
 //!
-//! Booted by the manifest `fuzz.cue` beside the cases. The memory object `seed` holds the seed as text; the same seed
+//! Started by `rounds`. The memory object `seed` holds the seed as text; the same seed
 //! repeats the run. Uses the rings by hand; calls the generator of `capos_kernel_suite::fuzz`.
 //!
 //! Invariant: it ends with exit code 0 only if every answer was the one that was due, everything reachable was reached, and

@@ -34,6 +34,7 @@ pub(crate) fn run(harness: &mut Harness<'_>) {
             ("kill before the start", kill_before_start),
             ("kill after the end changes nothing", kill_after_end),
             ("a handle that is dropped leaves its process alone", dropped_handle),
+            ("the memory of one that has ended is disconnected", disconnected),
             ("methods are checked", methods),
             ("a stack has its pages", stack),
         ],
@@ -190,6 +191,13 @@ fn dropped_handle(context: &Context) -> Outcome {
     done("sleep", context.timer.sleep(deadline))?;
     drop(memory);
     equal("another one", end(&child::run(context, "exit 42")?), ("exited", 42))
+}
+
+fn disconnected(context: &Context) -> Outcome {
+    let child = child::start(context, "exit 0")?;
+    equal("end", end(&child::wait(&child)?), ("exited", 0))?;
+    refused("reserve", child.memory.reserve(4096), Transport::Disconnected)?;
+    refused("create", child.memory.create_object(4096), Transport::Disconnected)
 }
 
 fn methods(context: &Context) -> Outcome {

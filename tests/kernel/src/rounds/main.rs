@@ -1,0 +1,68 @@
+//! `rounds`: runs the fuzzer twice as its child, so that the kernel's records of both ends can be compared.
+//!
+//! Booted by the manifest `fuzz.cue` beside the cases. Hands on everything that the fuzzer uses; the fuzzer's account is its
+//! own.
+//!
+//! Invariant: between the two rounds this program changes nothing that costs memory, so the machine's free frames in the
+//! records of both ends are equal unless the kernel keeps something.
+#![no_std]
+#![no_main]
+#![forbid(unsafe_code)]
+
+extern crate alloc;
+
+use alloc::format;
+use alloc::string::String;
+
+use capos_rt::abi::error::CallError;
+use capos_rt::abi::outcome::{ExitStatus, OutcomeKind};
+use capos_rt::schema::console::Console;
+use capos_rt::schema::entropy_source::EntropySource;
+use capos_rt::schema::interface::Interface;
+use capos_rt::schema::memory_object::MemoryObject;
+use capos_rt::schema::process_spawner::ProcessSpawner;
+use capos_rt::schema::timer::Timer;
+use capos_rt::schema::virtual_memory::VirtualMemory;
+use capos_rt::{Cap, CapSet};
+
+capos_rt::entry!(main);
+
+/// Bytes that the fuzzer may use.
+const LIMIT: u64 = 8 << 20;
+
+fn main(capabilities: &CapSet) -> ExitStatus {
+    let Ok(console) = capabilities.get::<Console>("stdout") else { return ExitStatus::exited(2) };
+    for _ in 0..2 {
+        if let Err(told) = round(capabilities, &console) {
+            let _ = console.write(format!("FAILED  {told}\n").as_bytes());
+            return ExitStatus::exited(1);
+        }
+    }
+    ExitStatus::exited(0)
+}
+
+fn round(capabilities: &CapSet, console: &Cap<Console>) -> Result<(), String> {
+    let spawner: Cap<ProcessSpawner> = get(capabilities, "spawner")?;
+    let image: Cap<MemoryObject> = get(capabilities, "fuzz")?;
+    let timer: Cap<Timer> = get(capabilities, "timer")?;
+    let random: Cap<EntropySource> = get(capabilities, "random")?;
+    let seed: Cap<MemoryObject> = get(capabilities, "seed")?;
+    let told = |error: CallError| format!("{error}");
+    let made = spawner.create("fuzz", &image, LIMIT, 0, 0, 0, 0).map_err(told)?;
+    let reading = 1 << MemoryObject::INFO | 1 << MemoryObject::READ;
+    made.process.grant("stdout", console, 1 << Console::WRITE).map_err(told)?;
+    made.process.grant("timer", &timer, Timer::ALL_METHODS).map_err(told)?;
+    made.process.grant("random", &random, EntropySource::ALL_METHODS).map_err(told)?;
+    made.process.grant("memory", &made.memory, VirtualMemory::ALL_METHODS).map_err(told)?;
+    made.process.grant("seed", &seed, reading).map_err(told)?;
+    made.process.start().map_err(told)?;
+    let end = made.process.wait().map_err(told)?;
+    if end.kind == OutcomeKind::Exited as u16 && end.code == 0 {
+        return Ok(());
+    }
+    Err(format!("the fuzzer ended with kind {} and code {}: {}", end.kind, end.code, end.report))
+}
+
+fn get<T: Interface>(capabilities: &CapSet, name: &str) -> Result<Cap<T>, String> {
+    capabilities.get(name).map_err(|error| format!("{name}: {error}"))
+}
