@@ -113,8 +113,8 @@ impl<'a> Resolver<'a> {
     }
 }
 
-/// Joins names for a message; says so if there are none.
+/// Joins names for a message.
 fn listed<S: AsRef<str>>(names: impl IntoIterator<Item = S>) -> String {
     let names: Vec<String> = names.into_iter().map(|name| name.as_ref().to_owned()).collect();
-    if names.is_empty() { "nothing: there is none".to_owned() } else { names.join(", ") }
+    if names.is_empty() { "nothing".to_owned() } else { names.join(", ") }
 }
