@@ -2,6 +2,7 @@
 //!
 //! The crate's structs are used without generated code: words and pointers at the offsets that the Cap'n Proto layout rules
 //! give the schema's fields.
+#![forbid(unsafe_code)]
 
 use capnp::Word;
 use capnp::message::{Builder, HeapAllocator, Reader, ReaderOptions, SegmentArray};

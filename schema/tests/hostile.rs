@@ -1,4 +1,5 @@
 //! Messages that nobody honest writes: each refusal, and a storm of damaged ones.
+#![forbid(unsafe_code)]
 
 use capos_schema::console::{ConsoleOpenParams, ConsoleStream, ConsoleWriteParams};
 use capos_schema::interface::{by_id, by_name};
