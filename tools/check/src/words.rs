@@ -6,7 +6,7 @@ use crate::Verdict;
 use crate::repository::Repository;
 
 /// Hosts that a URL in this repository may name: the specifications it follows, and the index that Cargo records.
-const HOSTS: &[&str] = &["github.com", "www.apache.org", "localhost"];
+const HOSTS: &[&str] = &["cuelang.org", "github.com", "www.apache.org", "localhost"];
 
 /// Files whose text is not ours.
 const FOREIGN: &[&str] = &["LICENSE-APACHE", "Cargo.lock", "go.sum"];
