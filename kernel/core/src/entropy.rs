@@ -3,8 +3,8 @@
 //! Sources are counted (a processor instruction or a device made for it) or not (timing jitter). The generator refuses
 //! until [`BITS_NEEDED`] bits from counted sources are in. Called by the kernel's entropy object and its start-up.
 //!
-//! Invariant: the key is replaced before any output leaves, so a key that leaks later does not tell earlier output; what
-//! is fed in can only add to the key, never replace it.
+//! Invariant: the key is replaced before any output leaves and output is wiped when it has left, so what leaks later does not
+//! tell earlier output; what is fed in can only add to the key, never replace it.
 
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
@@ -15,6 +15,9 @@ pub const BITS_NEEDED: u32 = 256;
 /// Bytes of a key, and of one portion of input.
 pub const KEY_BYTES: usize = 32;
 
+/// Bytes of output that are made at once for small requests: what one run of the cipher gives besides the next key.
+const BUFFER_BYTES: usize = 224;
+
 /// The generator is not seeded yet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NotSeeded;
@@ -23,6 +26,9 @@ pub struct NotSeeded;
 pub struct Generator {
     key: [u8; KEY_BYTES],
     counted_bits: u32,
+    /// Output that has not left yet: the last `buffered` bytes.
+    buffer: [u8; BUFFER_BYTES],
+    buffered: usize,
 }
 
 impl Default for Generator {
@@ -35,7 +41,7 @@ impl Generator {
     /// A generator that has been fed nothing.
     #[must_use]
     pub const fn new() -> Generator {
-        Generator { key: [0; KEY_BYTES], counted_bits: 0 }
+        Generator { key: [0; KEY_BYTES], counted_bits: 0, buffer: [0; BUFFER_BYTES], buffered: 0 }
     }
 
     /// Feeds bytes of a source that counts: each byte is taken for 8 bits of entropy.
@@ -70,12 +76,27 @@ impl Generator {
         if !self.is_seeded() {
             return Err(NotSeeded);
         }
-        let mut stream = self.rekey();
-        stream.fill_bytes(output);
+        if output.len() > BUFFER_BYTES {
+            self.rekey().fill_bytes(output);
+            return Ok(());
+        }
+        if output.len() > self.buffered {
+            let mut stream = self.rekey();
+            stream.fill_bytes(&mut self.buffer);
+            self.buffered = BUFFER_BYTES;
+        }
+        let start = BUFFER_BYTES - self.buffered;
+        if let Some(source) = self.buffer.get_mut(start..start + output.len()) {
+            output.copy_from_slice(source);
+            source.fill(0);
+            self.buffered -= output.len();
+        }
         Ok(())
     }
 
     fn absorb(&mut self, bytes: &[u8]) {
+        self.buffer.fill(0);
+        self.buffered = 0;
         for portion in bytes.chunks(KEY_BYTES) {
             for (key, byte) in self.key.iter_mut().zip(portion) {
                 *key ^= byte;
@@ -118,7 +139,7 @@ mod tests {
     #[test]
     fn the_stream_is_chacha20() {
         // The first key block of an all-zero key (RFC 8439, appendix A.1, test vector 1).
-        let mut generator = Generator { key: [0; 32], counted_bits: 256 };
+        let mut generator = Generator { counted_bits: 256, ..Generator::new() };
         let mut output = [0; 8];
         generator.fill(&mut output).unwrap();
         assert_eq!(generator.key[..8], [0x76, 0xb8, 0xe0, 0xad, 0xa0, 0xf1, 0x3d, 0x90]);
@@ -139,8 +160,26 @@ mod tests {
     }
 
     #[test]
+    fn no_output_comes_twice_and_none_stays() {
+        let mut generator = seeded(1);
+        let mut seen = std::collections::HashSet::new();
+        for _ in 0..100 {
+            for length in [8, 24, 200, 224, 225, 4096] {
+                let mut output = std::vec![0; length];
+                generator.fill(&mut output).unwrap();
+                assert!(output.chunks_exact(8).all(|word| seen.insert(word.to_vec())));
+            }
+        }
+        generator.fill(&mut []).unwrap();
+        let left = BUFFER_BYTES - generator.buffered;
+        assert!(generator.buffer[..left].iter().all(|byte| *byte == 0));
+    }
+
+    #[test]
     fn later_input_changes_the_stream() {
         let (mut plain, mut fed) = (seeded(1), seeded(1));
+        plain.fill(&mut [0; 8]).unwrap();
+        fed.fill(&mut [0; 8]).unwrap();
         fed.feed_uncounted(&[0; 5]);
         let mut outputs = [[0; 32]; 2];
         plain.fill(&mut outputs[0]).unwrap();
