@@ -8,6 +8,7 @@
 mod accelerator;
 mod command_line;
 mod endings;
+mod manifests;
 mod refusals;
 mod streams;
 mod support;
