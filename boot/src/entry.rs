@@ -1,7 +1,7 @@
 //! From the PVH entry to Rust: 32-bit protected mode to long mode.
 //!
-//! QEMU jumps to `pvh_entry` with paging off and `ebx` = physical address of the start info. The code maps the first 4 GiB
-//! onto themselves with 2 MiB pages, enables long mode and calls [`crate::start`].
+//! QEMU jumps to `pvh_entry` with paging off and `ebx` = physical address of the start info. The code maps the first
+//! 4 GiB onto themselves with 2 MiB pages, enables long mode and calls [`crate::start`].
 //!
 //! Invariant: what is mapped here is never changed again until the kernel's own tables are loaded.
 

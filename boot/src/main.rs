@@ -1,9 +1,11 @@
 //! The PVH boot stage: from QEMU's `-kernel` and `-initrd` to the kernel's `bootloader_api` entry.
 //!
-//! Started by QEMU on microvm and q35; checks the boot image in the initrd, takes the kernel out of it and hands over to
-//! `bootloader-x86_64-common`, which the BIOS and UEFI stages use too: the kernel has one entry and sees no difference.
+//! Started by QEMU on microvm and q35; checks the boot image in the initrd, takes the kernel out of it and hands over
+//! to `bootloader-x86_64-common`, which the BIOS and UEFI stages use too: the kernel has one entry and sees no
+//! difference.
 //!
-//! Invariant: an image that the stage cannot boot is refused with one line that names the part, and `EXIT_IMAGE_REFUSED`.
+//! Invariant: an image that the stage cannot boot is refused with one line that names the part, and
+//! `EXIT_IMAGE_REFUSED`.
 #![no_std]
 #![no_main]
 

@@ -2,7 +2,8 @@
 //!
 //! Called by [`crate::start`]; handed to `bootloader-x86_64-common` as its legacy memory map.
 //!
-//! Invariant: regions are whole pages, ascending as the machine's map is, and no usable one overlaps the stage or the boot image.
+//! Invariant: regions are whole pages, ascending as the machine's map is, and no usable one overlaps the stage or the
+//! boot image.
 
 use crate::start_info::Range;
 use bootloader_api::info::MemoryRegionKind;
@@ -46,8 +47,8 @@ pub(crate) struct MemoryMap {
 }
 
 impl MemoryMap {
-    /// The RAM among `ranges`, with the two `holes` (start, end) taken out of it. Only RAM is listed: the kernel has no use for
-    /// reserved ranges, and the loader maps all memory up to the highest one that is.
+    /// The RAM among `ranges`, with the two `holes` (start, end) taken out of it. Only RAM is listed: the kernel has
+    /// no use for reserved ranges, and the loader maps all memory up to the highest one that is.
     pub(crate) fn new(ranges: &[Range], mut holes: [(u64, u64); 2]) -> MemoryMap {
         holes.sort_unstable();
         let empty = Region { start: 0, end: 0, kind: MemoryRegionKind::Bootloader };

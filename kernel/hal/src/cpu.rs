@@ -86,7 +86,8 @@ pub(crate) unsafe fn initialize() {
         | Cr0Flags::PAGING;
     // SAFETY: keeps protection and paging on; write protection only refuses what Rust would not do.
     unsafe { Cr0::write(cr0) };
-    // SAFETY: keeps 4-level paging; only features that the processor has are switched on, and the kernel touches no user page.
+    // SAFETY: keeps 4-level paging; only features that the processor has are switched on, and the kernel touches no
+    // user page.
     unsafe { Cr4::write(control_register_4(&features())) };
     let efer = EferFlags::LONG_MODE_ENABLE
         | EferFlags::LONG_MODE_ACTIVE
@@ -106,7 +107,8 @@ pub(crate) fn set_time_stamp_access(allowed: bool) {
 
 /// Waits with interrupts on until one arrives. Returns at once if one is pending.
 pub fn idle() -> Event {
-    // SAFETY: the interrupt stubs handle every vector, note it in `interrupts::arrived` and return here with interrupts off.
+    // SAFETY: the interrupt stubs handle every vector, note it in `interrupts::arrived` and return here with
+    // interrupts off.
     unsafe { asm!("sti", "hlt", "cli", options(nostack)) }
     interrupts::take_arrived()
 }

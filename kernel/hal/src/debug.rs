@@ -1,14 +1,15 @@
 //! The debug console (port 0xe9): the kernel's log.
 //!
-//! Called by everyone, also while the kernel panics. Works from the first instruction on; a machine without the device
-//! ignores the bytes.
+//! Called by everyone, also while the kernel panics. Works from the first instruction on; a machine without the
+//! device ignores the bytes.
 
 use capos_abi::host::DEBUG_CONSOLE_PORT;
 use core::arch::asm;
 
 /// Writes bytes as they are.
 pub fn write(bytes: &[u8]) {
-    // SAFETY: reads `bytes` alone; the debug console has no effect on memory. The direction flag is clear in Rust code.
+    // SAFETY: reads `bytes` alone; the debug console has no effect on memory. The direction flag is clear in Rust
+    // code.
     unsafe {
         asm!(
             "rep outsb",

@@ -1,15 +1,15 @@
 //! Physical memory: frames that are owned, and frames that are shared and counted.
 //!
-//! Called by the kernel for every page of a process, and by this crate for page tables and device queues. A frame is filled
-//! with zeros when it is allocated, and is free again when its last owner is dropped.
+//! Called by the kernel for every page of a process, and by this crate for page tables and device queues. A frame is
+//! filled with zeros when it is allocated, and is free again when its last owner is dropped.
 //!
-//! Invariant: a frame that ring 3 may write is never at the same time executable in any address space ([`SharedFrame`]
-//! counts mappings of both kinds); a sealed frame (the boot image's) is never written again.
+//! Invariant: a frame that ring 3 may write is never at the same time executable in any address space
+//! ([`SharedFrame`] counts mappings of both kinds); a sealed frame (the boot image's) is never written again.
 
 mod pool;
 
 pub(crate) use pool::{allocate_contiguous, initialize, seal};
-pub use pool::{fail_allocation, free_count, is_refused, total_count};
+pub use pool::{fail_allocation, free_count, is_refused, refusal_ahead, total_count};
 
 use crate::PAGE_BYTES;
 use crate::paging::{Access, DIRECT_MAP};
@@ -262,7 +262,8 @@ impl SharedFrame {
     pub fn write_words<const N: usize>(&self, offset: usize, words: &[u64; N]) -> Result<(), FrameError> {
         let to = self.at_to_write::<u64>(offset, N.saturating_mul(8))?;
         for (index, word) in words.iter().enumerate() {
-            // SAFETY: `N` aligned words are in the frame, to which no reference exists; ring 3 may read them meanwhile.
+            // SAFETY: `N` aligned words are in the frame, to which no reference exists; ring 3 may read them
+            // meanwhile.
             unsafe { to.wrapping_add(index).write_volatile(*word) };
         }
         Ok(())

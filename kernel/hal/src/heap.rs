@@ -1,8 +1,8 @@
-//! The kernel's heap: linked_list_allocator as `#[global_allocator]`, over a region set aside at start-up (4 MiB, less on
-//! a small machine).
+//! The kernel's heap: linked_list_allocator as `#[global_allocator]`, over a region set aside at start-up (4 MiB,
+//! less on a small machine).
 //!
-//! Called by `alloc`, which is built with `--cfg no_global_oom_handling`: only functions that can refuse exist. First fit
-//! is linear, so what ring 3 can create comes from pools; this serves start-up and rare sizes.
+//! Called by `alloc`, which is built with `--cfg no_global_oom_handling`: only functions that can refuse exist. First
+//! fit is linear, so what ring 3 can create comes from pools; this serves start-up and rare sizes.
 //!
 //! Invariant: an allocation that does not fit is refused with a null pointer, never with a panic.
 

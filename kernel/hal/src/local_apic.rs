@@ -31,7 +31,8 @@ static REGISTERS: AtomicU64 = AtomicU64::new(0);
 
 fn write(register: u64, value: u32) {
     let address = (REGISTERS.load(Ordering::Relaxed) + register) as *mut u32;
-    // SAFETY: the registers are mapped since `initialize`, before which nothing here is called; the offsets are theirs.
+    // SAFETY: the registers are mapped since `initialize`, before which nothing here is called; the offsets are
+    // theirs.
     unsafe { address.write_volatile(value) };
 }
 

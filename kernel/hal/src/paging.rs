@@ -1,10 +1,10 @@
 //! Address spaces of ring 3.
 //!
-//! Called by the kernel: one [`AddressSpace`] per process, mapped page by page. Page tables come out of [`crate::frames`]
-//! and are counted, so that the kernel can charge them.
+//! Called by the kernel: one [`AddressSpace`] per process, mapped page by page. Page tables come out of
+//! [`crate::frames`] and are counted, so that the kernel can charge them.
 //!
-//! Invariant: only the lower half is ever touched, page 0 is never mapped, nothing is writable and executable, neither in
-//! one mapping nor in two mappings of one frame, and each mapping owns its frame.
+//! Invariant: only the lower half is ever touched, page 0 is never mapped, nothing is writable and executable,
+//! neither in one mapping nor in two mappings of one frame, and each mapping owns its frame.
 
 mod copy;
 mod kernel;
@@ -177,8 +177,8 @@ impl AddressSpace {
         Some(frame)
     }
 
-    /// Frees the page tables on the way to a page that map nothing any more. Looks at all entries of each: once for many pages,
-    /// behind the last of them.
+    /// Frees the page tables on the way to a page that map nothing any more. Looks at all entries of each: once for
+    /// many pages, behind the last of them.
     pub fn free_empty_tables(&mut self, page: u64) {
         if !is_user_page(page) {
             return;
@@ -226,7 +226,8 @@ impl AddressSpace {
     /// The frame that is mapped at the page, and how.
     pub fn lookup(&self, page: u64) -> Option<(SharedFrame, Access)> {
         let (_, _, entry) = self.entry(page)?;
-        // SAFETY: the entry owns a count of the frame, so the frame is shared; the copy gets a count of its own below.
+        // SAFETY: the entry owns a count of the frame, so the frame is shared; the copy gets a count of its own
+        // below.
         let owned = unsafe { SharedFrame::from_raw(entry & ADDRESS) };
         let frame = owned.clone();
         owned.into_raw();
@@ -262,8 +263,8 @@ impl AddressSpace {
         true
     }
 
-    /// Releases mappings and page tables in about `budget` steps; true when the space is empty and can only be dropped.
-    /// Dropping does what is left. Nothing can be mapped any more below where it has come to.
+    /// Releases mappings and page tables in about `budget` steps; true when the space is empty and can only be
+    /// dropped. Dropping does what is left. Nothing can be mapped any more below where it has come to.
     pub fn tear_down(&mut self, budget: usize) -> bool {
         for _ in 0..budget {
             let Some(root) = self.root() else {

@@ -19,8 +19,9 @@ impl Ramdisk {
     /// Seals the image's frames and its mapping. `None` if it is empty or not mapped as the boot stages do.
     ///
     /// # Safety
-    /// `address` and `length` are what the boot stage says of the ramdisk: whole pages in memory that lies in one piece, is not in the memory
-    /// map's usable regions, and is written by nobody. Called once, after [`frames::initialize`].
+    /// `address` and `length` are what the boot stage says of the ramdisk: whole pages in memory that lies in one
+    /// piece, is not in the memory map's usable regions, and is written by nobody. Called once, after
+    /// [`frames::initialize`].
     pub(crate) unsafe fn new(address: u64, length: u64) -> Option<Ramdisk> {
         let physical = paging::physical_of(address)?;
         if length == 0 || !address.is_multiple_of(PAGE_BYTES as u64) {
@@ -41,8 +42,8 @@ impl Ramdisk {
         self.bytes
     }
 
-    /// The frame that holds bytes `index * 4096` onward; `None` past the end. What follows the image's last byte in its
-    /// last frame is whatever the boot stage left there.
+    /// The frame that holds bytes `index * 4096` onward; `None` past the end. What follows the image's last byte in
+    /// its last frame is whatever the boot stage left there.
     pub fn frame(&self, index: usize) -> Option<SharedFrame> {
         let offset = index.checked_mul(PAGE_BYTES).filter(|offset| *offset < self.bytes.len())?;
         // SAFETY: a sealed frame has more owners than are ever counted, so one more or less makes no difference.

@@ -1,8 +1,8 @@
 //! From the boot stage's jump to `kernel_main`.
 //!
-//! The kernel says `capos_kernel_hal::entry!(kernel_main);` with `fn kernel_main(hardware: Hardware) -> !`. Everything
-//! below it is set up then: descriptor tables, page tables, frames, heap, timer, devices. The panic handler is here too:
-//! a report on the debug console, then `EXIT_KERNEL_FAILED`.
+//! The kernel says `capos_kernel_hal::entry!(kernel_main);` with `fn kernel_main(hardware: Hardware) -> !`.
+//! Everything below it is set up then: descriptor tables, page tables, frames, heap, timer, devices. The panic
+//! handler is here too: a report on the debug console, then `EXIT_KERNEL_FAILED`.
 //!
 //! Invariant: [`Hardware`] is handed out once.
 

@@ -63,8 +63,8 @@ impl Clock {
         1 + ((u128::from(ticks) * u128::from(self.scale)) >> 32) as u64
     }
 
-    /// Sets the alarm to an absolute time; one in the past goes off at once; `None` switches it off. It may go off early
-    /// (it is never set for more than a second) and once although replaced: look at [`Clock::now`].
+    /// Sets the alarm to an absolute time; one in the past goes off at once; `None` switches it off. It may go off
+    /// early (it is never set for more than a second) and once although replaced: look at [`Clock::now`].
     pub fn set_alarm(&mut self, deadline: Option<u64>) {
         let now = self.now();
         let alarm = deadline.map(|deadline| deadline.clamp(now, now.saturating_add(ALARM_MAX)));

@@ -1,10 +1,10 @@
 //! Ring 3: run a thread until something happens.
 //!
-//! Called by the kernel's scheduler. [`run`] is a function call that returns when ring 3 is left, by a system call, an
-//! exception or an interrupt; the kernel's one stack is used throughout.
+//! Called by the kernel's scheduler. [`run`] is a function call that returns when ring 3 is left, by a system call,
+//! an exception or an interrupt; the kernel's one stack is used throughout.
 //!
-//! Invariant: a resumed thread has its instruction pointer in the lower half, CPL 3, interrupts on and IOPL 0, and sees
-//! only register contents of its own.
+//! Invariant: a resumed thread has its instruction pointer in the lower half, CPL 3, interrupts on and IOPL 0, and
+//! sees only register contents of its own.
 
 mod entry;
 
@@ -73,8 +73,9 @@ pub struct Context {
 }
 
 impl Context {
-    /// A thread that will start at `entry` with the given stack pointer and `rdi`, `rsi`, `rdx`; other registers zero,
-    /// MXCSR 0x1f80, FCW 0x37f. An entry outside the lower half makes [`run`] return a general-protection exception.
+    /// A thread that will start at `entry` with the given stack pointer and `rdi`, `rsi`, `rdx`; other registers
+    /// zero, MXCSR 0x1f80, FCW 0x37f. An entry outside the lower half makes [`run`] return a general-protection
+    /// exception.
     ///
     /// # Errors
     /// [`OutOfMemory`].
@@ -153,8 +154,8 @@ pub fn run(context: &mut Context, space: &AddressSpace) -> Event {
     }
     // SAFETY: an address in the context's frame is taken.
     let registers = unsafe { &raw mut (*state).registers };
-    // SAFETY: selectors and flags in the registers are ring 3's (see `Context::new` and the entry code), the address is
-    // in the lower half, and the space's upper half is the kernel's.
+    // SAFETY: selectors and flags in the registers are ring 3's (see `Context::new` and the entry code), the address
+    // is in the lower half, and the space's upper half is the kernel's.
     unsafe { entry::enter(registers) };
     let registers = &context.state().registers;
     match registers.vector {
@@ -170,8 +171,8 @@ pub fn run(context: &mut Context, space: &AddressSpace) -> Event {
     }
 }
 
-/// Saves the SSE state of the thread that ran before, loads this one's, and clears the segment registers, which ring 3
-/// can load and which would tell one thread about another.
+/// Saves the SSE state of the thread that ran before, loads this one's, and clears the segment registers, which ring
+/// 3 can load and which would tell one thread about another.
 ///
 /// # Safety
 /// `state` is in the frame of a living context.
@@ -186,7 +187,8 @@ unsafe fn load_extended(state: *mut State) {
     }
     // SAFETY: the caller's promise.
     let area = unsafe { &raw const (*state).extended };
-    // SAFETY: the area was written by `Context::new` or by FXSAVE, so nothing in it is refused; ring 0 is compiled without SSE.
+    // SAFETY: the area was written by `Context::new` or by FXSAVE, so nothing in it is refused; ring 0 is compiled
+    // without SSE.
     unsafe { asm!("fxrstor64 [{}]", in(reg) area, options(nostack, preserves_flags, readonly)) };
     // SAFETY: null selectors; ring 0 uses none of these segments in long mode.
     unsafe {

@@ -1,10 +1,10 @@
 //! Takes out of an ELF file everything that is not loaded.
 //!
-//! Called by the build script: what ships has no symbols and no debug information, and no machine needs a strip program
-//! for that. Works on 64-bit little-endian files whose loaded parts come first, as LLVM's linker writes them.
+//! Called by the build script: what ships has no symbols and no debug information, and no machine needs a strip
+//! program for that. Works on 64-bit little-endian files whose loaded parts come first, as LLVM's linker writes them.
 //!
-//! Invariant: bytes that a program header covers are unchanged; sections that are loaded keep their names (the kernel's
-//! loader looks for one), all others are gone.
+//! Invariant: bytes that a program header covers are unchanged; sections that are loaded keep their names (the
+//! kernel's loader looks for one), all others are gone.
 
 const HEADER_BYTES: usize = 64;
 const PROGRAM_HEADER_BYTES: usize = 56;

@@ -2,8 +2,8 @@
 //!
 //! Called by [`crate::frames`] and the start-up code.
 //!
-//! Invariant: a frame is in exactly one place: never handed out yet (above a region's `next`), on the free list (linked
-//! through its counts), or in use with at least one owner.
+//! Invariant: a frame is in exactly one place: never handed out yet (above a region's `next`), on the free list
+//! (linked through its counts), or in use with at least one owner.
 
 use crate::PAGE_BYTES;
 use crate::paging::{Access, DIRECT_MAP};
@@ -213,14 +213,20 @@ pub fn total_count() -> usize {
     POOL.lock().total
 }
 
-/// A test hook: refuses the `n`th allocation from now (1 is the next), of frames and of the heap alike; the others succeed.
-/// `None` switches it off.
+/// A test hook: refuses the `n`th allocation from now (1 is the next), of frames and of the heap alike; the others
+/// succeed. `None` switches it off.
 pub fn fail_allocation(n: Option<u64>) {
     REFUSE_AFTER.store(n.unwrap_or(0), Ordering::Relaxed);
 }
 
-/// Counts an allocation for [`fail_allocation`]; true if it is to be refused. Frames and the heap ask themselves; the kernel
-/// asks for an entry of a pool of its own.
+/// The place of the allocation that [`fail_allocation`] refuses, counted from now; 0 if it is switched off or was
+/// refused.
+pub fn refusal_ahead() -> u64 {
+    REFUSE_AFTER.load(Ordering::Relaxed)
+}
+
+/// Counts an allocation for [`fail_allocation`]; true if it is to be refused. Frames and the heap ask themselves; the
+/// kernel asks for an entry of a pool of its own.
 #[must_use]
 pub fn is_refused() -> bool {
     let left = REFUSE_AFTER.load(Ordering::Relaxed);

@@ -2,8 +2,8 @@
 //!
 //! Called by the kernel for what does not lie in the pinned message area.
 //!
-//! Invariant: only memory that ring 3 could have accessed itself is touched, through the direct map, and no reference to
-//! it is made.
+//! Invariant: only memory that ring 3 could have accessed itself is touched, through the direct map, and no reference
+//! to it is made.
 
 use super::{AddressSpace, BadAddress};
 use crate::PAGE_BYTES;

@@ -2,8 +2,8 @@
 //!
 //! Called by the start-up code, the local APIC and the PCI code.
 //!
-//! Invariant: kernel text is executable and not writable, everything else is not executable, the boot image is read-only,
-//! and the lower half of the kernel's own root is empty.
+//! Invariant: kernel text is executable and not writable, everything else is not executable, the boot image is
+//! read-only, and the lower half of the kernel's own root is empty.
 
 use super::table::{
     ADDRESS, CACHE_DISABLED, DIRECT_MAP, LARGE, PRESENT, Table, USER, WRITABLE, WRITE_THROUGH, index,
@@ -20,8 +20,8 @@ static LOADED: AtomicU64 = AtomicU64::new(0);
 /// Takes over the boot stage's tables and empties their lower half.
 ///
 /// # Safety
-/// Called once, at start-up, when nothing in the lower half is needed any more (stack and descriptor tables are in the
-/// upper half), with physical memory mapped at [`DIRECT_MAP`].
+/// Called once, at start-up, when nothing in the lower half is needed any more (stack and descriptor tables are in
+/// the upper half), with physical memory mapped at [`DIRECT_MAP`].
 pub(crate) unsafe fn initialize() {
     let root = Cr3::read().0.start_address().as_u64();
     ROOT.store(root, Ordering::Relaxed);
@@ -115,8 +115,8 @@ pub(crate) fn protect_kernel_pages(address: u64, length: u64) {
     }
 }
 
-/// The virtual address of device registers at a physical address below 4 GiB, mapped without caching. The 2 MiB around
-/// them are devices too on every machine that this kernel runs on (0xe0000000 upward).
+/// The virtual address of device registers at a physical address below 4 GiB, mapped without caching. The 2 MiB
+/// around them are devices too on every machine that this kernel runs on (0xe0000000 upward).
 pub(crate) fn map_device(physical: u64) -> u64 {
     let address = DIRECT_MAP + physical;
     if let Some((table, at, 2)) = entry_of(address) {

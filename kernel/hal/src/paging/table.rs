@@ -2,7 +2,8 @@
 //!
 //! Called by the rest of [`crate::paging`].
 //!
-//! Invariant: a [`Table`] is the physical address of a frame that is in use as a page table as long as the value exists.
+//! Invariant: a [`Table`] is the physical address of a frame that is in use as a page table as long as the value
+//! exists.
 
 use core::sync::atomic::{AtomicU64, Ordering};
 
@@ -40,8 +41,8 @@ impl Table {
 
     fn entries(&self) -> &[AtomicU64; ENTRIES] {
         let address = (DIRECT_MAP + self.0) as *const [AtomicU64; ENTRIES];
-        // SAFETY: a frame of RAM in the direct map, which is a page table (see `new`); the processor sets accessed and
-        // dirty bits in it, so entries are atomic.
+        // SAFETY: a frame of RAM in the direct map, which is a page table (see `new`); the processor sets accessed
+        // and dirty bits in it, so entries are atomic.
         unsafe { &*address }
     }
 

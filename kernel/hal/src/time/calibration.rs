@@ -1,8 +1,8 @@
 //! How fast the TSC and the local APIC's timer run.
 //!
 //! Called once, by [`super::Clock`]. The processor or the hypervisor says it (CPUID); else the timer's rate is known
-//! (1 GHz in QEMU's emulation and in KVM, both documented by their sources), or measured against the 8254 timer, and the
-//! TSC is measured against the timer.
+//! (1 GHz in QEMU's emulation and in KVM, both documented by their sources), or measured against the 8254 timer, and
+//! the TSC is measured against the timer.
 //!
 //! Invariant: rates are above 0; a measurement uses the tightest of several readings at either end, so a host that is
 //! interrupted between two readings does not spoil it.

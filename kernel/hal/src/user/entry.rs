@@ -1,11 +1,11 @@
 //! The instructions between ring 0 and ring 3.
 //!
-//! Called by [`super::run`]. `enter` saves the kernel's callee-saved registers on its stack, loads ring 3's and leaves;
-//! `SYSCALL` (here) and interrupts (in [`crate::interrupts`]) store ring 3's registers, restore the kernel's and return from
-//! that call.
+//! Called by [`super::run`]. `enter` saves the kernel's callee-saved registers on its stack, loads ring 3's and
+//! leaves; `SYSCALL` (here) and interrupts (in [`crate::interrupts`]) store ring 3's registers, restore the kernel's
+//! and return from that call.
 //!
-//! Invariant: a thread that left ring 3 by `SYSCALL` is resumed with `SYSRET`, every other one with `IRET`; so the address
-//! that `SYSRET` goes to is one that followed a `SYSCALL` in a page below `USER_END`.
+//! Invariant: a thread that left ring 3 by `SYSCALL` is resumed with `SYSRET`, every other one with `IRET`; so the
+//! address that `SYSRET` goes to is one that followed a `SYSCALL` in a page below `USER_END`.
 
 use crate::interrupts::{self, KERNEL_CODE};
 use core::arch::global_asm;

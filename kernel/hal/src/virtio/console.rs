@@ -120,8 +120,8 @@ impl Console {
         self.ports.get_mut(usize::from(port.0))?.as_mut()
     }
 
-    /// Sends `head`, which is copied, and the pieces behind it, which are not, as one message. Usually done when it returns:
-    /// [`Console::poll`] says.
+    /// Sends `head`, which is copied, and the pieces behind it, which are not, as one message. Usually done when it
+    /// returns: [`Console::poll`] says.
     ///
     /// # Errors
     /// [`SendError`]; nothing was sent.
@@ -207,8 +207,8 @@ impl PortState {
 impl Flight {
     /// The parts in order; returns how many.
     ///
-    /// The slices over shared frames are for the queue, which takes their addresses and never looks at a byte; ring 3,
-    /// which may write them, does not run before they are gone.
+    /// The slices over shared frames are for the queue, which takes their addresses and never looks at a byte; ring
+    /// 3, which may write them, does not run before they are gone.
     fn buffers<'a>(&'a self, head: &'a Frame, buffers: &mut [&'a [u8]; PIECES_MAX + 1]) -> usize {
         let mut count = 0;
         if self.head_bytes > 0 {

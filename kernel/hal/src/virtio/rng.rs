@@ -35,8 +35,8 @@ impl Rng {
         Some(rng)
     }
 
-    /// Reads up to [`BYTES_MAX`] bytes; waits for the host for at most `patience` nanoseconds. Returns the bytes read, 0 if the
-    /// host was late (they come with the next read then).
+    /// Reads up to [`BYTES_MAX`] bytes; waits for the host for at most `patience` nanoseconds. Returns the bytes
+    /// read, 0 if the host was late (they come with the next read then).
     pub fn read(&mut self, bytes: &mut [u8], clock: &Clock, patience: u64) -> usize {
         let Some(request) = self.request.or_else(|| self.send_request()) else {
             return 0;

@@ -55,8 +55,8 @@ impl Control {
         (0..BUFFERS).all(|index| control.offer(index)).then_some(control)
     }
 
-    /// Gives a receive buffer to the device. The queue hands out its descriptors in order, so that the token of a buffer
-    /// is its index: one buffer, one descriptor.
+    /// Gives a receive buffer to the device. The queue hands out its descriptors in order, so that the token of a
+    /// buffer is its index: one buffer, one descriptor.
     fn offer(&mut self, index: usize) -> bool {
         let buffer = &mut self.received.bytes_mut()[index * BUFFER_BYTES..][..BUFFER_BYTES];
         // SAFETY: the buffer is the device's until `receive` has popped it.
@@ -98,8 +98,8 @@ impl Control {
         let buffer = &mut self.sent.bytes_mut()[..HEADER_BYTES];
         let message = u64::from(port) | u64::from(event) << 32 | 1 << 48;
         buffer.copy_from_slice(&message.to_le_bytes());
-        // SAFETY: the buffer stays as it is until it is popped; if the device never gives it back, the driver is given up, which
-        // resets the device.
+        // SAFETY: the buffer stays as it is until it is popped; if the device never gives it back, the driver is
+        // given up, which resets the device.
         let token = unsafe { self.transmit.add(&[buffer], &mut []) }.ok()?;
         transport.notify(TRANSMIT_QUEUE);
         if !wait(clock, PATIENCE, || self.transmit.can_pop()) {
