@@ -100,7 +100,9 @@ fn manifest_tool() -> Option<PathBuf> {
     }
     let earlier = root.join("target/capos/lib/capos/capos-manifest");
     if !earlier.is_file() {
-        eprintln!("skipped: this machine has no Go and no manifest tool of an earlier build; `make setup` brings Go");
+        eprintln!(
+            "skipped: this machine has no Go and no manifest tool of an earlier build; `make setup` brings Go"
+        );
         return None;
     }
     earlier.canonicalize().ok()
