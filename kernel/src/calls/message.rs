@@ -61,8 +61,8 @@ impl Kernel {
     ///
     /// # Errors
     /// "too large" for more than `N` bytes, "bad address", "out of memory".
-    pub(crate) fn parameters<const N: usize>(&mut self, call: &Call) -> Result<Message<N>, Transport> {
-        let message = self.parameters_head(&call.origin)?;
+    pub(crate) fn parameters<const N: usize>(&mut self, call: &Call<'_>) -> Result<Message<N>, Transport> {
+        let message = self.parameters_head(call.origin)?;
         let is_whole = call.origin.submission.length as usize <= N;
         if is_whole { Ok(message) } else { Err(Transport::TooLarge) }
     }

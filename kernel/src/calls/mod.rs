@@ -29,8 +29,8 @@ pub(crate) struct Origin {
 
 /// A call on an object, checked against interface and mask.
 #[derive(Clone, Copy)]
-pub(crate) struct Call {
-    pub(crate) origin: Origin,
+pub(crate) struct Call<'a> {
+    pub(crate) origin: &'a Origin,
     /// The capability through which it came.
     pub(crate) capability: Capability<Object>,
 }

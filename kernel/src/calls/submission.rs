@@ -48,11 +48,10 @@ impl Kernel {
         process: Id<Process>,
         words: &[u64; 8],
     ) -> Result<Answer, CallError> {
-        let layout = self.threads.get(thread).ok_or(Transport::Disconnected)?.ring.layout;
-        let submission = Submission::decode(words, &layout)?;
-        let origin = Origin { thread, process, submission };
-        match submission.opcode {
-            Opcode::Call => self.call(origin),
+        let layout = &self.threads.get(thread).ok_or(Transport::Disconnected)?.ring.layout;
+        let origin = Origin { thread, process, submission: Submission::decode(words, layout)? };
+        match origin.submission.opcode {
+            Opcode::Call => self.call(&origin),
             Opcode::Nop => Ok(Answer::DONE),
             Opcode::Derive => self.derive(&origin),
             Opcode::Release => self.release_handle(&origin),
@@ -72,8 +71,8 @@ impl Kernel {
         if self.nodes.is_live(capability.node) { Ok(capability) } else { Err(Transport::Revoked) }
     }
 
-    fn call(&mut self, origin: Origin) -> Result<Answer, CallError> {
-        let capability = self.named(&origin)?;
+    fn call(&mut self, origin: &Origin) -> Result<Answer, CallError> {
+        let capability = self.named(origin)?;
         let submission = &origin.submission;
         if submission.interface != capability.interface {
             return Err(Transport::WrongInterface.into());
@@ -88,9 +87,9 @@ impl Kernel {
         if submission.send_count == 0 {
             return self.invoke(&call);
         }
-        self.check_send_list(&origin)?;
+        self.check_send_list(origin)?;
         let answer = self.invoke(&call)?;
-        self.finish_moves(&origin);
+        self.finish_moves(origin);
         Ok(answer)
     }
 

@@ -79,10 +79,10 @@ impl Kernel {
     ///
     /// # Errors
     /// "bad transfer list", "bad handle", "revoked"; exception "invalid argument" for a parameter that refers to nothing.
-    pub(crate) fn sent(&self, call: &Call, index: Option<u32>) -> Result<Capability<Object>, CallError> {
+    pub(crate) fn sent(&self, call: &Call<'_>, index: Option<u32>) -> Result<Capability<Object>, CallError> {
         let index = index.ok_or(Exception::InvalidArgument)?;
-        let Descriptor { handle, .. } = self.descriptor(&call.origin, index)?;
-        Ok(self.sent_capability(&call.origin, handle)?)
+        let Descriptor { handle, .. } = self.descriptor(call.origin, index)?;
+        Ok(self.sent_capability(call.origin, handle)?)
     }
 
     /// Takes what was moved out of the sender's table, behind a call that succeeded.
@@ -161,8 +161,13 @@ impl Kernel {
     ///
     /// # Errors
     /// "too large", "no slot", "bad address", and those of [`Kernel::prepare_slots`].
-    pub(crate) fn prepare_reply(&mut self, call: &Call, bytes: usize, gifts: u8) -> Result<(), Transport> {
-        self.prepare_result(&call.origin, bytes)?;
+    pub(crate) fn prepare_reply(
+        &mut self,
+        call: &Call<'_>,
+        bytes: usize,
+        gifts: u8,
+    ) -> Result<(), Transport> {
+        self.prepare_result(call.origin, bytes)?;
         if call.origin.submission.receive_slots < gifts {
             return Err(Transport::NoSlot);
         }
@@ -174,7 +179,7 @@ impl Kernel {
     ///
     /// # Errors
     /// Those of a reply that was not prepared.
-    pub(crate) fn give(&mut self, call: &Call, index: u8, gift: Gift) -> Result<(), Transport> {
+    pub(crate) fn give(&mut self, call: &Call<'_>, index: u8, gift: Gift) -> Result<(), Transport> {
         let Gift { object, methods } = gift;
         let node = call.capability.node;
         let capability = Capability { object, interface: object.description().id, methods, node };

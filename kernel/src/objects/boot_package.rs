@@ -21,11 +21,11 @@ use capos_schema::memory_object::MemoryObject;
 pub(crate) const PART_METHODS: u64 = MemoryObject::ALL_METHODS & !(1 << MemoryObject::WRITE);
 
 impl Kernel {
-    pub(crate) fn call_boot_package(&mut self, call: &Call) -> Result<Answer, CallError> {
+    pub(crate) fn call_boot_package(&mut self, call: &Call<'_>) -> Result<Answer, CallError> {
         match call.origin.submission.method {
             BootPackage::COUNT => {
                 let parts = self.image.parts().count() as u32;
-                self.reply(&call.origin, |out| BootPackageCountResults { parts }.encode(out))
+                self.reply(call.origin, |out| BootPackageCountResults { parts }.encode(out))
             }
             BootPackage::PART => self.describe_part(call),
             BootPackage::OPEN => self.open_part(call),
@@ -37,7 +37,7 @@ impl Kernel {
         Ok(self.image.part(index as usize).ok_or(Exception::InvalidArgument)?)
     }
 
-    fn describe_part(&mut self, call: &Call) -> Result<Answer, CallError> {
+    fn describe_part(&mut self, call: &Call<'_>) -> Result<Answer, CallError> {
         let message = self.parameters::<SMALL>(call)?;
         let BootPackagePartParams { index } =
             BootPackagePartParams::decode(message.bytes()).map_err(malformed)?;
@@ -45,11 +45,11 @@ impl Kernel {
         let results = BootPackagePartResults { name, bytes: length, checksum };
         let mut bytes = [0; WITH_NAME];
         let length = results.encode(&mut bytes).map_err(|_| Transport::TooLarge)?;
-        self.write_result(&call.origin, 0, bytes.get(..length).unwrap_or(&[]))?;
+        self.write_result(call.origin, 0, bytes.get(..length).unwrap_or(&[]))?;
         Ok(Answer::reply(length))
     }
 
-    fn open_part(&mut self, call: &Call) -> Result<Answer, CallError> {
+    fn open_part(&mut self, call: &Call<'_>) -> Result<Answer, CallError> {
         let message = self.parameters::<SMALL>(call)?;
         let BootPackageOpenParams { index } =
             BootPackageOpenParams::decode(message.bytes()).map_err(malformed)?;
@@ -64,8 +64,7 @@ impl Kernel {
             }
         };
         self.give(call, 0, Gift { object: Object::MemoryObject(object), methods: PART_METHODS })?;
-        let answer =
-            self.reply(&call.origin, |out| BootPackageOpenResults { object: Some(0) }.encode(out))?;
+        let answer = self.reply(call.origin, |out| BootPackageOpenResults { object: Some(0) }.encode(out))?;
         Ok(answer.with_capabilities(1))
     }
 }

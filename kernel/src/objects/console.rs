@@ -136,15 +136,15 @@ impl Kernel {
         }
     }
 
-    pub(crate) fn call_console(&mut self, call: &Call, stream: Id<Stream>) -> Result<Answer, CallError> {
+    pub(crate) fn call_console(&mut self, call: &Call<'_>, stream: Id<Stream>) -> Result<Answer, CallError> {
         match call.origin.submission.method {
-            Console::WRITE => self.write_console(&call.origin, stream),
+            Console::WRITE => self.write_console(call.origin, stream),
             Console::OPEN => self.open_console(call),
             _ => Err(Transport::NoSuchMethod.into()),
         }
     }
 
-    fn open_console(&mut self, call: &Call) -> Result<Answer, CallError> {
+    fn open_console(&mut self, call: &Call<'_>) -> Result<Answer, CallError> {
         let message = self.parameters::<WITH_NAME>(call)?;
         let ConsoleOpenParams { name, stream } =
             ConsoleOpenParams::decode(message.bytes()).map_err(malformed)?;
@@ -163,7 +163,7 @@ impl Kernel {
             }
         };
         self.give(call, 0, Gift { object: Object::Console(stream), methods: 1 << Console::WRITE })?;
-        let answer = self.reply(&call.origin, |out| ConsoleOpenResults { console: Some(0) }.encode(out))?;
+        let answer = self.reply(call.origin, |out| ConsoleOpenResults { console: Some(0) }.encode(out))?;
         Ok(answer.with_capabilities(1))
     }
 

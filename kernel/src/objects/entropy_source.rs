@@ -12,7 +12,7 @@ use capos_abi::message::DATA_BYTES_MAX;
 use capos_schema::entropy_source::{EntropySource, EntropySourceReadParams, EntropySourceReadResults};
 
 impl Kernel {
-    pub(crate) fn call_entropy_source(&mut self, call: &Call) -> Result<Answer, CallError> {
+    pub(crate) fn call_entropy_source(&mut self, call: &Call<'_>) -> Result<Answer, CallError> {
         if call.origin.submission.method != EntropySource::READ {
             return Err(Transport::NoSuchMethod.into());
         }
@@ -27,7 +27,7 @@ impl Kernel {
             return Err(Exception::Overloaded.into());
         }
         self.reply_with_data(
-            &call.origin,
+            call.origin,
             length,
             |length, out| EntropySourceReadResults { bytes: &[] }.encode_head(length, out),
             |kernel, _, bytes| kernel.generator.fill(bytes).map_err(|_| Exception::Overloaded.into()),

@@ -11,14 +11,14 @@ use crate::log::log_line;
 use capos_abi::error::{CallError, Exception, Transport};
 use capos_abi::host::{EXIT_FINISHED, FRAME_HEADER_BYTES, FrameHeader, FrameKind};
 use capos_abi::outcome::{OutcomeKind, REPORT_BYTES_MAX};
-use capos_kernel_hal::power;
+use capos_kernel_hal::{frames, power};
 use capos_schema::machine::{Machine, MachineFinishParams};
 
 /// Bytes of the message at most: a report, a name, the structures around them.
 const MESSAGE_BYTES: usize = REPORT_BYTES_MAX + 256;
 
 impl Kernel {
-    pub(crate) fn call_machine(&mut self, call: &Call) -> Result<Answer, CallError> {
+    pub(crate) fn call_machine(&mut self, call: &Call<'_>) -> Result<Answer, CallError> {
         if call.origin.submission.method != Machine::FINISH {
             return Err(Transport::NoSuchMethod.into());
         }
@@ -46,6 +46,10 @@ impl Kernel {
                     core::hint::spin_loop();
                 }
             }
+        }
+        let ahead = frames::refusal_ahead();
+        if ahead > 0 {
+            log_line!("fail-allocation: the run ended {ahead} before the allocation to refuse");
         }
         let kind = OutcomeKind::from_number(params.kind).map_or("unknown", OutcomeKind::word);
         log_line!("machine: {kind}({}) by process \"{}\"", params.code, params.process.escape_debug());

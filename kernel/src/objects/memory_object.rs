@@ -19,12 +19,12 @@ use capos_schema::memory_object::{
 };
 
 impl Kernel {
-    pub(crate) fn call_memory_object(&mut self, call: &Call, id: Id<Pages>) -> Result<Answer, CallError> {
+    pub(crate) fn call_memory_object(&mut self, call: &Call<'_>, id: Id<Pages>) -> Result<Answer, CallError> {
         let object = self.memory_objects.get_mut(id).ok_or(Transport::Disconnected)?;
         match call.origin.submission.method {
             MemoryObject::INFO => {
                 let (bytes, is_sealed) = (object.bytes, object.is_sealed);
-                self.reply(&call.origin, |out| MemoryObjectInfoResults { bytes, is_sealed }.encode(out))
+                self.reply(call.origin, |out| MemoryObjectInfoResults { bytes, is_sealed }.encode(out))
             }
             MemoryObject::READ => self.read_object(call, id),
             MemoryObject::WRITE => self.write_object(call, id),
@@ -39,7 +39,7 @@ impl Kernel {
         }
     }
 
-    fn read_object(&mut self, call: &Call, id: Id<Pages>) -> Result<Answer, CallError> {
+    fn read_object(&mut self, call: &Call<'_>, id: Id<Pages>) -> Result<Answer, CallError> {
         let message = self.parameters::<SMALL>(call)?;
         let MemoryObjectReadParams { offset, length } =
             MemoryObjectReadParams::decode(message.bytes()).map_err(malformed)?;
@@ -48,7 +48,7 @@ impl Kernel {
             return Err(Exception::InvalidArgument.into());
         }
         self.reply_with_data(
-            &call.origin,
+            call.origin,
             length as usize,
             |length, out| MemoryObjectReadResults { bytes: &[] }.encode_head(length, out),
             |kernel, at, bytes| {
@@ -58,8 +58,8 @@ impl Kernel {
         )
     }
 
-    fn write_object(&mut self, call: &Call, id: Id<Pages>) -> Result<Answer, CallError> {
-        let message = self.parameters_head::<SMALL>(&call.origin)?;
+    fn write_object(&mut self, call: &Call<'_>, id: Id<Pages>) -> Result<Answer, CallError> {
+        let message = self.parameters_head::<SMALL>(call.origin)?;
         let message_bytes = call.origin.submission.length as usize;
         let (MemoryObjectWriteParams { offset, .. }, data) =
             MemoryObjectWriteParams::decode_head(message.bytes(), message_bytes).map_err(malformed)?;
@@ -76,7 +76,7 @@ impl Kernel {
             let at = offset + done as u64;
             let size = (PAGE_BYTES - (at % PAGE) as usize).min(data.len() - done);
             let bytes = portion.get_mut(..size).ok_or(Transport::BadMessage)?;
-            self.read_parameters(&call.origin, data.start + done, bytes)?;
+            self.read_parameters(call.origin, data.start + done, bytes)?;
             let object = self.memory_objects.get_mut(id).ok_or(Transport::Disconnected)?;
             object.write_in_page(at, bytes).map_err(|_| Transport::OutOfMemory)?;
             done += size;

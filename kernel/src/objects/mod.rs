@@ -69,7 +69,7 @@ impl Object {
 
 impl Kernel {
     /// Serves a call.
-    pub(crate) fn invoke(&mut self, call: &Call) -> Result<Answer, CallError> {
+    pub(crate) fn invoke(&mut self, call: &Call<'_>) -> Result<Answer, CallError> {
         match call.capability.object {
             Object::Timer => self.call_timer(call),
             Object::Console(stream) => self.call_console(call, stream),

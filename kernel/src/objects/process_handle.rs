@@ -25,7 +25,11 @@ use capos_schema::process_handle::{
 const WAIT_BYTES: usize = REPORT_BYTES_MAX + 128;
 
 impl Kernel {
-    pub(crate) fn call_process_handle(&mut self, call: &Call, id: Id<Process>) -> Result<Answer, CallError> {
+    pub(crate) fn call_process_handle(
+        &mut self,
+        call: &Call<'_>,
+        id: Id<Process>,
+    ) -> Result<Answer, CallError> {
         match call.origin.submission.method {
             ProcessHandle::GRANT => self.grant(call, id),
             ProcessHandle::START => self.start(id),
@@ -35,7 +39,7 @@ impl Kernel {
         }
     }
 
-    fn grant(&mut self, call: &Call, id: Id<Process>) -> Result<Answer, CallError> {
+    fn grant(&mut self, call: &Call<'_>, id: Id<Process>) -> Result<Answer, CallError> {
         let message = self.parameters::<WITH_NAME>(call)?;
         let ProcessHandleGrantParams { name, capability, methods } =
             ProcessHandleGrantParams::decode(message.bytes()).map_err(malformed)?;
@@ -90,13 +94,13 @@ impl Kernel {
         Ok(Answer::DONE)
     }
 
-    fn wait(&mut self, call: &Call, id: Id<Process>) -> Result<Answer, CallError> {
+    fn wait(&mut self, call: &Call<'_>, id: Id<Process>) -> Result<Answer, CallError> {
         let process = self.processes.get(id).ok_or(Transport::Disconnected)?;
         if process.state == ProcessState::Ended {
-            let length = self.reply_outcome(&call.origin, id)?;
+            let length = self.reply_outcome(call.origin, id)?;
             return Ok(Answer::reply(length));
         }
-        self.park(&call.origin, Parked::ProcessEnd(id))?;
+        self.park(call.origin, Parked::ProcessEnd(id))?;
         Ok(Answer::Parked)
     }
 
@@ -124,7 +128,7 @@ impl Kernel {
         Ok(length)
     }
 
-    fn kill(&mut self, call: &Call, id: Id<Process>) -> Result<Answer, CallError> {
+    fn kill(&mut self, call: &Call<'_>, id: Id<Process>) -> Result<Answer, CallError> {
         let message = self.parameters::<SMALL>(call)?;
         let ProcessHandleKillParams { kind } =
             ProcessHandleKillParams::decode(message.bytes()).map_err(malformed)?;

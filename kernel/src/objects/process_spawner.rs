@@ -46,7 +46,7 @@ fn stack_bytes(bytes: u64) -> Option<u64> {
 }
 
 impl Kernel {
-    pub(crate) fn call_process_spawner(&mut self, call: &Call) -> Result<Answer, CallError> {
+    pub(crate) fn call_process_spawner(&mut self, call: &Call<'_>) -> Result<Answer, CallError> {
         if call.origin.submission.method != ProcessSpawner::CREATE {
             return Err(Transport::NoSuchMethod.into());
         }
@@ -79,11 +79,11 @@ impl Kernel {
         self.give(call, 0, handle)?;
         self.give(call, 1, memory)?;
         let results = ProcessSpawnerCreateResults { process: Some(0), memory: Some(1) };
-        let answer = self.reply(&call.origin, |out| results.encode(out))?;
+        let answer = self.reply(call.origin, |out| results.encode(out))?;
         Ok(answer.with_capabilities(2))
     }
 
-    fn image_object(&self, call: &Call, index: Option<u32>) -> Result<Id<Pages>, CallError> {
+    fn image_object(&self, call: &Call<'_>, index: Option<u32>) -> Result<Id<Pages>, CallError> {
         let capability = self.sent(call, index)?;
         let Object::MemoryObject(image) = capability.object else {
             return Err(Transport::WrongInterface.into());

@@ -110,7 +110,11 @@ impl Process {
 }
 
 impl Kernel {
-    pub(crate) fn call_virtual_memory(&mut self, call: &Call, id: Id<Process>) -> Result<Answer, CallError> {
+    pub(crate) fn call_virtual_memory(
+        &mut self,
+        call: &Call<'_>,
+        id: Id<Process>,
+    ) -> Result<Answer, CallError> {
         let process = self.processes.get(id).ok_or(Transport::Disconnected)?;
         if !matches!(process.state, ProcessState::Created | ProcessState::Running) {
             return Err(Transport::Disconnected.into());
@@ -124,7 +128,7 @@ impl Kernel {
             VirtualMemory::CREATE_OBJECT => self.create_object_for(call, id),
             VirtualMemory::USAGE => {
                 let (committed, limit) = (process.account.used(), process.account.limit());
-                self.reply(&call.origin, |out| VirtualMemoryUsageResults { committed, limit }.encode(out))
+                self.reply(call.origin, |out| VirtualMemoryUsageResults { committed, limit }.encode(out))
             }
             _ => Err(Transport::NoSuchMethod.into()),
         }
@@ -134,7 +138,7 @@ impl Kernel {
         self.processes.get_mut(id).ok_or(Transport::Disconnected)
     }
 
-    fn reserve(&mut self, call: &Call, id: Id<Process>) -> Result<Answer, CallError> {
+    fn reserve(&mut self, call: &Call<'_>, id: Id<Process>) -> Result<Answer, CallError> {
         let message = self.parameters::<SMALL>(call)?;
         let VirtualMemoryReserveParams { length } =
             VirtualMemoryReserveParams::decode(message.bytes()).map_err(malformed)?;
@@ -142,10 +146,10 @@ impl Kernel {
         self.prepare_reply(call, VirtualMemoryReserveResults::FIXED_BYTES, 0)?;
         let pages = self.memory_process(id)?.add_range(wanted.count(), Area::Reservation, false)?;
         let address = pages.start * PAGE;
-        self.reply(&call.origin, |out| VirtualMemoryReserveResults { address }.encode(out))
+        self.reply(call.origin, |out| VirtualMemoryReserveResults { address }.encode(out))
     }
 
-    fn commit(&mut self, call: &Call, id: Id<Process>) -> Result<Answer, CallError> {
+    fn commit(&mut self, call: &Call<'_>, id: Id<Process>) -> Result<Answer, CallError> {
         let message = self.parameters::<SMALL>(call)?;
         let VirtualMemoryCommitParams { address, length } =
             VirtualMemoryCommitParams::decode(message.bytes()).map_err(malformed)?;
@@ -154,7 +158,7 @@ impl Kernel {
         Ok(Answer::DONE)
     }
 
-    fn decommit(&mut self, call: &Call, id: Id<Process>) -> Result<Answer, CallError> {
+    fn decommit(&mut self, call: &Call<'_>, id: Id<Process>) -> Result<Answer, CallError> {
         let message = self.parameters::<SMALL>(call)?;
         let VirtualMemoryDecommitParams { address, length } =
             VirtualMemoryDecommitParams::decode(message.bytes()).map_err(malformed)?;
@@ -166,7 +170,7 @@ impl Kernel {
         self.start_unmapping(call, id, pages, None)
     }
 
-    fn unmap(&mut self, call: &Call, id: Id<Process>) -> Result<Answer, CallError> {
+    fn unmap(&mut self, call: &Call<'_>, id: Id<Process>) -> Result<Answer, CallError> {
         let message = self.parameters::<SMALL>(call)?;
         let VirtualMemoryUnmapParams { address, length } =
             VirtualMemoryUnmapParams::decode(message.bytes()).map_err(malformed)?;
@@ -183,12 +187,12 @@ impl Kernel {
     /// Makes an operation of the unmapping and does its first pieces; small ones are complete then.
     fn start_unmapping(
         &mut self,
-        call: &Call,
+        call: &Call<'_>,
         id: Id<Process>,
         pages: Pages,
         area: Option<Area>,
     ) -> Result<Answer, CallError> {
-        let operation = self.park(&call.origin, Parked::Unmapping)?;
+        let operation = self.park(call.origin, Parked::Unmapping)?;
         if let Some(area) = area {
             let process = self.memory_process(id)?;
             process.areas.remove(pages);
@@ -203,7 +207,7 @@ impl Kernel {
         Ok(Answer::Parked)
     }
 
-    fn map_object(&mut self, call: &Call, id: Id<Process>) -> Result<Answer, CallError> {
+    fn map_object(&mut self, call: &Call<'_>, id: Id<Process>) -> Result<Answer, CallError> {
         let message = self.parameters::<SMALL>(call)?;
         let VirtualMemoryMapParams { object, offset, length, writable } =
             VirtualMemoryMapParams::decode(message.bytes()).map_err(malformed)?;
@@ -233,10 +237,10 @@ impl Kernel {
             object.writable_mappings += u32::from(writable);
         }
         let address = mapped.start * PAGE;
-        self.reply(&call.origin, |out| VirtualMemoryMapResults { address }.encode(out))
+        self.reply(call.origin, |out| VirtualMemoryMapResults { address }.encode(out))
     }
 
-    fn create_object_for(&mut self, call: &Call, id: Id<Process>) -> Result<Answer, CallError> {
+    fn create_object_for(&mut self, call: &Call<'_>, id: Id<Process>) -> Result<Answer, CallError> {
         let message = self.parameters::<SMALL>(call)?;
         let VirtualMemoryCreateObjectParams { bytes } =
             VirtualMemoryCreateObjectParams::decode(message.bytes()).map_err(malformed)?;
@@ -251,7 +255,7 @@ impl Kernel {
         let gift = Gift { object: Object::MemoryObject(object), methods: MemoryObject::ALL_METHODS };
         self.give(call, 0, gift)?;
         let results = VirtualMemoryCreateObjectResults { object: Some(0) };
-        let answer = self.reply(&call.origin, |out| results.encode(out))?;
+        let answer = self.reply(call.origin, |out| results.encode(out))?;
         Ok(answer.with_capabilities(1))
     }
 }
