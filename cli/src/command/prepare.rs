@@ -166,10 +166,21 @@ pub(crate) fn module_refused(refusals: &Refusals) -> Failure {
         .iter()
         .map(|refusal| {
             let refusal = Refusal { path: option_of(&refusal.path).to_owned(), ..refusal.clone() };
-            one_line(&refusal.to_string())
+            without_excerpt(&one_line(&refusal.to_string()))
         })
         .collect();
     Failure::request(texts.join("; "))
+}
+
+/// A message about a text module as `file:line:column: what is wrong`, without the excerpt, which would not fit on the line.
+fn without_excerpt(message: &str) -> String {
+    match message.split_once(" --> ") {
+        Some((what, rest)) => {
+            let place = rest.split(" | ").next().unwrap_or(rest);
+            format!("{}: {}", place.trim(), what.trim())
+        }
+        None => message.to_owned(),
+    }
 }
 
 /// The option that sets what has this path in the manifest of a single instance.
@@ -187,4 +198,25 @@ fn option_of(path: &str) -> &str {
         ("binary", ""),
     ];
     OPTIONS.iter().find(|(prefix, _)| path.starts_with(prefix)).map_or(path, |(_, option)| option)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_about_a_text_module_names_the_place_first() {
+        let message = "no module: unknown operator --> a.wat:1:19 | 1 | (x) | ^; accepted: a module";
+        assert_eq!(without_excerpt(message), "a.wat:1:19: no module: unknown operator");
+        assert_eq!(without_excerpt("one | two"), "one | two");
+    }
+
+    #[test]
+    fn paths_become_options() {
+        let name = |path| option_of(path);
+        assert_eq!(name("processes[0].limits.memory"), "--memory");
+        assert_eq!(name("processes[0].args[3]"), "the arguments");
+        assert_eq!(name("processes[0].binary"), "");
+        assert_eq!(name("offers"), "offers");
+    }
 }

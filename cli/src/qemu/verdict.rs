@@ -79,8 +79,9 @@ fn by_exit(facts: &Facts<'_>) -> Ending {
 /// The last line of the log without the name of who says it.
 fn last_words(facts: &Facts<'_>) -> Option<String> {
     let line = facts.kernel_log.last_line()?;
-    let words =
-        ["[boot] refused: ", "[boot] ", "[kernel] refused: ", "[kernel] "].iter().find_map(|prefix| line.strip_prefix(prefix));
+    let words = ["[boot] refused: ", "[boot] ", "[kernel] refused: ", "[kernel] "]
+        .iter()
+        .find_map(|prefix| line.strip_prefix(prefix));
     Some(words.unwrap_or(&line).to_owned())
 }
 
