@@ -9,13 +9,16 @@ use std::process::ExitStatus;
 
 use capos_abi::host::{EXIT_FINISHED, EXIT_IMAGE_REFUSED, EXIT_KERNEL_FAILED};
 
-use crate::outcome::Ending;
+use crate::outcome::{Ending, one_line};
 use crate::qemu::log::{Log, keep};
 use crate::qemu::output::OutputError;
 use crate::qemu::supervisor::{Facts, Stop};
 
 /// What QEMU says when KVM cannot go on; it then hangs, paused.
 const STUCK_WORDS: [&str; 3] = ["KVM internal error", "kvm run failed", "emulation failure"];
+
+/// How the kernel's last words begin when it gives up.
+const FAILURE_WORDS: [&str; 3] = ["[kernel] panic: ", "[kernel] exception ", "[kernel] cannot start: "];
 
 /// QEMU's exit status for a value written to isa-debug-exit.
 #[must_use]
@@ -65,7 +68,9 @@ fn by_exit(facts: &Facts<'_>) -> Ending {
         ),
         (_, Some(Err(reason))) => failed(facts, &format!("the machine's outcome makes no sense: {reason}")),
         (Some(code), _) if code == exit_code(EXIT_KERNEL_FAILED) => {
-            let line = last_words(facts).unwrap_or_else(|| "the kernel failed".to_owned());
+            let line = kernel_failure(&facts.kernel_log.text())
+                .or_else(|| last_words(facts))
+                .unwrap_or_else(|| "the kernel failed".to_owned());
             failed(facts, &line)
         }
         (Some(1), None) => {
@@ -74,6 +79,17 @@ fn by_exit(facts: &Facts<'_>) -> Ending {
         }
         _ => failed(facts, &unforeseen_text(facts)),
     }
+}
+
+/// Why the kernel gave up: the line that says so, which the calls that led to it follow. A panic has its reason on the
+/// next line.
+fn kernel_failure(log: &str) -> Option<String> {
+    let lines: Vec<&str> = log.lines().collect();
+    let is_failure = |line: &&str| FAILURE_WORDS.iter().any(|word| line.starts_with(word));
+    let at = lines.iter().rposition(is_failure)?;
+    let reason = lines.get(at + 1).filter(|line| lines[at].ends_with(':') && !line.starts_with("[kernel]"));
+    let text = format!("{} {}", lines[at].trim_start_matches("[kernel] "), reason.unwrap_or(&""));
+    Some(one_line(&text))
 }
 
 /// The last line of the log without the name of who says it.

@@ -102,9 +102,21 @@ fn nonsense_from_the_machine_is_never_success() {
 
 #[test]
 fn a_kernel_that_fails_says_why() {
-    let (line, log) = failure("echo '[kernel] panic: out of frames' >&$log; echo more >&2; exit 35");
-    assert_eq!(line, "capos: internal: panic: out of frames");
-    assert!(log.contains("more"), "{log}");
+    let panic = "[kernel] panic: panicked at kernel/src/a.rs:1:2:\nout of frames\n[kernel] called from 0x1";
+    let table = [
+        (panic, "panic: panicked at kernel/src/a.rs:1:2: out of frames"),
+        (
+            "[kernel] exception 14 in ring 0: error 0\n[kernel] called from 0x1",
+            "exception 14 in ring 0: error 0",
+        ),
+        ("[kernel] cannot start: no memory", "cannot start: no memory"),
+        ("[kernel] something else", "something else"),
+    ];
+    for (words, reason) in table {
+        let (line, log) = failure(&format!("echo '{words}' >&$log; echo more >&2; exit 35"));
+        assert_eq!(line, format!("capos: internal: {reason}"));
+        assert!(log.contains("more") && log.contains(words), "{log}");
+    }
 }
 
 #[test]
