@@ -63,20 +63,11 @@ impl Kernel {
             if self.has_work() {
                 self.do_work();
             }
-            match self.threads.get(id).map(|thread| thread.state) {
-                Some(ThreadState::Ready) => {}
-                Some(ThreadState::Entering(wait)) => {
-                    if self.proceed_enter(id, wait) == Next::Leave {
-                        return;
-                    }
-                }
-                Some(ThreadState::Waiting(_)) | None => return,
-            }
             self.program_alarm(slice_end);
-            let Some(event) = self.enter_ring_3(id) else { return };
-            let next = match event {
-                Event::SystemCall => self.system_call(id),
-                event => self.serve_event(id, event, slice_end),
+            let next = match self.enter_ring_3(id) {
+                Some(Event::SystemCall) => self.system_call(id),
+                Some(event) => self.serve_event(id, event, slice_end),
+                None => self.resume_enter(id),
             };
             if next == Next::Leave {
                 return;
@@ -94,14 +85,25 @@ impl Kernel {
         self.set_alarm(deadline);
     }
 
+    /// Leaves the processor to a thread that is ready; `None` for any other.
     fn enter_ring_3(&mut self, id: Id<Thread>) -> Option<Event> {
         let thread = self.threads.get_mut(id)?;
         let process = self.processes.get_mut(thread.process)?;
-        if process.state != ProcessState::Running {
+        if thread.state != ThreadState::Ready || process.state != ProcessState::Running {
             return None;
         }
         process.entries += 1;
         Some(user::run(&mut thread.context, process.space.as_ref()?))
+    }
+
+    /// Goes on with an `enter` that others interrupted.
+    fn resume_enter(&mut self, id: Id<Thread>) -> Next {
+        match self.threads.get(id).map(|thread| (thread.process, thread.state)) {
+            Some((process, ThreadState::Entering(wait))) if self.is_running(process) => {
+                self.proceed_enter(id, wait)
+            }
+            _ => Next::Leave,
+        }
     }
 
     /// Everything but a system call.

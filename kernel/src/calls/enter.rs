@@ -74,13 +74,17 @@ impl Kernel {
         let Some(pending) = pending.filter(|_| is_plausible) else {
             return self.refuse_enter(id, Transport::BadMessage);
         };
+        let ready = u64::from(ring.completions.ready());
+        if pending == 0 && (ready >= wait.completions || wait.deadline == DEADLINE_NOW) {
+            thread.context.set_result(ready);
+            thread.state = ThreadState::Ready;
+            return Next::Continue;
+        }
         let process = thread.process;
         if pending > 0 {
             let budget = pending.min(SUBMISSIONS_PER_PASS);
             let taken = self.take_submissions(id, budget);
-            let is_running =
-                self.processes.get(process).is_some_and(|process| process.state == ProcessState::Running);
-            if !is_running {
+            if !self.is_running(process) {
                 return Next::Leave;
             }
             let is_interrupted = self.work.unmapping.is_some() || (taken == budget && budget < pending);
@@ -89,6 +93,11 @@ impl Kernel {
             }
         }
         self.finish_enter(id, wait)
+    }
+
+    /// True for a process that was started and has not begun to end.
+    pub(crate) fn is_running(&self, process: Id<Process>) -> bool {
+        self.processes.get(process).is_some_and(|process| process.state == ProcessState::Running)
     }
 
     /// Takes up to `budget` submissions; returns how many.

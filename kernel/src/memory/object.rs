@@ -96,7 +96,9 @@ impl MemoryObject {
         let index = index as usize;
         let Some(chunk) = chunks.get_mut(index / CHUNK_PAGES) else { return Ok(None) };
         if chunk.is_empty() {
-            *chunk = storage::filled(CHUNK_PAGES, |_| None).map_err(|_| OutOfMemory)?;
+            let before = index / CHUNK_PAGES * CHUNK_PAGES;
+            let length = (self.bytes.div_ceil(PAGE) as usize - before).min(CHUNK_PAGES);
+            *chunk = storage::filled(length, |_| None).map_err(|_| OutOfMemory)?;
         }
         let Some(place) = chunk.get_mut(index % CHUNK_PAGES) else { return Ok(None) };
         let frame = Frame::new()?.share();
@@ -157,8 +159,9 @@ fn chunk_count(bytes: u64) -> u64 {
 
 /// What an object of zeros costs: its pages, the lists of them, its record.
 fn charge_of(bytes: u64) -> u64 {
-    let lists = size_of::<Chunk>() + CHUNK_PAGES * size_of::<Option<SharedFrame>>();
-    bytes.div_ceil(PAGE) * PAGE + chunk_count(bytes) * lists as u64 + Pool::<MemoryObject>::entry_bytes()
+    let page = PAGE + size_of::<Option<SharedFrame>>() as u64;
+    let lists = chunk_count(bytes) * size_of::<Chunk>() as u64;
+    bytes.div_ceil(PAGE) * page + lists + Pool::<MemoryObject>::entry_bytes()
 }
 
 impl Kernel {
