@@ -109,6 +109,7 @@ pub(crate) const GROUPS: &[Group] = &[
             suite("crash", "crash.elf"),
             suite("fuzz", "fuzz.elf"),
             suite("rounds", "rounds.elf"),
+            suite("clock", "clock.elf"),
         ],
     },
 ];

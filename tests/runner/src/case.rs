@@ -47,6 +47,9 @@ pub(crate) struct Run {
     /// More arguments of QEMU.
     #[serde(default)]
     pub(crate) qemu: Vec<String>,
+    /// Devices that QEMU's command line shall not have, by the beginning of their names.
+    #[serde(default)]
+    pub(crate) without: Vec<String>,
     /// Kernel options, `key=value`.
     #[serde(default)]
     pub(crate) kernel: Vec<String>,

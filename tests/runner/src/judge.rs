@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use crate::case::{Expectation, Machine, Run};
 use crate::launch::{Shown, capos, tail};
 use crate::place::Place;
+use crate::stand_in;
 
 /// Runs `file` as `run` says on `machine`, in `folder`.
 ///
@@ -27,12 +28,13 @@ pub(crate) fn show(
     let log = scratch.path().join("kernel.log");
     let outcome = scratch.path().join("outcome.json");
     let arguments = arguments(run, machine, file, &log, &outcome);
-    let mut shown = capos(&place.capos, folder, &arguments, run.stdin.as_deref(), run.time_limit()).map_err(
-        |problem| match fs::read(&log) {
-            Ok(text) => format!("{problem}\nkernel's log: {}", String::from_utf8_lossy(&text)),
-            Err(_) => problem,
-        },
-    )?;
+    let stand_in = stand_in::without(&run.without, scratch.path())?;
+    let mut shown =
+        capos(&place.capos, stand_in.as_deref(), folder, &arguments, run.stdin.as_deref(), run.time_limit())
+            .map_err(|problem| match fs::read(&log) {
+                Ok(text) => format!("{problem}\nkernel's log: {}", String::from_utf8_lossy(&text)),
+                Err(_) => problem,
+            })?;
     shown.log = fs::read(&log).map(|text| String::from_utf8_lossy(&text).into_owned()).unwrap_or_default();
     shown.outcome = fs::read(&outcome).ok().and_then(|text| serde_json::from_slice(&text).ok());
     Ok(shown)

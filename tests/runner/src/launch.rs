@@ -54,12 +54,14 @@ pub(crate) fn fresh_marker() -> String {
     format!("{}.{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed))
 }
 
-/// Runs `capos` with `arguments` in `folder`; with `stdin` as its input, or none.
+/// Runs `capos` with `arguments` in `folder`; with `stdin` as its input, or none; with the programs in the folder `stand_in`
+/// before all others.
 ///
 /// # Errors
 /// It could not be started, it passed the limit, or it left a process behind.
 pub(crate) fn capos(
     capos: &Path,
+    stand_in: Option<&Path>,
     folder: &Path,
     arguments: &[OsString],
     stdin: Option<&str>,
@@ -75,6 +77,9 @@ pub(crate) fn capos(
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .process_group(0);
+    if let Some(stand_in) = stand_in {
+        command.env("PATH", path_with(stand_in));
+    }
     let mut child = command.spawn().map_err(|error| format!("{}: {error}", capos.display()))?;
     if let (Some(text), Some(mut pipe)) = (stdin, child.stdin.take()) {
         let text = text.to_owned();
@@ -102,6 +107,14 @@ pub(crate) fn capos(
         return Err(format!("{} process(es) outlived capos\n{}", left.len(), tail(&shown)));
     }
     Ok(shown)
+}
+
+/// The search path with one more folder at its beginning.
+fn path_with(folder: &Path) -> OsString {
+    let mut path = OsString::from(folder);
+    path.push(":");
+    path.push(std::env::var_os("PATH").unwrap_or_default());
+    path
 }
 
 /// What a failed run printed last, for its report.

@@ -1,6 +1,6 @@
 //! `capos-suites`: runs the cases and checks of `tests/` with the real `capos` command.
 //!
-//! Called by people and by the test driver as `capos-suites [--capos PATH] [--machine NAME] [--list] [NAME]...`; a NAME is a
+//! Called by people and by the test driver as `capos-suites [--capos PATH] [--machine NAME] [--seed N] [--list] [NAME]...`; a NAME is a
 //! suite (`wasi`, `system`, `kernel`), the beginning of a case's or check's name, or nothing for everything. Calls
 //! `discover`, `judge` and `checks`; builds the native programs and the guests that are asked for.
 //!
@@ -16,11 +16,12 @@ mod launch;
 mod native;
 mod place;
 mod schedule;
+mod stand_in;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use case::Machine;
+use checks::Tools;
 use guest::Guests;
 use place::Place;
 use schedule::Job;
@@ -28,12 +29,16 @@ use schedule::Job;
 /// The folders of `tests/` that hold cases.
 const SUITES: [&str; 3] = ["kernel", "system", "wasi"];
 
+/// The seed of the ring fuzzer, if none is given: a failure shows again with the same.
+const SEED: u64 = 20_261_120;
+
 /// What was asked for.
 #[derive(Debug, Default)]
 struct Request {
     capos: Option<PathBuf>,
     machine: Option<String>,
     list: bool,
+    seed: Option<u64>,
     names: Vec<String>,
 }
 
@@ -56,6 +61,10 @@ fn request() -> Result<Request, String> {
         match word.as_str() {
             "--capos" => request.capos = Some(value()?.into()),
             "--machine" => request.machine = Some(value()?),
+            "--seed" => {
+                let text = value()?;
+                request.seed = Some(text.parse().map_err(|_| format!("--seed {text}: not a number"))?);
+            }
             "--list" => request.list = true,
             option if option.starts_with('-') => return Err(format!("no option {option}")),
             _ => request.names.push(word),
@@ -79,7 +88,8 @@ fn run(request: &Request) -> Result<bool, String> {
     }
     native::build(&place)?;
     let guests = Guests::new(&place);
-    Ok(schedule::run(&place, &guests, &jobs))
+    let tools = Tools { place: &place, guests: &guests, seed: request.seed.unwrap_or(SEED) };
+    Ok(schedule::run(&tools, &jobs))
 }
 
 fn jobs(place: &Place, request: &Request) -> Result<Vec<Job>, String> {
@@ -103,7 +113,7 @@ fn jobs(place: &Place, request: &Request) -> Result<Vec<Job>, String> {
 fn selected(job: &Job, request: &Request) -> bool {
     let on_machine = match (&request.machine, job) {
         (Some(wanted), Job::Case { machine, .. }) => machine.name() == wanted,
-        (Some(wanted), Job::Check(_)) => Machine::Microvm.name() == wanted,
+        (Some(wanted), Job::Check(check)) => check.machine.name() == wanted,
         (None, _) => true,
     };
     let name = job.name();

@@ -12,9 +12,7 @@ use std::time::Instant;
 use crate::case::Machine;
 use crate::checks::{Check, Tools};
 use crate::discover::Found;
-use crate::guest::Guests;
 use crate::judge;
-use crate::place::Place;
 
 /// One thing to run.
 pub(crate) enum Job {
@@ -42,35 +40,30 @@ impl Job {
         }
     }
 
-    fn run(&self, place: &Place, guests: &Guests) -> Result<String, String> {
+    fn run(&self, tools: &Tools<'_>) -> Result<String, String> {
         match self {
-            Job::Case { found, run, machine } => case(place, guests, found, *run, *machine)
-                .map_err(|told| format!("{}\n{told}", found.case.summary)),
-            Job::Check(check) => (check.run)(&Tools { place, guests }),
+            Job::Case { found, run, machine } => {
+                case(tools, found, *run, *machine).map_err(|told| format!("{}\n{told}", found.case.summary))
+            }
+            Job::Check(check) => (check.run)(tools),
         }
     }
 }
 
-fn case(
-    place: &Place,
-    guests: &Guests,
-    found: &Found,
-    run: usize,
-    machine: Machine,
-) -> Result<String, String> {
+fn case(tools: &Tools<'_>, found: &Found, run: usize, machine: Machine) -> Result<String, String> {
     let run = &found.case.runs[run];
     let file = match (&found.case.guest, &found.case.manifest) {
-        (Some(guest), _) => guests.file(&found.folder.join(guest))?,
+        (Some(guest), _) => tools.guests.file(&found.folder.join(guest))?,
         (None, Some(manifest)) => found.folder.join(manifest),
         (None, None) => return Err("nothing to boot".to_owned()),
     };
-    let shown = judge::show(place, &found.folder, &file, run, machine)?;
+    let shown = judge::show(tools.place, &found.folder, &file, run, machine)?;
     judge::compare(&shown, &run.expect)?;
     Ok(String::new())
 }
 
 /// Runs all jobs; true if every one of them passed.
-pub(crate) fn run(place: &Place, guests: &Guests, jobs: &[Job]) -> bool {
+pub(crate) fn run(tools: &Tools<'_>, jobs: &[Job]) -> bool {
     let began = Instant::now();
     let next = AtomicUsize::new(0);
     let results: Mutex<Vec<Option<bool>>> = Mutex::new(vec![None; jobs.len()]);
@@ -79,7 +72,7 @@ pub(crate) fn run(place: &Place, guests: &Guests, jobs: &[Job]) -> bool {
         for _ in 0..workers {
             scope.spawn(|| {
                 while let Some((index, job)) = take(&next, jobs) {
-                    let passed = one(place, guests, job);
+                    let passed = one(tools, job);
                     if let Ok(mut results) = results.lock() {
                         results[index] = Some(passed);
                     }
@@ -97,9 +90,9 @@ fn take<'a>(next: &AtomicUsize, jobs: &'a [Job]) -> Option<(usize, &'a Job)> {
 }
 
 /// Runs one job and prints its line.
-fn one(place: &Place, guests: &Guests, job: &Job) -> bool {
+fn one(tools: &Tools<'_>, job: &Job) -> bool {
     let began = Instant::now();
-    let result = job.run(place, guests);
+    let result = job.run(tools);
     let seconds = began.elapsed().as_secs_f64();
     match &result {
         Ok(figures) if figures.is_empty() => println!("pass  {}  {seconds:.2} s", job.name()),

@@ -1,0 +1,91 @@
+//! The kernel's tests from ring 3: the suite and the ring fuzz, with what only the kernel's record shows.
+//!
+//! Rows of `checks`. Boot the manifests of `tests/kernel`.
+//!
+//! Invariant: a suite passes only if its last line counts what was expected, the kernel says why each hostile image was
+//! refused, and teardown left the machine's free frames equal.
+
+use std::fs;
+
+use capos_kernel_suite::elf::HOSTILE;
+
+use super::record::{Ended, ends};
+use super::{Tools, holds, status};
+use crate::case::{Machine, Run};
+use crate::launch::Shown;
+
+/// Tests in the suite. Adding one means changing this: a suite that ends early, or skips some, fails.
+const TESTS: usize = 209;
+/// Processes of the longest row of equal ones that teardown makes.
+const EQUAL_ENDS: usize = 90;
+
+pub(super) fn suite_microvm(tools: &Tools<'_>) -> Result<String, String> {
+    suite(tools, Machine::Microvm)
+}
+
+pub(super) fn suite_q35(tools: &Tools<'_>) -> Result<String, String> {
+    suite(tools, Machine::Q35)
+}
+
+pub(super) fn fuzz_microvm(tools: &Tools<'_>) -> Result<String, String> {
+    fuzz(tools, Machine::Microvm)
+}
+
+pub(super) fn fuzz_q35(tools: &Tools<'_>) -> Result<String, String> {
+    fuzz(tools, Machine::Q35)
+}
+
+fn suite(tools: &Tools<'_>, machine: Machine) -> Result<String, String> {
+    let file = tools.place.tests().join("kernel/suite.cue");
+    let shown = tools.show(&file, &Run::plain(), machine)?;
+    let text = shown.stdout_text();
+    let failed: Vec<&str> = text.lines().filter(|line| line.starts_with("FAILED")).collect();
+    if !failed.is_empty() {
+        return Err(format!("{}\n{}", failed.join("\n"), shown.log));
+    }
+    status(&shown, 0)?;
+    let last = text.lines().last().unwrap_or_default();
+    let expected = format!("{TESTS} passed, 0 failed");
+    holds(last == expected, &format!("the last line is {last:?}, expected {expected:?}"), &shown)?;
+    for hostile in HOSTILE {
+        let line = format!("[kernel] process \"{}\" is refused: {}", hostile.name, hostile.reason);
+        holds(shown.log.lines().any(|one| one == line), &format!("the log lacks {line:?}"), &shown)?;
+    }
+    let records = ends(&shown.log)?;
+    let row = equal_row(&records);
+    holds(row >= EQUAL_ENDS, &format!("free frames are equal for {row} ends in a row only"), &shown)?;
+    no_panic(&shown)?;
+    Ok(format!("{last}; {} images refused; free frames equal for {row} ends in a row", HOSTILE.len()))
+}
+
+/// The longest row of ends of equal processes with equal free frames.
+fn equal_row(records: &[Ended]) -> usize {
+    let (mut longest, mut current) = (0, 0);
+    for pair in records.windows(2) {
+        let is_equal = pair[0].name == pair[1].name && pair[0].free_frames == pair[1].free_frames;
+        current = if is_equal { current + 1 } else { 0 };
+        longest = longest.max(current);
+    }
+    longest
+}
+
+fn fuzz(tools: &Tools<'_>, machine: Machine) -> Result<String, String> {
+    let seed = tools.place.root.join("target/capos/tests/seed.txt");
+    fs::write(&seed, tools.seed.to_string()).map_err(|error| format!("{}: {error}", seed.display()))?;
+    let shown = tools.show(&tools.place.tests().join("kernel/fuzz.cue"), &Run::plain(), machine)?;
+    status(&shown, 0)?;
+    let text = shown.stdout_text();
+    let said = |line: &str| text.lines().filter(|one| *one == line).count();
+    holds(said(&format!("seed {}", tools.seed)) == 2, "the seed is not the one that was given", &shown)?;
+    holds(said("every answer was the one that was due") == 2, "a round is missing", &shown)?;
+    let records = ends(&shown.log)?;
+    let free: Vec<u64> = records.iter().filter(|end| end.name == "fuzz").map(|end| end.free_frames).collect();
+    holds(free.len() == 2 && free[0] == free[1], &format!("free frames: {free:?}"), &shown)?;
+    no_panic(&shown)?;
+    let (counts, _) = text.split_once("account:").unwrap_or((&text, ""));
+    Ok(format!("twice, free frames {} after each\n{}", free[0], counts.trim_end()))
+}
+
+fn no_panic(shown: &Shown) -> Result<(), String> {
+    holds(!shown.log.contains("panic"), "the kernel's log has a panic", shown)
+}

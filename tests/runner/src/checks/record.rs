@@ -1,0 +1,63 @@
+//! The kernel's record of processes, read back.
+//!
+//! Used by the checks; the lines are those of `kernel/core/src/report.rs`.
+//!
+//! Invariant: a line about the end of a process that cannot be read is an error, never skipped.
+
+/// The end of one process.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Ended {
+    /// Its name.
+    pub(crate) name: String,
+    /// The word of its outcome.
+    pub(crate) outcome: String,
+    /// How often the processor was left to it.
+    pub(crate) entries: u64,
+    /// Its privilege level, as the kernel saw it.
+    pub(crate) privilege_level: String,
+    /// Frames that were free afterwards.
+    pub(crate) free_frames: u64,
+}
+
+/// Every end in the log, in order.
+pub(crate) fn ends(log: &str) -> Result<Vec<Ended>, String> {
+    log.lines()
+        .filter(|line| line.starts_with("[kernel] process ") && line.contains(" ring 3 entries "))
+        .map(|line| end(line).ok_or_else(|| format!("this record cannot be read: {line}")))
+        .collect()
+}
+
+fn end(line: &str) -> Option<Ended> {
+    let (subject, rest) = line.strip_prefix("[kernel] process ")?.split_once("\": ")?;
+    let (_, name) = subject.split_once(" \"")?;
+    let (outcome, rest) = rest.split_once('(')?;
+    let (_, rest) = rest.split_once(") ring 3 entries ")?;
+    let mut fields = rest.split(", ");
+    Some(Ended {
+        name: name.to_owned(),
+        outcome: outcome.to_owned(),
+        entries: fields.next()?.parse().ok()?,
+        privilege_level: fields.next()?.strip_prefix("cpl ")?.to_owned(),
+        free_frames: fields.next()?.strip_suffix(" frames free")?.parse().ok()?,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn records_are_read() {
+        let line = "[kernel] process 3 \"hello\": exited(7) ring 3 entries 12, cpl 3, 100 frames free\n";
+        let ended = Ended {
+            name: "hello".to_owned(),
+            outcome: "exited".to_owned(),
+            entries: 12,
+            privilege_level: "3".to_owned(),
+            free_frames: 100,
+        };
+        assert_eq!(ends(line), Ok(vec![ended]));
+        assert!(ends("[kernel] process 3 \"hello\": exited(7) ring 3 entries many\n").is_err());
+        assert_eq!(ends("[kernel] capOS 0.1.0\n"), Ok(vec![]));
+    }
+}
