@@ -5,17 +5,16 @@
 //! Invariant: a reply is decoded before its buffers go back; capabilities that nobody took out of it are released.
 
 use alloc::string::String;
-use core::cell::Cell;
 
 use capos_abi::error::{CallError, Transport};
 use capos_abi::handle::Handle;
-use capos_abi::message::CAPABILITIES_MAX;
 use capos_schema::interface::Interface;
 use capos_schema::timer::Timer;
 use capos_schema::wire::EncodeError;
 
 use crate::capability::{Cap, IMPOSSIBLE_REPLY};
-use crate::sys::operation::{Operation, Sizes};
+use crate::sys::lone::Lone;
+use crate::sys::operation::{Finished, Operation, Sizes};
 use crate::sys::thread::{self, WaitLimit};
 
 /// Bytes that a text in a reply may have.
@@ -41,30 +40,52 @@ impl<'t> Deadline<'t> {
     }
 }
 
-/// A reply, for as long as it is decoded.
+/// A reply, for as long as it is decoded. Capabilities in it that nobody takes are released with it.
 pub(crate) struct Reply<'r> {
-    pub(crate) message: &'r [u8],
-    handles: [Cell<Handle>; CAPABILITIES_MAX],
+    finished: &'r Finished,
 }
 
-impl Reply<'_> {
-    /// Takes the capability that the message's pointer names by its place in the transfer list. What stays untaken is
-    /// released.
+impl<'r> Reply<'r> {
+    /// The message.
+    #[inline]
+    pub(crate) fn message(&self) -> &'r [u8] {
+        self.finished.message()
+    }
+
+    /// Takes the capability that the message's pointer names by its place in the transfer list.
     pub(crate) fn capability<T: Interface>(&self, index: Option<u32>) -> Result<Cap<T>, CallError> {
-        let place = index.and_then(|index| self.handles.get(index as usize)).ok_or(IMPOSSIBLE_REPLY)?;
-        let handle = place.replace(Handle::NULL);
-        if handle.is_null() { Err(IMPOSSIBLE_REPLY) } else { Ok(Cap::adopt(handle, true)) }
+        let handle = index.and_then(|index| self.finished.take_handle(index)).ok_or(IMPOSSIBLE_REPLY)?;
+        Ok(Cap::adopt(handle, true))
     }
 }
 
-impl Drop for Reply<'_> {
-    fn drop(&mut self) {
-        for handle in &self.handles {
-            if !handle.get().is_null() {
-                thread::current().release(handle.get());
-            }
-        }
-    }
+/// Calls and waits: the short way if it is small and carries no capabilities, else like any other call.
+#[inline]
+pub(crate) fn alone<T: Interface, R>(
+    cap: &Cap<T>,
+    method: u16,
+    sizes: Sizes,
+    encode: impl FnOnce(&mut [u8]) -> Result<usize, EncodeError>,
+    decode: impl FnOnce(&[u8]) -> Result<R, CallError>,
+) -> Result<R, CallError> {
+    let Some(mut lone) = Lone::take(sizes.parameters, sizes.results) else {
+        return at_length(cap, method, sizes, encode, decode);
+    };
+    let length = encode(lone.parameters_mut()).map_err(|_| Transport::TooLarge)?;
+    decode(lone.call(cap.raw(), T::DESCRIPTION.id, method, length)?)
+}
+
+/// The long way: large messages, and calls inside another one's decoding.
+#[inline(never)]
+fn at_length<T: Interface, R>(
+    cap: &Cap<T>,
+    method: u16,
+    sizes: Sizes,
+    encode: impl FnOnce(&mut [u8]) -> Result<usize, EncodeError>,
+    decode: impl FnOnce(&[u8]) -> Result<R, CallError>,
+) -> Result<R, CallError> {
+    let call = Call::begin(cap, method, sizes, &[], encode)?;
+    call.finish(Deadline::NEVER, |reply| decode(reply.message()))
 }
 
 /// A call whose reply nobody has looked at: begun, perhaps complete.
@@ -98,9 +119,8 @@ impl Call {
         deadline: Deadline<'_>,
         decode: impl FnOnce(&Reply<'_>) -> Result<R, CallError>,
     ) -> Result<R, CallError> {
-        let mut finished = self.operation.finish(deadline.limit)?;
-        let handles = finished.take_handles().map(Cell::new);
-        decode(&Reply { message: finished.message(), handles })
+        let finished = self.operation.finish(deadline.limit)?;
+        decode(&Reply { finished: &finished })
     }
 
     /// True if the reply is there.

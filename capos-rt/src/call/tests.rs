@@ -27,7 +27,7 @@ fn begin(method: u16, message: &[u8], sends: &[Handle]) -> Result<Call, CallErro
 }
 
 fn bytes(reply: &Reply<'_>) -> Result<Vec<u8>, CallError> {
-    Ok(reply.message.to_vec())
+    Ok(reply.message().to_vec())
 }
 
 #[test]
@@ -36,6 +36,48 @@ fn a_lone_call_enters_once() {
     let reply = begin(ECHO, b"12345678", &[]).unwrap().finish(Deadline::NEVER, bytes);
     assert_eq!(reply.unwrap(), b"12345678");
     assert_eq!(fake::record().1, before + 1);
+}
+
+/// A call that nothing overlaps with.
+fn alone(method: u16, message: &[u8]) -> Result<Vec<u8>, CallError> {
+    let sizes = Sizes { parameters: message.len(), results: message.len(), ..Sizes::default() };
+    let encode = |out: &mut [u8]| {
+        out[..message.len()].copy_from_slice(message);
+        Ok(message.len())
+    };
+    super::alone(&console(1), method, sizes, encode, |reply| Ok(reply.to_vec()))
+}
+
+#[test]
+fn lone_calls_go_between_others() {
+    let outstanding = begin(ECHO, b"outstand", &[]).unwrap();
+    for round in 0..100_u8 {
+        assert_eq!(alone(ECHO, &[round; 64]).unwrap(), [round; 64]);
+    }
+    assert_eq!(outstanding.finish(Deadline::NEVER, bytes).unwrap(), b"outstand");
+    assert_eq!(alone(2, &[]), Err(CallError::Exception(Exception::Failed)));
+    assert_eq!(alone(ECHO, &[7; 5000]).unwrap(), [7; 5000]);
+    assert_eq!(alone(ECHO, &[]).unwrap(), []);
+}
+
+#[test]
+fn a_lone_call_inside_another_takes_the_long_way() {
+    let sizes = Sizes { parameters: 8, results: 8, ..Sizes::default() };
+    let inner = super::alone(
+        &console(1),
+        ECHO,
+        sizes,
+        |out| {
+            out.fill(1);
+            Ok(8)
+        },
+        |outer| {
+            let inner = alone(ECHO, b"innerone")?;
+            assert_eq!(outer, [1; 8]);
+            Ok(inner)
+        },
+    );
+    assert_eq!(inner.unwrap(), b"innerone");
 }
 
 #[test]
@@ -71,7 +113,7 @@ fn too_many_calls_are_refused_and_room_comes_back() {
         }
     };
     assert_eq!(refusal, CallError::Transport(Transport::LimitReached));
-    assert_eq!(calls.len(), 27);
+    assert_eq!(calls.len(), 26);
     drop(calls);
     assert!(begin(ECHO, b"12345678", &[]).is_ok());
 }

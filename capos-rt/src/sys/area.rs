@@ -14,6 +14,9 @@ const UNITS: u32 = u128::BITS;
 /// Units at the front that belong to the heap's own calls (`memory`): never given out here.
 pub(crate) const HEAP_UNITS: u32 = 4;
 
+/// Units behind them that belong to lone calls (`lone`).
+const LONE_UNITS: u32 = 32;
+
 /// Which units are free.
 pub(crate) struct AreaMap {
     free: Cell<u128>,
@@ -21,9 +24,18 @@ pub(crate) struct AreaMap {
 }
 
 impl AreaMap {
-    /// An area of `bytes`, at least 4 KiB, all free but the heap's units.
+    /// An area of `bytes`, at least 4 KiB, all free but the units of the heap and of lone calls.
     pub(crate) fn new(bytes: usize) -> AreaMap {
-        AreaMap { free: Cell::new(u128::MAX << HEAP_UNITS), unit_bytes: bytes / UNITS as usize }
+        AreaMap {
+            free: Cell::new(u128::MAX << (HEAP_UNITS + LONE_UNITS)),
+            unit_bytes: bytes / UNITS as usize,
+        }
+    }
+
+    /// Offset and bytes of the piece for lone calls.
+    #[inline]
+    pub(crate) fn lone_piece(&self) -> (usize, usize) {
+        (HEAP_UNITS as usize * self.unit_bytes, LONE_UNITS as usize * self.unit_bytes)
     }
 
     /// Takes a run of units for `bytes`: first unit and their number.
@@ -118,12 +130,12 @@ mod tests {
     #[test]
     fn runs_are_found_and_given_back() {
         let area = AreaMap::new(8192);
-        assert_eq!(area.take(1), Some((4, 1)));
-        assert_eq!(area.take(65), Some((5, 2)));
-        assert_eq!(area.take(0), Some((7, 1)));
-        area.give_back(4, 1);
-        assert_eq!(area.take(128), Some((8, 2)));
-        assert_eq!(area.take(64), Some((4, 1)));
+        assert_eq!(area.take(1), Some((36, 1)));
+        assert_eq!(area.take(65), Some((37, 2)));
+        assert_eq!(area.take(0), Some((39, 1)));
+        area.give_back(36, 1);
+        assert_eq!(area.take(128), Some((40, 2)));
+        assert_eq!(area.take(64), Some((36, 1)));
     }
 
     #[test]
@@ -131,7 +143,7 @@ mod tests {
         let area = AreaMap::new(8192);
         assert_eq!(area.take(8192), None);
         assert_eq!(area.take(usize::MAX), None);
-        assert_eq!(area.take(124 * 64), Some((4, 124)));
+        assert_eq!(area.take(92 * 64), Some((36, 92)));
         assert_eq!(area.take(1), None);
     }
 

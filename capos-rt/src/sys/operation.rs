@@ -6,6 +6,8 @@
 //! Invariant: buffers are given back only after the completion was read: dropping an operation in flight cancels it and
 //! waits for the kernel's acknowledgement.
 
+use core::cell::Cell;
+
 use capos_abi::error::{CallError, Transport};
 use capos_abi::handle::Handle;
 use capos_abi::message::{CAPABILITIES_MAX, MESSAGE_BYTES_MAX};
@@ -127,7 +129,7 @@ impl Operation {
         };
         self.is_in_flight = false;
         match (CallError::check(completion.result), refusal) {
-            (Ok(_), _) => Ok(Finished { operation: self, completion }),
+            (Ok(_), _) => Ok(Finished { operation: self, completion, taken: Cell::new(0) }),
             (Err(CallError::Transport(Transport::Cancelled)), Some(refusal)) => Err(refusal.into()),
             (Err(error), _) => Err(error),
         }
@@ -139,18 +141,18 @@ impl Operation {
         if !self.is_complete() {
             self.thread.cancel(self.slot);
         }
-        loop {
-            if let Ok(Some(completion)) = self.thread.wait(self.slot, WaitLimit::NEVER) {
-                return completion;
-            }
-        }
+        self.thread.wait_for_ever(self.slot)
     }
 
-    /// Gives up what a reply brought that nobody will look at.
-    #[cold]
-    fn release_received(&self, completion: &Completion) {
-        if completion.result >= 0 {
-            self.buffers.received(completion.capability_count).for_each(|handle| self.thread.release(handle));
+    /// Gives up what a reply brought and nobody took.
+    fn release_received(&self, completion: &Completion, taken: u16) {
+        if completion.result < 0 {
+            return;
+        }
+        for (index, handle) in self.buffers.received(completion.capability_count).enumerate() {
+            if taken >> index & 1 == 0 {
+                self.thread.release(handle);
+            }
         }
     }
 }
@@ -160,7 +162,7 @@ impl Drop for Operation {
     fn drop(&mut self) {
         if self.is_in_flight {
             let completion = self.cancelled();
-            self.release_received(&completion);
+            self.release_received(&completion, 0);
         }
         self.thread.give_back_slot(self.slot);
     }
@@ -170,6 +172,8 @@ impl Drop for Operation {
 pub(crate) struct Finished {
     operation: Operation,
     completion: Completion,
+    /// One bit for each handle that was taken.
+    taken: Cell<u16>,
 }
 
 impl Finished {
@@ -179,16 +183,14 @@ impl Finished {
         self.operation.buffers.results(self.completion.length as usize)
     }
 
-    /// The handles that came along. Whoever takes them owns them.
-    #[inline]
-    pub(crate) fn take_handles(&mut self) -> [Handle; CAPABILITIES_MAX] {
-        let mut handles = [Handle::NULL; CAPABILITIES_MAX];
-        if self.completion.capability_count != 0 {
-            let received = self.operation.buffers.received(self.completion.capability_count);
-            handles.iter_mut().zip(received).for_each(|(place, handle)| *place = handle);
-            self.completion.capability_count = 0;
-        }
-        handles
+    /// The handle at `index` of what came along; the first time, whoever takes it owns it.
+    pub(crate) fn take_handle(&self, index: u32) -> Option<Handle> {
+        let index = usize::try_from(index).ok()?;
+        let handle = self.operation.buffers.received(self.completion.capability_count).nth(index)?;
+        let bit = 1_u16.checked_shl(index as u32)?;
+        let taken = self.taken.get();
+        self.taken.set(taken | bit);
+        (taken & bit == 0).then_some(handle)
     }
 
     /// The new handle of a derive.
@@ -201,7 +203,7 @@ impl Drop for Finished {
     #[inline]
     fn drop(&mut self) {
         if self.completion.capability_count != 0 {
-            self.operation.release_received(&self.completion);
+            self.operation.release_received(&self.completion, self.taken.get());
         }
     }
 }

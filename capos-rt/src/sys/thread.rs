@@ -21,6 +21,8 @@ use super::system_call;
 const SLOTS: usize = 64;
 /// The slot of the heap's own calls.
 pub(crate) const HEAP_SLOT: usize = 0;
+/// The slot of a call that is alone (`lone`).
+pub(crate) const LONE_SLOT: usize = 1;
 /// Completion entries kept for releases and cancels.
 const SPARE_COMPLETIONS: u32 = 4;
 /// User data that is in no slot.
@@ -43,6 +45,8 @@ pub(crate) struct Thread {
     free_slots: Cell<u64>,
     serial: Cell<u64>,
     slots: [Slot; SLOTS],
+    /// A lone call is being made.
+    is_lone_taken: Cell<bool>,
     /// A buffer for one large message.
     spare: Cell<Vec<u64>>,
 }
@@ -67,7 +71,8 @@ impl Thread {
             area: AreaMap::new(region.layout().area_bytes as usize),
             submission_tail: Cell::new(region.submission_head()),
             completion_head: Cell::new(region.completion_tail()),
-            free_slots: Cell::new(slots & !(1 << HEAP_SLOT)),
+            free_slots: Cell::new(slots & !(1 << HEAP_SLOT | 1 << LONE_SLOT)),
+            is_lone_taken: Cell::new(false),
             serial: Cell::new(0),
             slots: [const { Slot { user_data: Cell::new(IGNORED), completion: Cell::new(None) } }; SLOTS],
             spare: Cell::new(Vec::new()),
@@ -89,6 +94,24 @@ impl Thread {
         self.submission_tail.set(self.region.submission_head());
         self.completion_head.set(self.region.completion_tail());
         self.region.publish_completions(self.completion_head.get());
+    }
+
+    /// Offset and bytes of the piece of the message area for lone calls.
+    #[inline]
+    pub(crate) fn lone_piece(&self) -> (usize, usize) {
+        self.area.lone_piece()
+    }
+
+    /// Takes the right to make a lone call; false if it is taken.
+    #[inline]
+    pub(crate) fn begin_lone(&self) -> bool {
+        !self.is_lone_taken.replace(true)
+    }
+
+    /// Gives that right back.
+    #[inline]
+    pub(crate) fn end_lone(&self) {
+        self.is_lone_taken.set(false);
     }
 
     /// A buffer that a large message was in, or an empty one.
@@ -121,7 +144,7 @@ impl Thread {
         self.free_slots.set(self.free_slots.get() | 1 << slot);
     }
 
-    /// Writes a submission for `slot`; the kernel takes it at the next `enter`. Its user data is set here.
+    /// Writes a submission for `slot`; the kernel takes it at the next `enter`. Its user data is set here, and returned.
     ///
     /// # Errors
     /// [`Transport::LimitReached`] if the ring stays full.
@@ -129,14 +152,15 @@ impl Thread {
     /// # Safety
     /// The buffers that it names are owned by the slot's operation until that has completed.
     #[inline]
-    pub(crate) unsafe fn submit(&self, slot: usize, mut submission: Submission) -> Result<(), Transport> {
+    pub(crate) unsafe fn submit(&self, slot: usize, mut submission: Submission) -> Result<u64, Transport> {
         let serial = self.serial.get().wrapping_add(1) & (u64::MAX >> 9);
         self.serial.set(serial);
         submission.user_data = serial << 8 | slot as u64;
         self.slots[slot].user_data.set(submission.user_data);
         self.slots[slot].completion.set(None);
         // SAFETY: the caller's promise.
-        unsafe { self.push(&submission) }
+        unsafe { self.push(&submission) }?;
+        Ok(submission.user_data)
     }
 
     /// # Safety
@@ -223,6 +247,35 @@ impl Thread {
             }
             if !self.wait_some(limit)? {
                 return Ok(None);
+            }
+        }
+    }
+
+    /// Hands over submissions and waits for the one in `slot`, with this user data, which is probably the only one.
+    #[inline]
+    pub(crate) fn wait_alone(&self, slot: usize, user_data: u64) -> Completion {
+        // A refusal shows in the wait below.
+        let _ = self.wait_some(WaitLimit::NEVER);
+        let head = self.completion_head.get();
+        if self.region.completion_tail() == head.wrapping_add(1) {
+            let completion = Completion::decode(&self.region.read_completion(head));
+            if completion.user_data == user_data {
+                self.completion_head.set(head.wrapping_add(1));
+                self.region.publish_completions(head.wrapping_add(1));
+                return completion;
+            }
+        }
+        self.wait_for_ever(slot)
+    }
+
+    /// Waits for the operation in `slot`, however long it takes.
+    #[cold]
+    pub(crate) fn wait_for_ever(&self, slot: usize) -> Completion {
+        loop {
+            match self.wait(slot, WaitLimit::NEVER) {
+                Ok(Some(completion)) => return completion,
+                Ok(None) => {}
+                Err(refusal) => panic!("the kernel refuses to wait: {refusal}"),
             }
         }
     }

@@ -85,9 +85,9 @@ fn imports(interfaces: &[Interface], body: &str) -> String {
     let wanted = [
         ("alloc::string", "String"),
         ("crate::call", "Call"),
-        ("crate::call", "Deadline"),
         ("crate::call", "Pending"),
         ("crate::call", "TEXT_ROOM"),
+        ("crate::call", "alone"),
         ("crate::call", "copy_out"),
         ("crate::call", "owned"),
         ("crate::capability", "Cap"),
@@ -196,35 +196,58 @@ fn methods(interface: &Interface, method: &Method) -> String {
         + "///\n/// # Errors\n/// What the object or the transport says.\n";
     let lint = if names.len() > 6 { TOO_MANY } else { "" };
     let comment = comment + lint;
-    let begin = begin_code(interface, method);
-    let decode = decode_code(interface, method);
+    let prepare = prepare_code(method);
+    let number = format!("{}::{}", interface.name, snake(&method.name).to_uppercase());
+    let alone = format!(
+        "{prepare}alone(self, {number}, sizes, |out| parameters.encode(out), |message| {{\n{}}})\n",
+        decode_code(interface, method, "message")
+    );
     if let Some(bulk) = method.results.bulk() {
         return format!(
             "{comment}#[inline]\n\
-             pub fn {name}(&self{parameters}, {0}: &mut [u8]) -> Result<{returned}, CallError> {{\n{begin}\
-             call.finish(Deadline::NEVER, |reply| {{\n{decode}}})\n}}\n\n",
+             pub fn {name}(&self{parameters}, {0}: &mut [u8]) -> Result<{returned}, CallError> {{\n{alone}}}\n\n",
             bulk.name
         );
     }
+    let waiting = if has_capabilities(method) {
+        format!("self.begin_{name}({})?.wait()\n", names.join(", "))
+    } else {
+        alone
+    };
     format!(
-        "{comment}#[inline]\npub fn {name}(&self{parameters}) -> Result<{returned}, CallError> {{\n\
-         self.begin_{name}({})?.wait()\n}}\n\n\
+        "{comment}#[inline]\npub fn {name}(&self{parameters}) -> Result<{returned}, CallError> {{\n{waiting}}}\n\n\
          /// Begins [`Self::{name}`].\n///\n/// # Errors\n/// If it cannot be submitted.\n{lint}#[inline]\n\
-         pub fn begin_{name}(&self{parameters}) -> Result<Pending<{returned}>, CallError> {{\n{begin}\
-         Ok(Pending::new(call, |reply| {{\n{decode}}}))\n}}\n\n",
-        names.join(", ")
+         pub fn begin_{name}(&self{parameters}) -> Result<Pending<{returned}>, CallError> {{\n{prepare}\
+         let call = Call::begin(self, {number}, sizes, &[{}], |out| parameters.encode(out))?;\n\
+         Ok(Pending::new(call, |reply| {{\n{}}}))\n}}\n\n",
+        sends(method),
+        decode_code(interface, method, "reply.message()")
     )
 }
 
-fn begin_code(interface: &Interface, method: &Method) -> String {
-    let (mut fields, mut sends) = (Vec::new(), Vec::new());
+/// True if capabilities travel in either direction.
+fn has_capabilities(method: &Method) -> bool {
+    let fields = method.parameters.fields.iter().chain(&method.results.fields);
+    fields.into_iter().any(|field| matches!(field.kind, Kind::Capability(_)))
+}
+
+/// The handles that go along, in the order of their fields.
+fn sends(method: &Method) -> String {
+    let handle = |field: &Field| match field.kind {
+        Kind::Capability(Some(_)) => Some(format!("{}.raw()", field.name)),
+        Kind::Capability(None) => Some(format!("{}.handle()", field.name)),
+        _ => None,
+    };
+    method.parameters.fields.iter().filter_map(handle).collect::<Vec<_>>().join(", ")
+}
+
+/// The parameter message and the sizes of the call.
+fn prepare_code(method: &Method) -> String {
+    let (mut fields, mut sends) = (Vec::new(), 0);
     for field in &method.parameters.fields {
         if matches!(field.kind, Kind::Capability(_)) {
-            fields.push(format!("{}: Some({})", field.name, sends.len()));
-            sends.push(match field.kind {
-                Kind::Capability(Some(_)) => format!("{}.raw()", field.name),
-                _ => format!("{}.handle()", field.name),
-            });
+            fields.push(format!("{}: Some({sends})", field.name));
+            sends += 1;
         } else {
             fields.push(field.name.clone());
         }
@@ -243,18 +266,14 @@ fn begin_code(interface: &Interface, method: &Method) -> String {
     let receives = results.fields.iter().filter(|field| matches!(field.kind, Kind::Capability(_))).count();
     format!(
         "let parameters = {} {{ {} }};\n\
-         let sizes = Sizes {{ parameters: parameters.encoded_bytes(), results: {room}, receives: {receives}, ..Sizes::default() }};\n\
-         let call = Call::begin(self, {}::{}, sizes, &[{}], |out| parameters.encode(out))?;\n",
+         let sizes = Sizes {{ parameters: parameters.encoded_bytes(), results: {room}, receives: {receives}, ..Sizes::default() }};\n",
         method.parameters.name,
         fields.join(", "),
-        interface.name,
-        snake(&method.name).to_uppercase(),
-        sends.join(", ")
     )
 }
 
-fn decode_code(interface: &Interface, method: &Method) -> String {
-    let decode = format!("{}::decode(reply.message).map_err(|_| IMPOSSIBLE_REPLY)?;\n", method.results.name);
+fn decode_code(interface: &Interface, method: &Method, message: &str) -> String {
+    let decode = format!("{}::decode({message}).map_err(|_| IMPOSSIBLE_REPLY)?;\n", method.results.name);
     match &method.results.fields[..] {
         [] => format!("{decode}Ok(())\n"),
         [one] => {

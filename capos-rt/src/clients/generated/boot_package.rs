@@ -7,6 +7,7 @@
 use crate::call::Call;
 use crate::call::Pending;
 use crate::call::TEXT_ROOM;
+use crate::call::alone;
 use crate::call::owned;
 use crate::capability::Cap;
 use crate::capability::IMPOSSIBLE_REPLY;
@@ -37,7 +38,23 @@ impl Cap<BootPackage> {
     /// What the object or the transport says.
     #[inline]
     pub fn count(&self) -> Result<u32, CallError> {
-        self.begin_count()?.wait()
+        let parameters = BootPackageCountParams {};
+        let sizes = Sizes {
+            parameters: parameters.encoded_bytes(),
+            results: BootPackageCountResults::FIXED_BYTES,
+            receives: 0,
+            ..Sizes::default()
+        };
+        alone(
+            self,
+            BootPackage::COUNT,
+            sizes,
+            |out| parameters.encode(out),
+            |message| {
+                let results = BootPackageCountResults::decode(message).map_err(|_| IMPOSSIBLE_REPLY)?;
+                Ok(results.parts)
+            },
+        )
     }
 
     /// Begins [`Self::count`].
@@ -55,7 +72,7 @@ impl Cap<BootPackage> {
         };
         let call = Call::begin(self, BootPackage::COUNT, sizes, &[], |out| parameters.encode(out))?;
         Ok(Pending::new(call, |reply| {
-            let results = BootPackageCountResults::decode(reply.message).map_err(|_| IMPOSSIBLE_REPLY)?;
+            let results = BootPackageCountResults::decode(reply.message()).map_err(|_| IMPOSSIBLE_REPLY)?;
             Ok(results.parts)
         }))
     }
@@ -66,7 +83,27 @@ impl Cap<BootPackage> {
     /// What the object or the transport says.
     #[inline]
     pub fn part(&self, index: u32) -> Result<BootPackagePartReply, CallError> {
-        self.begin_part(index)?.wait()
+        let parameters = BootPackagePartParams { index };
+        let sizes = Sizes {
+            parameters: parameters.encoded_bytes(),
+            results: BootPackagePartResults::FIXED_BYTES + TEXT_ROOM,
+            receives: 0,
+            ..Sizes::default()
+        };
+        alone(
+            self,
+            BootPackage::PART,
+            sizes,
+            |out| parameters.encode(out),
+            |message| {
+                let results = BootPackagePartResults::decode(message).map_err(|_| IMPOSSIBLE_REPLY)?;
+                Ok(BootPackagePartReply {
+                    name: owned(results.name)?,
+                    bytes: results.bytes,
+                    checksum: results.checksum,
+                })
+            },
+        )
     }
 
     /// Begins [`Self::part`].
@@ -84,7 +121,7 @@ impl Cap<BootPackage> {
         };
         let call = Call::begin(self, BootPackage::PART, sizes, &[], |out| parameters.encode(out))?;
         Ok(Pending::new(call, |reply| {
-            let results = BootPackagePartResults::decode(reply.message).map_err(|_| IMPOSSIBLE_REPLY)?;
+            let results = BootPackagePartResults::decode(reply.message()).map_err(|_| IMPOSSIBLE_REPLY)?;
             Ok(BootPackagePartReply {
                 name: owned(results.name)?,
                 bytes: results.bytes,
@@ -117,7 +154,7 @@ impl Cap<BootPackage> {
         };
         let call = Call::begin(self, BootPackage::OPEN, sizes, &[], |out| parameters.encode(out))?;
         Ok(Pending::new(call, |reply| {
-            let results = BootPackageOpenResults::decode(reply.message).map_err(|_| IMPOSSIBLE_REPLY)?;
+            let results = BootPackageOpenResults::decode(reply.message()).map_err(|_| IMPOSSIBLE_REPLY)?;
             reply.capability(results.object)
         }))
     }

@@ -6,6 +6,7 @@
 
 use crate::call::Call;
 use crate::call::Pending;
+use crate::call::alone;
 use crate::capability::Cap;
 use crate::capability::IMPOSSIBLE_REPLY;
 use crate::sys::operation::Sizes;
@@ -22,7 +23,23 @@ impl Cap<Console> {
     /// What the object or the transport says.
     #[inline]
     pub fn write(&self, bytes: &[u8]) -> Result<u32, CallError> {
-        self.begin_write(bytes)?.wait()
+        let parameters = ConsoleWriteParams { bytes };
+        let sizes = Sizes {
+            parameters: parameters.encoded_bytes(),
+            results: ConsoleWriteResults::FIXED_BYTES,
+            receives: 0,
+            ..Sizes::default()
+        };
+        alone(
+            self,
+            Console::WRITE,
+            sizes,
+            |out| parameters.encode(out),
+            |message| {
+                let results = ConsoleWriteResults::decode(message).map_err(|_| IMPOSSIBLE_REPLY)?;
+                Ok(results.written)
+            },
+        )
     }
 
     /// Begins [`Self::write`].
@@ -40,7 +57,7 @@ impl Cap<Console> {
         };
         let call = Call::begin(self, Console::WRITE, sizes, &[], |out| parameters.encode(out))?;
         Ok(Pending::new(call, |reply| {
-            let results = ConsoleWriteResults::decode(reply.message).map_err(|_| IMPOSSIBLE_REPLY)?;
+            let results = ConsoleWriteResults::decode(reply.message()).map_err(|_| IMPOSSIBLE_REPLY)?;
             Ok(results.written)
         }))
     }
@@ -69,7 +86,7 @@ impl Cap<Console> {
         };
         let call = Call::begin(self, Console::OPEN, sizes, &[], |out| parameters.encode(out))?;
         Ok(Pending::new(call, |reply| {
-            let results = ConsoleOpenResults::decode(reply.message).map_err(|_| IMPOSSIBLE_REPLY)?;
+            let results = ConsoleOpenResults::decode(reply.message()).map_err(|_| IMPOSSIBLE_REPLY)?;
             reply.capability(results.console)
         }))
     }

@@ -4,8 +4,7 @@
 //!
 //! Invariant: one message per call.
 
-use crate::call::Call;
-use crate::call::Deadline;
+use crate::call::alone;
 use crate::call::copy_out;
 use crate::capability::Cap;
 use crate::capability::IMPOSSIBLE_REPLY;
@@ -29,10 +28,15 @@ impl Cap<EntropySource> {
             receives: 0,
             ..Sizes::default()
         };
-        let call = Call::begin(self, EntropySource::READ, sizes, &[], |out| parameters.encode(out))?;
-        call.finish(Deadline::NEVER, |reply| {
-            let results = EntropySourceReadResults::decode(reply.message).map_err(|_| IMPOSSIBLE_REPLY)?;
-            copy_out(results.bytes, bytes)
-        })
+        alone(
+            self,
+            EntropySource::READ,
+            sizes,
+            |out| parameters.encode(out),
+            |message| {
+                let results = EntropySourceReadResults::decode(message).map_err(|_| IMPOSSIBLE_REPLY)?;
+                copy_out(results.bytes, bytes)
+            },
+        )
     }
 }

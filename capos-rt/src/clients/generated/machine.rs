@@ -6,6 +6,7 @@
 
 use crate::call::Call;
 use crate::call::Pending;
+use crate::call::alone;
 use crate::capability::Cap;
 use crate::capability::IMPOSSIBLE_REPLY;
 use crate::sys::operation::Sizes;
@@ -20,7 +21,23 @@ impl Cap<Machine> {
     /// What the object or the transport says.
     #[inline]
     pub fn finish(&self, kind: u16, code: u32, process: &str, report: &str) -> Result<(), CallError> {
-        self.begin_finish(kind, code, process, report)?.wait()
+        let parameters = MachineFinishParams { kind, code, process, report };
+        let sizes = Sizes {
+            parameters: parameters.encoded_bytes(),
+            results: MachineFinishResults::FIXED_BYTES,
+            receives: 0,
+            ..Sizes::default()
+        };
+        alone(
+            self,
+            Machine::FINISH,
+            sizes,
+            |out| parameters.encode(out),
+            |message| {
+                MachineFinishResults::decode(message).map_err(|_| IMPOSSIBLE_REPLY)?;
+                Ok(())
+            },
+        )
     }
 
     /// Begins [`Self::finish`].
@@ -44,7 +61,7 @@ impl Cap<Machine> {
         };
         let call = Call::begin(self, Machine::FINISH, sizes, &[], |out| parameters.encode(out))?;
         Ok(Pending::new(call, |reply| {
-            MachineFinishResults::decode(reply.message).map_err(|_| IMPOSSIBLE_REPLY)?;
+            MachineFinishResults::decode(reply.message()).map_err(|_| IMPOSSIBLE_REPLY)?;
             Ok(())
         }))
     }

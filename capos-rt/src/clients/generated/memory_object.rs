@@ -5,8 +5,8 @@
 //! Invariant: one message per call.
 
 use crate::call::Call;
-use crate::call::Deadline;
 use crate::call::Pending;
+use crate::call::alone;
 use crate::call::copy_out;
 use crate::capability::Cap;
 use crate::capability::IMPOSSIBLE_REPLY;
@@ -34,7 +34,23 @@ impl Cap<MemoryObject> {
     /// What the object or the transport says.
     #[inline]
     pub fn info(&self) -> Result<MemoryObjectInfoReply, CallError> {
-        self.begin_info()?.wait()
+        let parameters = MemoryObjectInfoParams {};
+        let sizes = Sizes {
+            parameters: parameters.encoded_bytes(),
+            results: MemoryObjectInfoResults::FIXED_BYTES,
+            receives: 0,
+            ..Sizes::default()
+        };
+        alone(
+            self,
+            MemoryObject::INFO,
+            sizes,
+            |out| parameters.encode(out),
+            |message| {
+                let results = MemoryObjectInfoResults::decode(message).map_err(|_| IMPOSSIBLE_REPLY)?;
+                Ok(MemoryObjectInfoReply { bytes: results.bytes, is_sealed: results.is_sealed })
+            },
+        )
     }
 
     /// Begins [`Self::info`].
@@ -52,7 +68,7 @@ impl Cap<MemoryObject> {
         };
         let call = Call::begin(self, MemoryObject::INFO, sizes, &[], |out| parameters.encode(out))?;
         Ok(Pending::new(call, |reply| {
-            let results = MemoryObjectInfoResults::decode(reply.message).map_err(|_| IMPOSSIBLE_REPLY)?;
+            let results = MemoryObjectInfoResults::decode(reply.message()).map_err(|_| IMPOSSIBLE_REPLY)?;
             Ok(MemoryObjectInfoReply { bytes: results.bytes, is_sealed: results.is_sealed })
         }))
     }
@@ -71,11 +87,16 @@ impl Cap<MemoryObject> {
             receives: 0,
             ..Sizes::default()
         };
-        let call = Call::begin(self, MemoryObject::READ, sizes, &[], |out| parameters.encode(out))?;
-        call.finish(Deadline::NEVER, |reply| {
-            let results = MemoryObjectReadResults::decode(reply.message).map_err(|_| IMPOSSIBLE_REPLY)?;
-            copy_out(results.bytes, bytes)
-        })
+        alone(
+            self,
+            MemoryObject::READ,
+            sizes,
+            |out| parameters.encode(out),
+            |message| {
+                let results = MemoryObjectReadResults::decode(message).map_err(|_| IMPOSSIBLE_REPLY)?;
+                copy_out(results.bytes, bytes)
+            },
+        )
     }
 
     /// Copies in. Exception "invalid argument" if the range does not lie inside, "failed" once sealed.
@@ -84,7 +105,23 @@ impl Cap<MemoryObject> {
     /// What the object or the transport says.
     #[inline]
     pub fn write(&self, offset: u64, bytes: &[u8]) -> Result<(), CallError> {
-        self.begin_write(offset, bytes)?.wait()
+        let parameters = MemoryObjectWriteParams { offset, bytes };
+        let sizes = Sizes {
+            parameters: parameters.encoded_bytes(),
+            results: MemoryObjectWriteResults::FIXED_BYTES,
+            receives: 0,
+            ..Sizes::default()
+        };
+        alone(
+            self,
+            MemoryObject::WRITE,
+            sizes,
+            |out| parameters.encode(out),
+            |message| {
+                MemoryObjectWriteResults::decode(message).map_err(|_| IMPOSSIBLE_REPLY)?;
+                Ok(())
+            },
+        )
     }
 
     /// Begins [`Self::write`].
@@ -102,7 +139,7 @@ impl Cap<MemoryObject> {
         };
         let call = Call::begin(self, MemoryObject::WRITE, sizes, &[], |out| parameters.encode(out))?;
         Ok(Pending::new(call, |reply| {
-            MemoryObjectWriteResults::decode(reply.message).map_err(|_| IMPOSSIBLE_REPLY)?;
+            MemoryObjectWriteResults::decode(reply.message()).map_err(|_| IMPOSSIBLE_REPLY)?;
             Ok(())
         }))
     }
@@ -113,7 +150,23 @@ impl Cap<MemoryObject> {
     /// What the object or the transport says.
     #[inline]
     pub fn seal(&self) -> Result<(), CallError> {
-        self.begin_seal()?.wait()
+        let parameters = MemoryObjectSealParams {};
+        let sizes = Sizes {
+            parameters: parameters.encoded_bytes(),
+            results: MemoryObjectSealResults::FIXED_BYTES,
+            receives: 0,
+            ..Sizes::default()
+        };
+        alone(
+            self,
+            MemoryObject::SEAL,
+            sizes,
+            |out| parameters.encode(out),
+            |message| {
+                MemoryObjectSealResults::decode(message).map_err(|_| IMPOSSIBLE_REPLY)?;
+                Ok(())
+            },
+        )
     }
 
     /// Begins [`Self::seal`].
@@ -131,7 +184,7 @@ impl Cap<MemoryObject> {
         };
         let call = Call::begin(self, MemoryObject::SEAL, sizes, &[], |out| parameters.encode(out))?;
         Ok(Pending::new(call, |reply| {
-            MemoryObjectSealResults::decode(reply.message).map_err(|_| IMPOSSIBLE_REPLY)?;
+            MemoryObjectSealResults::decode(reply.message()).map_err(|_| IMPOSSIBLE_REPLY)?;
             Ok(())
         }))
     }

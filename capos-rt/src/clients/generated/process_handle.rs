@@ -7,6 +7,7 @@
 use crate::call::Call;
 use crate::call::Pending;
 use crate::call::TEXT_ROOM;
+use crate::call::alone;
 use crate::call::owned;
 use crate::capability::Cap;
 use crate::capability::Capability;
@@ -67,7 +68,7 @@ impl Cap<ProcessHandle> {
             parameters.encode(out)
         })?;
         Ok(Pending::new(call, |reply| {
-            ProcessHandleGrantResults::decode(reply.message).map_err(|_| IMPOSSIBLE_REPLY)?;
+            ProcessHandleGrantResults::decode(reply.message()).map_err(|_| IMPOSSIBLE_REPLY)?;
             Ok(())
         }))
     }
@@ -78,7 +79,23 @@ impl Cap<ProcessHandle> {
     /// What the object or the transport says.
     #[inline]
     pub fn start(&self) -> Result<(), CallError> {
-        self.begin_start()?.wait()
+        let parameters = ProcessHandleStartParams {};
+        let sizes = Sizes {
+            parameters: parameters.encoded_bytes(),
+            results: ProcessHandleStartResults::FIXED_BYTES,
+            receives: 0,
+            ..Sizes::default()
+        };
+        alone(
+            self,
+            ProcessHandle::START,
+            sizes,
+            |out| parameters.encode(out),
+            |message| {
+                ProcessHandleStartResults::decode(message).map_err(|_| IMPOSSIBLE_REPLY)?;
+                Ok(())
+            },
+        )
     }
 
     /// Begins [`Self::start`].
@@ -96,7 +113,7 @@ impl Cap<ProcessHandle> {
         };
         let call = Call::begin(self, ProcessHandle::START, sizes, &[], |out| parameters.encode(out))?;
         Ok(Pending::new(call, |reply| {
-            ProcessHandleStartResults::decode(reply.message).map_err(|_| IMPOSSIBLE_REPLY)?;
+            ProcessHandleStartResults::decode(reply.message()).map_err(|_| IMPOSSIBLE_REPLY)?;
             Ok(())
         }))
     }
@@ -108,7 +125,28 @@ impl Cap<ProcessHandle> {
     /// What the object or the transport says.
     #[inline]
     pub fn wait(&self) -> Result<ProcessHandleWaitReply, CallError> {
-        self.begin_wait()?.wait()
+        let parameters = ProcessHandleWaitParams {};
+        let sizes = Sizes {
+            parameters: parameters.encoded_bytes(),
+            results: ProcessHandleWaitResults::FIXED_BYTES + TEXT_ROOM,
+            receives: 0,
+            ..Sizes::default()
+        };
+        alone(
+            self,
+            ProcessHandle::WAIT,
+            sizes,
+            |out| parameters.encode(out),
+            |message| {
+                let results = ProcessHandleWaitResults::decode(message).map_err(|_| IMPOSSIBLE_REPLY)?;
+                Ok(ProcessHandleWaitReply {
+                    kind: results.kind,
+                    code: results.code,
+                    report: owned(results.report)?,
+                    fault: results.fault,
+                })
+            },
+        )
     }
 
     /// Begins [`Self::wait`].
@@ -126,7 +164,7 @@ impl Cap<ProcessHandle> {
         };
         let call = Call::begin(self, ProcessHandle::WAIT, sizes, &[], |out| parameters.encode(out))?;
         Ok(Pending::new(call, |reply| {
-            let results = ProcessHandleWaitResults::decode(reply.message).map_err(|_| IMPOSSIBLE_REPLY)?;
+            let results = ProcessHandleWaitResults::decode(reply.message()).map_err(|_| IMPOSSIBLE_REPLY)?;
             Ok(ProcessHandleWaitReply {
                 kind: results.kind,
                 code: results.code,
@@ -142,7 +180,23 @@ impl Cap<ProcessHandle> {
     /// What the object or the transport says.
     #[inline]
     pub fn kill(&self, kind: u16) -> Result<(), CallError> {
-        self.begin_kill(kind)?.wait()
+        let parameters = ProcessHandleKillParams { kind };
+        let sizes = Sizes {
+            parameters: parameters.encoded_bytes(),
+            results: ProcessHandleKillResults::FIXED_BYTES,
+            receives: 0,
+            ..Sizes::default()
+        };
+        alone(
+            self,
+            ProcessHandle::KILL,
+            sizes,
+            |out| parameters.encode(out),
+            |message| {
+                ProcessHandleKillResults::decode(message).map_err(|_| IMPOSSIBLE_REPLY)?;
+                Ok(())
+            },
+        )
     }
 
     /// Begins [`Self::kill`].
@@ -160,7 +214,7 @@ impl Cap<ProcessHandle> {
         };
         let call = Call::begin(self, ProcessHandle::KILL, sizes, &[], |out| parameters.encode(out))?;
         Ok(Pending::new(call, |reply| {
-            ProcessHandleKillResults::decode(reply.message).map_err(|_| IMPOSSIBLE_REPLY)?;
+            ProcessHandleKillResults::decode(reply.message()).map_err(|_| IMPOSSIBLE_REPLY)?;
             Ok(())
         }))
     }

@@ -93,7 +93,8 @@ impl Cap<ProcessSpawner> {
         let call =
             Call::begin(self, ProcessSpawner::CREATE, sizes, &[image.raw()], |out| parameters.encode(out))?;
         Ok(Pending::new(call, |reply| {
-            let results = ProcessSpawnerCreateResults::decode(reply.message).map_err(|_| IMPOSSIBLE_REPLY)?;
+            let results =
+                ProcessSpawnerCreateResults::decode(reply.message()).map_err(|_| IMPOSSIBLE_REPLY)?;
             Ok(ProcessSpawnerCreateReply {
                 process: reply.capability(results.process)?,
                 memory: reply.capability(results.memory)?,

@@ -6,6 +6,7 @@
 
 use crate::call::Call;
 use crate::call::Pending;
+use crate::call::alone;
 use crate::capability::Cap;
 use crate::capability::IMPOSSIBLE_REPLY;
 use crate::sys::operation::Sizes;
@@ -22,7 +23,23 @@ impl Cap<Timer> {
     /// What the object or the transport says.
     #[inline]
     pub fn now(&self) -> Result<u64, CallError> {
-        self.begin_now()?.wait()
+        let parameters = TimerNowParams {};
+        let sizes = Sizes {
+            parameters: parameters.encoded_bytes(),
+            results: TimerNowResults::FIXED_BYTES,
+            receives: 0,
+            ..Sizes::default()
+        };
+        alone(
+            self,
+            Timer::NOW,
+            sizes,
+            |out| parameters.encode(out),
+            |message| {
+                let results = TimerNowResults::decode(message).map_err(|_| IMPOSSIBLE_REPLY)?;
+                Ok(results.nanoseconds)
+            },
+        )
     }
 
     /// Begins [`Self::now`].
@@ -40,7 +57,7 @@ impl Cap<Timer> {
         };
         let call = Call::begin(self, Timer::NOW, sizes, &[], |out| parameters.encode(out))?;
         Ok(Pending::new(call, |reply| {
-            let results = TimerNowResults::decode(reply.message).map_err(|_| IMPOSSIBLE_REPLY)?;
+            let results = TimerNowResults::decode(reply.message()).map_err(|_| IMPOSSIBLE_REPLY)?;
             Ok(results.nanoseconds)
         }))
     }
@@ -51,7 +68,23 @@ impl Cap<Timer> {
     /// What the object or the transport says.
     #[inline]
     pub fn sleep(&self, deadline: u64) -> Result<(), CallError> {
-        self.begin_sleep(deadline)?.wait()
+        let parameters = TimerSleepParams { deadline };
+        let sizes = Sizes {
+            parameters: parameters.encoded_bytes(),
+            results: TimerSleepResults::FIXED_BYTES,
+            receives: 0,
+            ..Sizes::default()
+        };
+        alone(
+            self,
+            Timer::SLEEP,
+            sizes,
+            |out| parameters.encode(out),
+            |message| {
+                TimerSleepResults::decode(message).map_err(|_| IMPOSSIBLE_REPLY)?;
+                Ok(())
+            },
+        )
     }
 
     /// Begins [`Self::sleep`].
@@ -69,7 +102,7 @@ impl Cap<Timer> {
         };
         let call = Call::begin(self, Timer::SLEEP, sizes, &[], |out| parameters.encode(out))?;
         Ok(Pending::new(call, |reply| {
-            TimerSleepResults::decode(reply.message).map_err(|_| IMPOSSIBLE_REPLY)?;
+            TimerSleepResults::decode(reply.message()).map_err(|_| IMPOSSIBLE_REPLY)?;
             Ok(())
         }))
     }
@@ -80,7 +113,23 @@ impl Cap<Timer> {
     /// What the object or the transport says.
     #[inline]
     pub fn resolution(&self) -> Result<u64, CallError> {
-        self.begin_resolution()?.wait()
+        let parameters = TimerResolutionParams {};
+        let sizes = Sizes {
+            parameters: parameters.encoded_bytes(),
+            results: TimerResolutionResults::FIXED_BYTES,
+            receives: 0,
+            ..Sizes::default()
+        };
+        alone(
+            self,
+            Timer::RESOLUTION,
+            sizes,
+            |out| parameters.encode(out),
+            |message| {
+                let results = TimerResolutionResults::decode(message).map_err(|_| IMPOSSIBLE_REPLY)?;
+                Ok(results.nanoseconds)
+            },
+        )
     }
 
     /// Begins [`Self::resolution`].
@@ -98,7 +147,7 @@ impl Cap<Timer> {
         };
         let call = Call::begin(self, Timer::RESOLUTION, sizes, &[], |out| parameters.encode(out))?;
         Ok(Pending::new(call, |reply| {
-            let results = TimerResolutionResults::decode(reply.message).map_err(|_| IMPOSSIBLE_REPLY)?;
+            let results = TimerResolutionResults::decode(reply.message()).map_err(|_| IMPOSSIBLE_REPLY)?;
             Ok(results.nanoseconds)
         }))
     }

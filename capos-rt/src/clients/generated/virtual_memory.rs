@@ -6,6 +6,7 @@
 
 use crate::call::Call;
 use crate::call::Pending;
+use crate::call::alone;
 use crate::capability::Cap;
 use crate::capability::IMPOSSIBLE_REPLY;
 use crate::sys::operation::Sizes;
@@ -34,7 +35,23 @@ impl Cap<VirtualMemory> {
     /// What the object or the transport says.
     #[inline]
     pub fn reserve(&self, length: u64) -> Result<u64, CallError> {
-        self.begin_reserve(length)?.wait()
+        let parameters = VirtualMemoryReserveParams { length };
+        let sizes = Sizes {
+            parameters: parameters.encoded_bytes(),
+            results: VirtualMemoryReserveResults::FIXED_BYTES,
+            receives: 0,
+            ..Sizes::default()
+        };
+        alone(
+            self,
+            VirtualMemory::RESERVE,
+            sizes,
+            |out| parameters.encode(out),
+            |message| {
+                let results = VirtualMemoryReserveResults::decode(message).map_err(|_| IMPOSSIBLE_REPLY)?;
+                Ok(results.address)
+            },
+        )
     }
 
     /// Begins [`Self::reserve`].
@@ -52,7 +69,8 @@ impl Cap<VirtualMemory> {
         };
         let call = Call::begin(self, VirtualMemory::RESERVE, sizes, &[], |out| parameters.encode(out))?;
         Ok(Pending::new(call, |reply| {
-            let results = VirtualMemoryReserveResults::decode(reply.message).map_err(|_| IMPOSSIBLE_REPLY)?;
+            let results =
+                VirtualMemoryReserveResults::decode(reply.message()).map_err(|_| IMPOSSIBLE_REPLY)?;
             Ok(results.address)
         }))
     }
@@ -64,7 +82,23 @@ impl Cap<VirtualMemory> {
     /// What the object or the transport says.
     #[inline]
     pub fn commit(&self, address: u64, length: u64) -> Result<(), CallError> {
-        self.begin_commit(address, length)?.wait()
+        let parameters = VirtualMemoryCommitParams { address, length };
+        let sizes = Sizes {
+            parameters: parameters.encoded_bytes(),
+            results: VirtualMemoryCommitResults::FIXED_BYTES,
+            receives: 0,
+            ..Sizes::default()
+        };
+        alone(
+            self,
+            VirtualMemory::COMMIT,
+            sizes,
+            |out| parameters.encode(out),
+            |message| {
+                VirtualMemoryCommitResults::decode(message).map_err(|_| IMPOSSIBLE_REPLY)?;
+                Ok(())
+            },
+        )
     }
 
     /// Begins [`Self::commit`].
@@ -82,7 +116,7 @@ impl Cap<VirtualMemory> {
         };
         let call = Call::begin(self, VirtualMemory::COMMIT, sizes, &[], |out| parameters.encode(out))?;
         Ok(Pending::new(call, |reply| {
-            VirtualMemoryCommitResults::decode(reply.message).map_err(|_| IMPOSSIBLE_REPLY)?;
+            VirtualMemoryCommitResults::decode(reply.message()).map_err(|_| IMPOSSIBLE_REPLY)?;
             Ok(())
         }))
     }
@@ -93,7 +127,23 @@ impl Cap<VirtualMemory> {
     /// What the object or the transport says.
     #[inline]
     pub fn decommit(&self, address: u64, length: u64) -> Result<(), CallError> {
-        self.begin_decommit(address, length)?.wait()
+        let parameters = VirtualMemoryDecommitParams { address, length };
+        let sizes = Sizes {
+            parameters: parameters.encoded_bytes(),
+            results: VirtualMemoryDecommitResults::FIXED_BYTES,
+            receives: 0,
+            ..Sizes::default()
+        };
+        alone(
+            self,
+            VirtualMemory::DECOMMIT,
+            sizes,
+            |out| parameters.encode(out),
+            |message| {
+                VirtualMemoryDecommitResults::decode(message).map_err(|_| IMPOSSIBLE_REPLY)?;
+                Ok(())
+            },
+        )
     }
 
     /// Begins [`Self::decommit`].
@@ -111,7 +161,7 @@ impl Cap<VirtualMemory> {
         };
         let call = Call::begin(self, VirtualMemory::DECOMMIT, sizes, &[], |out| parameters.encode(out))?;
         Ok(Pending::new(call, |reply| {
-            VirtualMemoryDecommitResults::decode(reply.message).map_err(|_| IMPOSSIBLE_REPLY)?;
+            VirtualMemoryDecommitResults::decode(reply.message()).map_err(|_| IMPOSSIBLE_REPLY)?;
             Ok(())
         }))
     }
@@ -122,7 +172,23 @@ impl Cap<VirtualMemory> {
     /// What the object or the transport says.
     #[inline]
     pub fn unmap(&self, address: u64, length: u64) -> Result<(), CallError> {
-        self.begin_unmap(address, length)?.wait()
+        let parameters = VirtualMemoryUnmapParams { address, length };
+        let sizes = Sizes {
+            parameters: parameters.encoded_bytes(),
+            results: VirtualMemoryUnmapResults::FIXED_BYTES,
+            receives: 0,
+            ..Sizes::default()
+        };
+        alone(
+            self,
+            VirtualMemory::UNMAP,
+            sizes,
+            |out| parameters.encode(out),
+            |message| {
+                VirtualMemoryUnmapResults::decode(message).map_err(|_| IMPOSSIBLE_REPLY)?;
+                Ok(())
+            },
+        )
     }
 
     /// Begins [`Self::unmap`].
@@ -140,7 +206,7 @@ impl Cap<VirtualMemory> {
         };
         let call = Call::begin(self, VirtualMemory::UNMAP, sizes, &[], |out| parameters.encode(out))?;
         Ok(Pending::new(call, |reply| {
-            VirtualMemoryUnmapResults::decode(reply.message).map_err(|_| IMPOSSIBLE_REPLY)?;
+            VirtualMemoryUnmapResults::decode(reply.message()).map_err(|_| IMPOSSIBLE_REPLY)?;
             Ok(())
         }))
     }
@@ -183,7 +249,7 @@ impl Cap<VirtualMemory> {
         let call =
             Call::begin(self, VirtualMemory::MAP, sizes, &[object.raw()], |out| parameters.encode(out))?;
         Ok(Pending::new(call, |reply| {
-            let results = VirtualMemoryMapResults::decode(reply.message).map_err(|_| IMPOSSIBLE_REPLY)?;
+            let results = VirtualMemoryMapResults::decode(reply.message()).map_err(|_| IMPOSSIBLE_REPLY)?;
             Ok(results.address)
         }))
     }
@@ -213,7 +279,7 @@ impl Cap<VirtualMemory> {
         let call = Call::begin(self, VirtualMemory::CREATE_OBJECT, sizes, &[], |out| parameters.encode(out))?;
         Ok(Pending::new(call, |reply| {
             let results =
-                VirtualMemoryCreateObjectResults::decode(reply.message).map_err(|_| IMPOSSIBLE_REPLY)?;
+                VirtualMemoryCreateObjectResults::decode(reply.message()).map_err(|_| IMPOSSIBLE_REPLY)?;
             reply.capability(results.object)
         }))
     }
@@ -224,7 +290,23 @@ impl Cap<VirtualMemory> {
     /// What the object or the transport says.
     #[inline]
     pub fn usage(&self) -> Result<VirtualMemoryUsageReply, CallError> {
-        self.begin_usage()?.wait()
+        let parameters = VirtualMemoryUsageParams {};
+        let sizes = Sizes {
+            parameters: parameters.encoded_bytes(),
+            results: VirtualMemoryUsageResults::FIXED_BYTES,
+            receives: 0,
+            ..Sizes::default()
+        };
+        alone(
+            self,
+            VirtualMemory::USAGE,
+            sizes,
+            |out| parameters.encode(out),
+            |message| {
+                let results = VirtualMemoryUsageResults::decode(message).map_err(|_| IMPOSSIBLE_REPLY)?;
+                Ok(VirtualMemoryUsageReply { committed: results.committed, limit: results.limit })
+            },
+        )
     }
 
     /// Begins [`Self::usage`].
@@ -242,7 +324,7 @@ impl Cap<VirtualMemory> {
         };
         let call = Call::begin(self, VirtualMemory::USAGE, sizes, &[], |out| parameters.encode(out))?;
         Ok(Pending::new(call, |reply| {
-            let results = VirtualMemoryUsageResults::decode(reply.message).map_err(|_| IMPOSSIBLE_REPLY)?;
+            let results = VirtualMemoryUsageResults::decode(reply.message()).map_err(|_| IMPOSSIBLE_REPLY)?;
             Ok(VirtualMemoryUsageReply { committed: results.committed, limit: results.limit })
         }))
     }
