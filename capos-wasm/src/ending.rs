@@ -7,7 +7,7 @@
 use alloc::string::{String, ToString};
 
 use capos_abi::outcome::{ExitStatus, OutcomeKind};
-use wasmi::errors::{ErrorKind, InstantiationError, MemoryError};
+use wasmi::errors::{ErrorKind, InstantiationError, MemoryError, TableError};
 use wasmi::{Error, TrapCode};
 
 use crate::refusal::Refusal;
@@ -72,7 +72,15 @@ impl Ending {
             ErrorKind::Instantiation(InstantiationError::FailedToInstantiateMemory(
                 MemoryError::OutOfSystemMemory | MemoryError::ResourceLimiterDeniedAllocation,
             )) => Ending::Memory(String::from("no memory for the module's linear memory")),
-            ErrorKind::Translation(why) => Ending::Memory(why.to_string()),
+            ErrorKind::Instantiation(InstantiationError::FailedToInstantiateTable(
+                TableError::OutOfSystemMemory,
+            )) => Ending::Memory(String::from("no memory for a table of the module")),
+            // A function is translated when it is called first.
+            ErrorKind::Translation(why) => {
+                let why = why.to_string();
+                let is_memory = why.contains("memory");
+                if is_memory { Ending::Memory(why) } else { Ending::Trap(why) }
+            }
             _ => match error.as_trap_code() {
                 Some(TrapCode::OutOfFuel) => Ending::Fuel,
                 Some(TrapCode::OutOfSystemMemory) => {

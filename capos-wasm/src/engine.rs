@@ -7,7 +7,7 @@
 
 use alloc::string::ToString;
 
-use wasmi::errors::{ErrorKind, InstantiationError, MemoryError};
+use wasmi::errors::{ErrorKind, InstantiationError, MemoryError, TableError};
 use wasmi::{CompilationMode, Config, Engine, Error, ExternType, Instance, Linker, Module, Store};
 
 use crate::context::Context;
@@ -85,17 +85,22 @@ impl Prepared {
         Ending::Returned
     }
 
+    /// Limits that a module passes from the start are refusals; all else happened while it ran.
     fn not_instantiated(&self, error: &Error) -> Ending {
-        let denied = matches!(
-            error.kind(),
+        let refusal = match error.kind() {
+            ErrorKind::Instantiation(InstantiationError::TooManyMemories) => Some(Refusal::Memories),
+            ErrorKind::Instantiation(
+                InstantiationError::TooManyTables
+                | InstantiationError::FailedToInstantiateTable(TableError::ResourceLimiterDeniedAllocation),
+            ) => Some(Refusal::Tables),
             ErrorKind::Instantiation(InstantiationError::FailedToInstantiateMemory(
-                MemoryError::ResourceLimiterDeniedAllocation
-            )) | ErrorKind::Memory(MemoryError::ResourceLimiterDeniedAllocation)
-        );
-        match self.store.data().limits.refused() {
-            Some(asked) if denied => Ending::Invalid(Refusal::MemoryLimit(asked, self.memory_limit)),
-            _ => Ending::of(error),
-        }
+                MemoryError::ResourceLimiterDeniedAllocation,
+            )) => {
+                self.store.data().limits.refused().map(|asked| Refusal::MemoryLimit(asked, self.memory_limit))
+            }
+            _ => None,
+        };
+        refusal.map_or_else(|| Ending::of(error), Ending::Invalid)
     }
 }
 

@@ -55,6 +55,10 @@ pub enum Refusal {
     WrongEntry(&'static str),
     /// Its linear memory is larger than permitted from the start: bytes asked for, bytes permitted.
     MemoryLimit(usize, u64),
+    /// It needs more linear memories than are permitted.
+    Memories,
+    /// It needs larger or more tables than are permitted.
+    Tables,
     /// The launch parameters are not right.
     Launch(LaunchError),
 }
@@ -111,6 +115,9 @@ impl fmt::Display for Refusal {
                 formatter,
                 "the module needs {asked} bytes of linear memory from the start; the limit is {permitted} bytes"
             ),
+            Refusal::Memories => formatter.write_str("the module needs more linear memories than it may have"),
+            Refusal::Tables => formatter
+                .write_str("the module needs larger or more tables from the start than it may have"),
             Refusal::Launch(error) => write!(formatter, "wrong launch parameters: {error}"),
         }
     }
