@@ -75,7 +75,7 @@ capos-rt-check: ## lint the runtime for its own target and run its host tests
 	$(NEED) rust lld
 	@$(CHECK) runtime
 check: build ## everything that is checked without booting
-	$(NEED) rust lld go capnp shellcheck
+	$(NEED) rust lld llvm go capnp shellcheck
 	@$(CHECK)
 test: ## check, host tests, every run verb, and the suites inside QEMU
 	$(NEED) rust rust-wasi lld llvm clang qemu go capnp shellcheck
