@@ -1,2 +1,0 @@
-;; Has nothing to run.
-(module (func (export "main")))

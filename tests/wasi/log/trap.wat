@@ -1,2 +1,0 @@
-;; Reaches its entry and traps.
-(module (func (export "_start") unreachable))
