@@ -275,6 +275,10 @@ impl Submission {
     #[inline(always)] // One caller, and on the path of every submission: saves a copy of the result.
     pub fn decode(words: &[u64; 8], layout: &Layout) -> Result<Submission, Transport> {
         let opcode = Opcode::from_number(words[0] as u8).ok_or(Transport::UnknownOpcode)?;
+        let unused = &UNUSED[opcode as usize];
+        if words.iter().zip(unused).fold(0, |bits, (word, mask)| bits | word & mask) != 0 {
+            return Err(Transport::ReservedNotZero);
+        }
         let submission = Submission {
             opcode,
             flags: (words[0] >> 8) as u8,
@@ -292,27 +296,8 @@ impl Submission {
             receive_list: ((words[7] >> 24) & 0xff_ffff) as u32,
             receive_slots: (words[7] >> 56) as u8,
         };
-        submission.check_unused()?;
         submission.check_buffers(layout)?;
         Ok(submission)
-    }
-
-    fn check_unused(&self) -> Result<(), Transport> {
-        let uses = Uses::of(self.opcode);
-        let unused = (!uses.message && (self.flags & FLAG_PARAMETERS_IN_AREA != 0 || self.length != 0))
-            || (!uses.message && !uses.word && self.address != 0)
-            || (!uses.message && (self.send_list != 0 || self.send_count != 0))
-            || (!uses.result
-                && (self.flags & FLAG_RESULT_IN_AREA != 0
-                    || self.result_address != 0
-                    || self.result_capacity != 0
-                    || self.receive_list != 0
-                    || self.receive_slots != 0))
-            || (!uses.method && (self.method != 0 || self.interface != 0))
-            || (!uses.handle && !self.handle.is_null())
-            || (!uses.operand && self.operand != 0)
-            || self.flags & !FLAGS != 0;
-        if unused { Err(Transport::ReservedNotZero) } else { Ok(()) }
     }
 
     fn check_buffers(&self, layout: &Layout) -> Result<(), Transport> {
@@ -333,8 +318,8 @@ impl Submission {
         let send = inside(self.send_list.into(), u64::from(self.send_count) * TRANSFER_BYTES as u64);
         let receive =
             inside(self.receive_list.into(), u64::from(self.receive_slots) * RECEIVED_HANDLE_BYTES as u64);
-        let message_alignment = if Uses::of(self.opcode).word { 4 } else { 8 };
-        let aligned = self.address.is_multiple_of(message_alignment)
+        let is_word = matches!(self.opcode, Opcode::Park | Opcode::Unpark);
+        let aligned = self.address.is_multiple_of(if is_word { 4 } else { 8 })
             && self.result_address.is_multiple_of(8)
             && self.send_list.is_multiple_of(8)
             && self.receive_list.is_multiple_of(4);
@@ -352,8 +337,44 @@ struct Uses {
     word: bool,
 }
 
+/// The bits that must be zero, by opcode.
+static UNUSED: [[u64; 8]; Opcode::ALL.len()] = {
+    let mut masks = [[0; 8]; Opcode::ALL.len()];
+    let mut index = 0;
+    while index < masks.len() {
+        masks[index] = Uses::of(Opcode::ALL[index]).unused();
+        index += 1;
+    }
+    masks
+};
+
 impl Uses {
-    fn of(opcode: Opcode) -> Uses {
+    /// `mask`, unless the field is used.
+    const fn unless(is_used: bool, mask: u64) -> u64 {
+        if is_used { 0 } else { mask }
+    }
+
+    /// The bits of the eight words that must be zero.
+    const fn unused(&self) -> [u64; 8] {
+        const LOW: u64 = 0xffff_ffff;
+        const SENDS: u64 = 0x00ff_0000_00ff_ffff;
+        [
+            Uses::unless(self.message, (FLAG_PARAMETERS_IN_AREA as u64) << 8)
+                | Uses::unless(self.result, (FLAG_RESULT_IN_AREA as u64) << 8)
+                | (!FLAGS as u64) << 8
+                | Uses::unless(self.method, 0xffff << 16)
+                | Uses::unless(self.handle, LOW << 32),
+            Uses::unless(self.method, u64::MAX),
+            0,
+            Uses::unless(self.message || self.word, u64::MAX),
+            Uses::unless(self.message, LOW) | Uses::unless(self.result, LOW << 32),
+            Uses::unless(self.result, u64::MAX),
+            Uses::unless(self.operand, u64::MAX),
+            Uses::unless(self.message, SENDS) | Uses::unless(self.result, !SENDS),
+        ]
+    }
+
+    const fn of(opcode: Opcode) -> Uses {
         let none =
             Uses { handle: false, method: false, message: false, result: false, operand: false, word: false };
         match opcode {
