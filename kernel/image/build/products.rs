@@ -86,8 +86,7 @@ pub(crate) const GROUPS: &[Group] = &[
         target: "x86_64-unknown-capos.json",
         linker_script: Some("x86_64-unknown-capos.ld"),
         flags: &[],
-        // Without it the handler of memory.grow keeps its stack frame, and growing page by page overflows the stack.
-        features: &["capos-wasm/tail-calls"],
+        features: &[],
         is_for_tests: false,
         artifacts: "--bins",
         products: &[
