@@ -41,6 +41,11 @@ const fn suite(binary: &'static str, file: &'static str) -> Product {
     Product { package: "capos-kernel-suite", binary, file }
 }
 
+/// A program of the bench.
+const fn counted(binary: &'static str, file: &'static str) -> Product {
+    Product { package: "capos-bench-guests", binary, file }
+}
+
 /// Ring 0. Without a panicking allocator every allocation has its refusal, by construction.
 const KERNEL_FLAGS: &[&str] = &[
     "-Crelocation-model=static",
@@ -109,6 +114,8 @@ pub(crate) const GROUPS: &[Group] = &[
             suite("fuzz", "fuzz.elf"),
             suite("rounds", "rounds.elf"),
             suite("clock", "clock.elf"),
+            counted("counts", "counts.elf"),
+            counted("first", "first.elf"),
         ],
     },
 ];
@@ -117,6 +124,7 @@ pub(crate) const GROUPS: &[Group] = &[
 pub(crate) const SOURCES: &[&str] = &[
     "Cargo.lock",
     "Cargo.toml",
+    "bench/guests",
     "boot",
     "capos-abi",
     "capos-rt",

@@ -1,0 +1,159 @@
+/*
+ * A QEMU plugin that counts instructions by block of translated code.
+ *
+ * Loaded by the runner. QEMU ships the interface without its header on some systems, so the functions that are used are
+ * declared here (plugin API version 1). It writes to FILE, at the end of the machine:
+ *
+ *     total INSTRUCTIONS
+ *     mark NAME INSTRUCTIONS-BEFORE-IT         (each time a mark is reached, up to a limit)
+ *     block ADDRESS INSTRUCTIONS TIMES          (with profile=on)
+ *
+ * Arguments: out=FILE, profile=on, and any number of mark=NAME:ADDRESS:BYTES (hexadecimal; the code that must stand there).
+ */
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+typedef uint64_t qemu_plugin_id_t;
+typedef struct qemu_info_t qemu_info_t;
+struct qemu_plugin_tb;
+struct qemu_plugin_insn;
+typedef void (*translated_t)(qemu_plugin_id_t, struct qemu_plugin_tb *);
+typedef void (*executed_t)(unsigned int, void *);
+typedef void (*ended_t)(qemu_plugin_id_t, void *);
+void qemu_plugin_register_vcpu_tb_trans_cb(qemu_plugin_id_t, translated_t);
+void qemu_plugin_register_vcpu_tb_exec_cb(struct qemu_plugin_tb *, executed_t, int, void *);
+void qemu_plugin_register_atexit_cb(qemu_plugin_id_t, ended_t, void *);
+size_t qemu_plugin_tb_n_insns(const struct qemu_plugin_tb *);
+uint64_t qemu_plugin_tb_vaddr(const struct qemu_plugin_tb *);
+struct qemu_plugin_insn *qemu_plugin_tb_get_insn(const struct qemu_plugin_tb *, size_t);
+const void *qemu_plugin_insn_data(const struct qemu_plugin_insn *);
+size_t qemu_plugin_insn_size(const struct qemu_plugin_insn *);
+
+__attribute__((visibility("default"))) int qemu_plugin_version = 1;
+
+enum { MARKS = 32, HITS = 256, CODE = 24 };
+
+struct mark {
+    const char *name;
+    uint64_t address;
+    unsigned char code[CODE];
+    size_t length;
+};
+
+struct block {
+    struct block *next;
+    uint64_t address, instructions, times;
+    int mark;
+};
+
+static struct mark marks[MARKS];
+static struct { int mark; uint64_t at; } hits[HITS];
+static int mark_count, hit_count;
+static struct block *blocks;
+static uint64_t total;
+static bool is_profile;
+static const char *out;
+
+static void executed(unsigned int cpu, void *data)
+{
+    struct block *block = data;
+    (void)cpu;
+    if (block->mark >= 0 && hit_count < HITS) {
+        hits[hit_count].mark = block->mark;
+        hits[hit_count++].at = total;
+    }
+    total += block->instructions;
+    block->times++;
+}
+
+static int mark_of(const struct qemu_plugin_tb *tb, uint64_t address, size_t instructions)
+{
+    for (int index = 0; index < mark_count; index++) {
+        const struct mark *mark = &marks[index];
+        size_t at = 0;
+        bool is_same = mark->address == address;
+        for (size_t number = 0; is_same && number < instructions && at < mark->length; number++) {
+            struct qemu_plugin_insn *insn = qemu_plugin_tb_get_insn(tb, number);
+            size_t size = qemu_plugin_insn_size(insn);
+            size = size < mark->length - at ? size : mark->length - at;
+            is_same = memcmp(qemu_plugin_insn_data(insn), mark->code + at, size) == 0;
+            at += size;
+        }
+        if (is_same)
+            return index;
+    }
+    return -1;
+}
+
+static void translated(qemu_plugin_id_t id, struct qemu_plugin_tb *tb)
+{
+    struct block *block = calloc(1, sizeof *block);
+    (void)id;
+    if (!block)
+        abort();
+    block->address = qemu_plugin_tb_vaddr(tb);
+    block->instructions = qemu_plugin_tb_n_insns(tb);
+    block->mark = mark_of(tb, block->address, block->instructions);
+    block->next = blocks;
+    blocks = block;
+    qemu_plugin_register_vcpu_tb_exec_cb(tb, executed, 0, block);
+}
+
+static void ended(qemu_plugin_id_t id, void *data)
+{
+    FILE *file = fopen(out, "w");
+    (void)id, (void)data;
+    if (!file)
+        return;
+    fprintf(file, "total %llu\n", (unsigned long long)total);
+    for (int index = 0; index < hit_count; index++)
+        fprintf(file, "mark %s %llu\n", marks[hits[index].mark].name, (unsigned long long)hits[index].at);
+    for (const struct block *block = is_profile ? blocks : NULL; block; block = block->next)
+        if (block->times)
+            fprintf(file, "block %llx %llu %llu\n", (unsigned long long)block->address,
+                    (unsigned long long)block->instructions, (unsigned long long)block->times);
+    fclose(file);
+}
+
+static bool read_mark(char *text)
+{
+    struct mark *mark = &marks[mark_count];
+    char *address = strchr(text, ':');
+    if (!address || mark_count == MARKS)
+        return false;
+    *address++ = 0;
+    char *code = NULL;
+    mark->name = text;
+    mark->address = strtoull(address, &code, 16);
+    if (*code++ != ':')
+        return false;
+    for (unsigned int byte; mark->length < CODE && sscanf(code, "%2x", &byte) == 1; code += 2)
+        mark->code[mark->length++] = byte;
+    mark_count++;
+    return true;
+}
+
+__attribute__((visibility("default"))) int qemu_plugin_install(qemu_plugin_id_t id, const qemu_info_t *info, int argc,
+                                                                char **argv)
+{
+    (void)info;
+    for (int index = 0; index < argc; index++) {
+        char *argument = strdup(argv[index]);
+        if (!argument)
+            return -1;
+        if (!strncmp(argument, "out=", 4))
+            out = argument + 4;
+        else if (!strcmp(argument, "profile=on"))
+            is_profile = true;
+        else if (strncmp(argument, "mark=", 5) || !read_mark(argument + 5))
+            return -1;
+    }
+    if (!out)
+        return -1;
+    qemu_plugin_register_vcpu_tb_trans_cb(id, translated);
+    qemu_plugin_register_atexit_cb(id, ended, NULL);
+    return 0;
+}
