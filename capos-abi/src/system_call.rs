@@ -1,6 +1,6 @@
 //! The one table of system calls.
 //!
-//! Expanded by `capos-rt/src/sys` into stubs, by the kernel into its dispatch, and by the book into its page.
+//! Used by the stubs in `capos-rt/src/sys` and by the kernel's dispatch; the book's chapter on the rings explains it.
 //! Registers: number in `rax`; arguments in `rdi`, `rsi`, `rdx`, `r10`; result in `rax`. `SYSCALL` itself destroys `rcx`
 //! and `r11`; every other register, SSE state included, is kept.
 //!
