@@ -16,12 +16,26 @@ use crate::quantities::{parse_size, parse_time};
 
 /// Run WebAssembly programs on a capability microkernel, with nothing but what they are granted.
 #[derive(Debug, Parser)]
-#[command(name = "capos", version, disable_help_subcommand = true, after_help = EXAMPLES)]
+#[command(
+    name = "capos",
+    version = VERSION,
+    disable_help_subcommand = true,
+    args_conflicts_with_subcommands = true,
+    arg_required_else_help = true,
+    after_help = EXAMPLES
+)]
 pub struct Options {
+    /// Print whose code the boot image and this command contain, and under which licences
+    #[arg(long)]
+    pub licenses: bool,
+
     /// What to do.
     #[command(subcommand)]
-    pub verb: Verb,
+    pub verb: Option<Verb>,
 }
+
+/// The version, and the commit that it was built from.
+pub const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), " (", env!("CAPOS_COMMIT"), ")");
 
 const EXAMPLES: &str = "\
 Examples:
@@ -30,7 +44,9 @@ Examples:
   capos run system.cue                boot the system that a manifest describes
   capos build system.cue -o sys.img   make a boot image of it
   capos check sys.img                 verify an image, and print who holds what
-  capos doctor                        what this machine can run, and what is missing";
+  capos doctor                        what this machine can run, and what is missing
+  capos completions bash              what a shell needs to complete these words
+  capos --licenses                    whose code this is, and under which licences";
 
 /// The verbs.
 #[derive(Debug, Subcommand)]
@@ -43,6 +59,8 @@ pub enum Verb {
     Check(CheckOptions),
     /// Tell what this machine can run, and what is missing
     Doctor(DoctorOptions),
+    /// Print a script with which a shell completes the words of this command
+    Completions(CompletionsOptions),
 }
 
 /// `capos run`.
@@ -94,6 +112,14 @@ pub struct RunOptions {
     #[arg(long)]
     pub print_manifest: bool,
 
+    /// Print the command line that would start QEMU, and run nothing
+    #[arg(long, conflicts_with_all = ["print_manifest", "gdb"])]
+    pub print_qemu: bool,
+
+    /// Wait for a debugger, on a socket of its own or on this port of 127.0.0.1
+    #[arg(long, value_name = "PORT", num_args = 0..=1, require_equals = true)]
+    pub gdb: Option<Option<u16>>,
+
     /// Say on standard error what is done, and show the kernel's log
     #[arg(long, short)]
     pub verbose: bool,
@@ -139,7 +165,11 @@ The exit status is the program's own (0 to 125); above that a line on standard e
   126 refused before start     127 capOS failed       130 Ctrl-C       134 trap          137 memory
   142 time limit               143 killed, revoked    152 fuel         153 output limit
 
-Example: capos run --env HOME=/ --fuel 1000000 --timeout 5 app.wasm --its-own option";
+Examples:
+  capos run --env HOME=/ --fuel 1000000 --timeout 5 app.wasm --its-own option
+  capos run --deny timer,random app.wasm
+  capos run --gdb system.cue
+  capos run --print-qemu system.img";
 
 /// What to run, verbatim: clap takes the first word that is no option as the name of a subcommand that it does not know.
 #[derive(Debug, Subcommand)]
@@ -167,14 +197,46 @@ pub struct BuildOptions {
 
 /// `capos check`.
 #[derive(Debug, Args)]
-#[command(after_help = "Example: capos check hello.img")]
+#[command(after_help = "Examples:
+  capos check system.cue              who holds what
+  capos check --json hello.img        the same for programs, with the checksum of each part")]
 pub struct CheckOptions {
     /// A manifest or a boot image
     pub file: PathBuf,
+
+    /// Print one JSON object
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `capos completions`.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  source <(capos completions bash)    for this shell
+  capos completions zsh > ~/.zfunc/_capos
+  capos completions fish > ~/.config/fish/completions/capos.fish")]
+pub struct CompletionsOptions {
+    /// The shell
+    #[arg(value_enum)]
+    pub shell: Shell,
+}
+
+/// The shells that there are completions for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Shell {
+    /// GNU Bash.
+    Bash,
+    /// The Z shell.
+    Zsh,
+    /// The friendly interactive shell.
+    Fish,
 }
 
 /// `capos doctor`.
 #[derive(Debug, Args)]
+#[command(after_help = "The exit status is 0 if a program can be run.
+
+Example: capos doctor")]
 pub struct DoctorOptions {
     /// The device that says whether there is KVM
     #[arg(long, value_name = "PATH", hide = true, default_value = DEVICE)]
@@ -188,7 +250,7 @@ mod tests {
 
     fn words(line: &str) -> Result<(RunOptions, Vec<String>), clap::Error> {
         let options = Options::try_parse_from(line.split(' '))?;
-        let Verb::Run(mut run) = options.verb else { panic!("not run") };
+        let Some(Verb::Run(mut run)) = options.verb else { panic!("not run") };
         let words = match run.target.take() {
             Some(Target::Words(words)) => words,
             None => Vec::new(),

@@ -3,13 +3,19 @@
 //! Called by the host command for `capos check`, with a system from a manifest or from an image; calls the tables of
 //! `capos-schema` through `sources`.
 //!
-//! Invariant: every capability of every process has one line, and equal systems have equal texts.
+//! Invariant: every capability of every process has one line, or one object, and equal systems have equal texts.
 
 use std::fmt::Write;
+
+use serde::Serialize;
 
 use crate::quantity::{duration_text, size_text};
 use crate::sources::{method_names, offered};
 use crate::system::{Process, Source, System};
+use crate::verify::IMPLIED;
+
+/// The launch parameters in the CapSet of a WASI instance: a message that init makes, and no part of the image.
+const LAUNCH: &str = "launch";
 
 /// One line for the system, one for each process, and one for each capability: name, interface, methods, and the part of
 /// the image it is.
@@ -49,26 +55,134 @@ fn summary(process: &Process) -> String {
 }
 
 fn rows(process: &Process) -> Vec<[String; 3]> {
-    let row = |name: &str, source: &Source, methods: u64, note: &str| {
-        let interface = offered(source).interface;
-        let methods = method_names(interface, methods).join(", ");
-        [name.to_owned(), interface.name.to_owned(), format!("{methods}{note}")]
+    let row = |held: Holding| {
+        let note = match (&held.part, held.name.as_str()) {
+            // No grant has the name of what a WASI instance has besides.
+            (None, LAUNCH) => "  (arguments, environment, limits)".to_owned(),
+            (None, _) => String::new(),
+            (Some(part), _) => format!("  (part \"{part}\")"),
+        };
+        [held.name, held.interface.to_owned(), format!("{}{note}", held.methods.join(", "))]
     };
-    let mut rows: Vec<[String; 3]> = process
-        .grants
-        .iter()
-        .map(|grant| match &grant.source {
-            Source::Part(part) => {
-                row(&grant.name, &grant.source, grant.methods, &format!("  (part \"{part}\")"))
-            }
-            source => row(&grant.name, source, grant.methods, ""),
-        })
-        .collect();
-    if let Some(module) = &process.module {
+    holdings(process).into_iter().map(row).collect()
+}
+
+/// A capability as it is told.
+#[derive(Debug, Serialize)]
+struct Holding {
+    name: String,
+    interface: &'static str,
+    methods: Vec<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    part: Option<String>,
+}
+
+/// All that a process holds: its grants, and what a WASI instance has besides.
+fn holdings(process: &Process) -> Vec<Holding> {
+    let holding = |name: &str, source: &Source, methods: Option<u64>| {
+        let held = offered(source);
+        let part = match source {
+            Source::Part(part) if name != LAUNCH => Some(part.clone()),
+            _ => None,
+        };
+        let methods = method_names(held.interface, methods.unwrap_or(held.methods));
+        Holding { name: name.to_owned(), interface: held.interface.name, methods, part }
+    };
+    let grants = process.grants.iter().map(|grant| holding(&grant.name, &grant.source, Some(grant.methods)));
+    let implied = process.module.iter().flat_map(|module| {
         let source = Source::Part(module.clone());
-        let methods = offered(&source).methods;
-        rows.push(row("module", &source, methods, &format!("  (part \"{module}\")")));
-        rows.push(row("launch", &source, methods, "  (arguments, environment, limits)"));
+        IMPLIED.map(|name| holding(name, &source, None))
+    });
+    grants.chain(implied).collect()
+}
+
+/// The system as `capos check --json` prints it.
+#[derive(Debug, Serialize)]
+struct SystemDocument<'a> {
+    name: &'a str,
+    main: &'a str,
+    processes: Vec<ProcessDocument<'a>>,
+}
+
+#[derive(Debug, Serialize)]
+struct ProcessDocument<'a> {
+    name: &'a str,
+    program: &'a str,
+    memory_bytes: u64,
+    time_nanoseconds: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    instance: Option<InstanceDocument<'a>>,
+    holds: Vec<Holding>,
+}
+
+#[derive(Debug, Serialize)]
+struct InstanceDocument<'a> {
+    module: &'a str,
+    linear_memory_bytes: u64,
+    fuel: Option<u64>,
+    arguments: Vec<String>,
+    environment: Vec<String>,
+}
+
+/// The same as [`describe`] for programs: a JSON object with the fields `name`, `main` and `processes`; sizes in bytes,
+/// times in nanoseconds, `null` for no limit. Bytes that are not UTF-8 are replaced.
+#[must_use]
+pub fn describe_json(system: &System) -> serde_json::Value {
+    let document = SystemDocument {
+        name: &system.name,
+        main: &system.main,
+        processes: system.processes.iter().map(process_document).collect(),
+    };
+    serde_json::to_value(document).unwrap_or_default()
+}
+
+fn process_document(process: &Process) -> ProcessDocument<'_> {
+    let texts = |list: &[Vec<u8>]| list.iter().map(|it| String::from_utf8_lossy(it).into_owned()).collect();
+    ProcessDocument {
+        name: &process.name,
+        program: &process.image,
+        memory_bytes: process.memory_limit,
+        time_nanoseconds: process.wall_clock.map(|it| u64::try_from(it.as_nanos()).unwrap_or(u64::MAX)),
+        instance: process.launch.as_ref().map(|launch| InstanceDocument {
+            module: &launch.module_name,
+            linear_memory_bytes: launch.memory_limit,
+            fuel: launch.fuel,
+            arguments: texts(&launch.arguments),
+            environment: texts(&launch.environment),
+        }),
+        holds: holdings(process),
     }
-    rows
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::system::{Grant, Launch};
+
+    #[test]
+    fn programs_read_the_same_as_people() {
+        let process = Process {
+            name: "app".to_owned(),
+            image: "capos-wasm".to_owned(),
+            module: Some("module/app".to_owned()),
+            launch: Some(Launch { fuel: Some(7), arguments: vec![b"app".to_vec()], ..Launch::default() }),
+            grants: vec![Grant { name: "stdout".to_owned(), source: Source::ConsoleOutput, methods: 1 }],
+            ..Process::default()
+        };
+        let system = System { name: "one".to_owned(), main: "app".to_owned(), processes: vec![process] };
+        let json = describe_json(&system);
+        let found = &json["processes"][0];
+        assert_eq!((&json["main"], &found["instance"]["fuel"]), (&"app".into(), &7.into()));
+        assert!(found["time_nanoseconds"].is_null());
+        let text = describe(&system);
+        for held in found["holds"].as_array().unwrap() {
+            let (name, interface) = (held["name"].as_str().unwrap(), held["interface"].as_str().unwrap());
+            assert!(
+                text.lines().any(|line| line.trim().starts_with(name) && line.contains(interface)),
+                "{name} is not in {text}"
+            );
+        }
+        assert_eq!(found["holds"].as_array().unwrap().len(), 3);
+        assert_eq!(found["holds"][1]["part"], "module/app");
+    }
 }

@@ -36,7 +36,7 @@ mod system;
 mod verify;
 mod wire;
 
-pub use describe::describe;
+pub use describe::{describe, describe_json};
 pub use instance::Instance;
 pub use library::Library;
 pub use load::load;

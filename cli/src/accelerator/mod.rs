@@ -114,14 +114,18 @@ fn probed(layout: &Layout, emulator: &Path) -> Verdict {
 /// Why the device cannot be used, and what to do; none if it can be opened.
 fn device_problem(device: &Path) -> Option<String> {
     let error = File::options().read(true).write(true).open(device).err()?;
+    Some(problem_text(device, &error))
+}
+
+fn problem_text(device: &Path, error: &std::io::Error) -> String {
     let device = device.display();
-    Some(match error.kind() {
+    match error.kind() {
         ErrorKind::NotFound => format!("{device} does not exist: this machine offers no virtualization"),
         ErrorKind::PermissionDenied => format!(
             "{device} cannot be opened: permission denied; join its group with `sudo usermod -aG kvm $USER` and log in again"
         ),
         _ => format!("{device} cannot be opened: {error}"),
-    })
+    }
 }
 
 /// Where verdicts are kept, for `capos doctor`.
@@ -150,5 +154,8 @@ mod tests {
         let problem = device_problem(Path::new("/nonexistent/kvm")).unwrap();
         assert_eq!(problem, "/nonexistent/kvm does not exist: this machine offers no virtualization");
         assert_eq!(device_problem(Path::new("/dev/null")), None);
+        let text = problem_text(Path::new(DEVICE), &ErrorKind::PermissionDenied.into());
+        assert!(text.starts_with("/dev/kvm cannot be opened: permission denied; join its group"), "{text}");
+        assert!(text.contains("usermod -aG kvm $USER"), "{text}");
     }
 }

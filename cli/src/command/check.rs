@@ -8,12 +8,13 @@ use std::fs;
 use std::path::Path;
 
 use capos_abi::image::{Image, MANIFEST};
-use capos_manifest_model::{decode, describe, load, verify};
+use capos_manifest_model::{System, decode, describe, describe_json, load, verify};
+use serde_json::json;
 
 use crate::command::prepare;
 use crate::command::target::{Kind, kind};
 use crate::failure::Failure;
-use crate::image;
+use crate::image::{self, PartRow};
 use crate::layout::Layout;
 use crate::options::CheckOptions;
 
@@ -23,24 +24,31 @@ use crate::options::CheckOptions;
 /// What is wrong with it.
 pub(crate) fn check(options: &CheckOptions) -> Result<(), Failure> {
     let file = &options.file;
-    match kind(file)? {
-        Kind::Manifest => check_manifest(file),
-        Kind::Image => check_image(file),
-        Kind::Module => Err(Failure::request(format!(
-            "{}: is a module; `capos check` takes a .cue manifest or a boot image",
-            file.display()
-        ))),
-    }
+    let (system, parts) = match kind(file)? {
+        Kind::Manifest => (manifest(file)?, None),
+        Kind::Image => image(file).map(|(system, parts)| (system, Some(parts)))?,
+        Kind::Module => {
+            return Err(Failure::request(format!(
+                "{}: is a module; `capos check` takes a .cue manifest or a boot image",
+                file.display()
+            )));
+        }
+    };
+    super::print(&if options.json {
+        json(&system, parts.as_deref())
+    } else {
+        text(&system, parts.as_deref())
+    })
 }
 
-fn check_manifest(file: &Path) -> Result<(), Failure> {
+fn manifest(file: &Path) -> Result<System, Failure> {
     let layout = Layout::find()?;
     let package =
         load(&prepare::library(&layout), file).map_err(|refusals| prepare::manifest_refused(&refusals))?;
-    super::print(&describe(&package.system))
+    Ok(package.system)
 }
 
-fn check_image(file: &Path) -> Result<(), Failure> {
+fn image(file: &Path) -> Result<(System, Vec<PartRow>), Failure> {
     let refuse = |reason: String| Failure::request(format!("{}: {reason}", file.display()));
     let bytes = fs::read(file).map_err(|error| refuse(format!("cannot be read: {error}")))?;
     let image = Image::parse(&bytes).map_err(|error| refuse(error.to_string()))?;
@@ -49,11 +57,26 @@ fn check_image(file: &Path) -> Result<(), Failure> {
     let system = decode(manifest).map_err(|error| refuse(format!("part \"{MANIFEST}\": {error}")))?;
     let names: Vec<&str> = rows.iter().map(|row| row.name.as_str()).collect();
     verify(&system, &names).map_err(|refusals| prepare::manifest_refused(&refusals))?;
-    let mut text = describe(&system);
+    Ok((system, rows))
+}
+
+fn text(system: &System, parts: Option<&[PartRow]>) -> String {
+    let mut text = describe(system);
+    let Some(rows) = parts else { return text };
     text.push_str("\nparts\n");
-    let width = names.iter().map(|name| name.len()).max().unwrap_or(0);
-    for row in &rows {
+    let width = rows.iter().map(|row| row.name.len()).max().unwrap_or(0);
+    for row in rows {
         text.push_str(&format!("  {:width$}  {:>10} bytes  sha256 {}\n", row.name, row.bytes, row.digest));
     }
-    super::print(&text)
+    text
+}
+
+/// The object of the system, for an image with its parts.
+fn json(system: &System, parts: Option<&[PartRow]>) -> String {
+    let mut object = describe_json(system);
+    if let Some(rows) = parts {
+        let part = |row: &PartRow| json!({"name": row.name, "bytes": row.bytes, "sha256": row.digest});
+        object["parts"] = rows.iter().map(part).collect();
+    }
+    object.to_string()
 }

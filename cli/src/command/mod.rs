@@ -6,7 +6,10 @@
 
 mod build;
 mod check;
+mod completions;
+mod debug;
 mod doctor;
+mod licenses;
 mod prepare;
 mod run;
 mod target;
@@ -37,17 +40,20 @@ pub fn main() -> ExitCode {
     }
     let is_run = verb.is_some_and(|word| word == "run");
     match Options::try_parse() {
-        Ok(options) => ExitCode::from(dispatch(options.verb)),
+        Ok(options) => ExitCode::from(dispatch(options)),
         Err(error) => ExitCode::from(usage(&error, is_run)),
     }
 }
 
-fn dispatch(verb: Verb) -> u8 {
-    let result = match verb {
-        Verb::Run(options) => return run::run(*options),
-        Verb::Build(options) => build::build(&options),
-        Verb::Check(options) => check::check(&options),
-        Verb::Doctor(options) => doctor::doctor(&options),
+fn dispatch(options: Options) -> u8 {
+    let result = match options.verb {
+        Some(Verb::Run(options)) => return run::run(*options),
+        Some(Verb::Build(options)) => build::build(&options),
+        Some(Verb::Check(options)) => check::check(&options),
+        Some(Verb::Doctor(options)) => doctor::doctor(&options),
+        Some(Verb::Completions(options)) => completions::completions(&options),
+        // Without a verb and without this option, clap has answered already.
+        None => licenses::licenses(),
     };
     match result {
         Ok(()) => 0,

@@ -9,12 +9,13 @@ use std::ffi::OsString;
 use std::fs::File;
 use std::io::Write;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use capos_manifest_model::{Instance, describe, load};
 
 use crate::accelerator;
+use crate::command::debug;
 use crate::command::prepare::{self, Bootable, Traits};
 use crate::command::target::{Kind, kind};
 use crate::failure::{Blame, Failure};
@@ -106,32 +107,49 @@ fn attempt(options: &mut RunOptions) -> Result<Option<Finished>, Failure> {
     let emulator = program::find()?;
     let choice = accelerator::requested(options.accel)?;
     let decision = accelerator::decide(choice, &options.kvm_device, &layout, &emulator)?;
-    let memory_bytes = memory_bytes(&bootable.traits, host_memory());
-    if options.verbose {
-        let megabytes = memory_bytes / MEBIBYTE;
-        let word = decision.accelerator.word();
-        eprintln!("capos: accelerator {word}: {}; memory {megabytes} MiB", decision.reason);
-    }
     let boot = Boot {
         machine: options.machine,
         accelerator: decision.accelerator,
-        memory_bytes,
+        memory_bytes: memory_bytes(&bootable.traits, host_memory()),
         boot_stage: layout.boot_stage()?,
         image: bootable.path.clone(),
+        debugger: None,
         extra_arguments: extra_arguments(options),
     };
-    let finished = run_machine(Request {
-        program: emulator,
+    if options.print_qemu {
+        debug::print_command_line(&emulator, boot, bootable.file.is_some())?;
+        return Ok(None);
+    }
+    if options.verbose {
+        let (word, megabytes) = (decision.accelerator.word(), boot.memory_bytes / MEBIBYTE);
+        eprintln!("capos: accelerator {word}: {}; memory {megabytes} MiB", decision.reason);
+    }
+    boot_it(options, &layout, emulator, boot, &bootable).map(Some)
+}
+
+fn boot_it(
+    options: &RunOptions,
+    layout: &Layout,
+    program: PathBuf,
+    mut boot: Boot,
+    bootable: &Bootable,
+) -> Result<Finished, Failure> {
+    let session = options.gdb.map(|port| debug::Session::open(port, layout)).transpose()?;
+    boot.debugger = session.as_ref().map(debug::Session::debugger);
+    // Who looks at a machine with a debugger decides how long it takes.
+    let is_watched = session.is_some();
+    let host_limit = host_limit(&bootable.traits, options.timeout).filter(|_| !is_watched);
+    let start_limit = options.start_limit.unwrap_or(START_LIMIT);
+    run_machine(Request {
+        program,
         boot,
-        host_limit: host_limit(&bootable.traits, options.timeout),
-        start_limit: options.start_limit.unwrap_or(START_LIMIT),
+        host_limit,
+        start_limit: (!is_watched).then_some(start_limit),
         has_labels: bootable.traits.has_several,
         is_instance: bootable.traits.is_instance,
         is_verbose: options.verbose,
         kernel_log: open(options.kernel_log.as_deref(), "--kernel-log")?,
-    })?;
-    drop(bootable.file);
-    Ok(Some(finished))
+    })
 }
 
 fn bootable(

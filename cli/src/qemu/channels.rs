@@ -11,7 +11,7 @@ use std::os::unix::net::UnixStream;
 use rustix::io::{FdFlags, fcntl_setfd};
 
 use crate::failure::{Context, Failure};
-use crate::qemu::machine::ChannelNumbers;
+use crate::qemu::machine::{Backend, Backends};
 
 /// This process's ends.
 #[derive(Debug)]
@@ -35,12 +35,9 @@ pub struct GuestEnds {
 impl GuestEnds {
     /// Their numbers, the same in the child.
     #[must_use]
-    pub fn numbers(&self) -> ChannelNumbers {
-        ChannelNumbers {
-            output: self.output.as_raw_fd(),
-            control: self.control.as_raw_fd(),
-            log: self.log.as_raw_fd(),
-        }
+    pub fn backends(&self) -> Backends {
+        let number = |end: &OwnedFd| Backend::Descriptor(end.as_raw_fd());
+        Backends { output: number(&self.output), control: number(&self.control), log: number(&self.log) }
     }
 }
 

@@ -54,15 +54,65 @@ impl Accelerator {
     }
 }
 
-/// The descriptors of QEMU's ends of the channels, as the child process sees them.
+/// QEMU's end of a channel.
 #[derive(Clone, Copy, Debug)]
-pub struct ChannelNumbers {
+pub enum Backend {
+    /// A connected socket, by its number in the child process.
+    Descriptor(RawFd),
+    /// A file, for a command line that somebody else starts.
+    File(&'static str),
+}
+
+impl Backend {
+    fn argument(self, name: &str) -> String {
+        match self {
+            Backend::Descriptor(number) => format!("-chardev socket,id={name},fd={number}"),
+            Backend::File(path) => format!("-chardev file,id={name},path={path}"),
+        }
+    }
+}
+
+/// QEMU's ends of the channels.
+#[derive(Clone, Copy, Debug)]
+pub struct Backends {
     /// Output frames.
-    pub output: RawFd,
+    pub output: Backend,
     /// The outcome.
-    pub control: RawFd,
+    pub control: Backend,
     /// The debug console.
-    pub log: RawFd,
+    pub log: Backend,
+}
+
+impl Backends {
+    /// For a command line on paper: frames on standard output, the kernel's log on standard error, no outcome.
+    pub const PRINTED: Backends = Backends {
+        output: Backend::File("/dev/stdout"),
+        control: Backend::File("/dev/null"),
+        log: Backend::File("/dev/stderr"),
+    };
+}
+
+/// Where QEMU waits for a debugger before the first instruction.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Debugger {
+    /// A TCP port of 127.0.0.1.
+    Port(u16),
+    /// A socket in the file system.
+    Socket(PathBuf),
+}
+
+impl Debugger {
+    fn arguments(&self) -> [OsString; 3] {
+        let place = match self {
+            Debugger::Port(port) => format!("tcp:127.0.0.1:{port}").into(),
+            Debugger::Socket(path) => {
+                // QEMU reads two commas as one that belongs to the path.
+                let path = path.as_os_str().to_string_lossy().replace(',', ",,");
+                OsString::from(format!("unix:{path},server=on,wait=off"))
+            }
+        };
+        ["-S".into(), "-gdb".into(), place]
+    }
 }
 
 /// Everything that decides a command line.
@@ -78,6 +128,8 @@ pub struct Boot {
     pub boot_stage: PathBuf,
     /// The boot image.
     pub image: PathBuf,
+    /// Where to wait for a debugger, if at all.
+    pub debugger: Option<Debugger>,
     /// Further arguments, after all others.
     pub extra_arguments: Vec<OsString>,
 }
@@ -85,7 +137,7 @@ pub struct Boot {
 impl Boot {
     /// QEMU's arguments, without the program itself.
     #[must_use]
-    pub fn arguments(&self, channels: ChannelNumbers) -> Vec<OsString> {
+    pub fn arguments(&self, channels: Backends) -> Vec<OsString> {
         let mut arguments = machine_arguments(self.machine, self.accelerator, self.memory_bytes);
         let mut add = |words: &str| arguments.extend(words.split(' ').map(OsString::from));
         let bus = match self.machine {
@@ -94,15 +146,16 @@ impl Boot {
                 ["virtio-serial-pci,max_ports=8,disable-legacy=on", "virtio-rng-pci,disable-legacy=on"]
             }
         };
-        add(&format!("-chardev socket,id=log,fd={}", channels.log));
+        add(&channels.log.argument("log"));
         add(&format!("-device isa-debugcon,iobase={:#x},chardev=log", host::DEBUG_CONSOLE_PORT));
         add(&format!("-device {} -device {}", bus[0], bus[1]));
-        add(&format!("-chardev socket,id=output,fd={}", channels.output));
+        add(&channels.output.argument("output"));
         add(&format!("-device virtserialport,name={},chardev=output", host::OUTPUT_PORT));
-        add(&format!("-chardev socket,id=control,fd={}", channels.control));
+        add(&channels.control.argument("control"));
         add(&format!("-device virtserialport,name={},chardev=control", host::CONTROL_PORT));
         arguments.extend(["-kernel".into(), self.boot_stage.clone().into_os_string()]);
         arguments.extend(["-initrd".into(), self.image.clone().into_os_string()]);
+        arguments.extend(self.debugger.iter().flat_map(Debugger::arguments));
         arguments.extend(self.extra_arguments.iter().cloned());
         arguments
     }

@@ -13,6 +13,7 @@ pub mod log;
 pub mod machine;
 pub mod output;
 pub mod program;
+pub mod quote;
 pub mod signals;
 pub mod supervisor;
 mod verdict;

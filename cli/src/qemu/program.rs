@@ -13,7 +13,32 @@ use crate::failure::Failure;
 pub const NAME: &str = "qemu-system-x86_64";
 
 /// What to install, for the three families of Linux distributions.
-pub const INSTALL: &str = "Debian: apt install qemu-system-x86; Fedora: dnf install qemu-system-x86-core; Arch: pacman -S qemu-system-x86";
+#[derive(Debug)]
+pub struct Packages {
+    debian: &'static str,
+    fedora: &'static str,
+    arch: &'static str,
+}
+
+impl Packages {
+    /// The command for each family, with its name.
+    #[must_use]
+    pub fn commands(&self) -> [String; 3] {
+        [
+            format!("Debian: apt install {}", self.debian),
+            format!("Fedora: dnf install {}", self.fedora),
+            format!("Arch: pacman -S {}", self.arch),
+        ]
+    }
+}
+
+/// QEMU itself.
+pub const PACKAGES: Packages =
+    Packages { debian: "qemu-system-x86", fedora: "qemu-system-x86-core", arch: "qemu-system-x86" };
+
+/// The firmware qboot.rom.
+pub const QBOOT: Packages =
+    Packages { debian: "qemu-system-data", fedora: "qboot", arch: "qemu-system-x86-firmware" };
 
 /// The emulator's path.
 ///
@@ -25,7 +50,10 @@ pub fn find() -> Result<PathBuf, Failure> {
         .filter(|folder| !folder.as_os_str().is_empty())
         .map(|folder| folder.join(NAME))
         .find(|candidate| is_executable(candidate))
-        .ok_or_else(|| Failure::host(format!("{NAME} is in no folder of PATH; install QEMU ({INSTALL})")))
+        .ok_or_else(|| {
+            let install = PACKAGES.commands().join("; ");
+            Failure::host(format!("{NAME} is in no folder of PATH; install QEMU ({install})"))
+        })
 }
 
 fn is_executable(path: &Path) -> bool {

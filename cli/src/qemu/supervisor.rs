@@ -25,7 +25,7 @@ use crate::qemu::channels::{self, Channels};
 use crate::qemu::log::{Log, follow};
 use crate::qemu::machine::Boot;
 use crate::qemu::output::{OutputError, Progress, Pump};
-use crate::qemu::{control, launcher, signals, verdict};
+use crate::qemu::{control, launcher, quote, signals, verdict};
 
 /// How long the machine may be silent at first, if nothing else is asked for.
 pub const START_LIMIT: Duration = Duration::from_secs(60);
@@ -46,8 +46,8 @@ pub struct Request {
     pub boot: Boot,
     /// How long the machine may run after its first sign of life, by the host's clock.
     pub host_limit: Option<Duration>,
-    /// How long the machine may say nothing after its start.
-    pub start_limit: Duration,
+    /// How long the machine may say nothing after its start; `None` while a person with a debugger decides about that.
+    pub start_limit: Option<Duration>,
     /// True if each line on a terminal carries its process's name.
     pub has_labels: bool,
     /// True if the main process is the adapter with a wasm module.
@@ -121,7 +121,7 @@ pub fn run(mut request: Request) -> Result<Finished, Failure> {
     let signal_sender = sender.clone();
     signals::watch(move |signal| signal_sender.send(Event::Signal(signal)).is_ok())?;
     let (own_ends, guest_ends) = channels::open()?;
-    let arguments = request.boot.arguments(guest_ends.numbers());
+    let arguments = request.boot.arguments(guest_ends.backends());
     let mut command = launcher::command(&request.program, &arguments);
     let (messages, messages_end) = std::io::pipe().or_host("a pipe cannot be made")?;
     command.stdout(messages_end.try_clone().or_host("a pipe cannot be duplicated")?);
@@ -140,11 +140,7 @@ pub fn run(mut request: Request) -> Result<Finished, Failure> {
     start_waiter(process, sender)?;
     let mut watch = Watch::new(&request, child, shared.progress.clone());
     watch.until_the_end(&receiver);
-    let command_line = std::iter::once(request.program.as_os_str())
-        .chain(arguments.iter().map(AsRef::as_ref))
-        .map(|word| word.to_string_lossy())
-        .collect::<Vec<_>>()
-        .join(" ");
+    let command_line = quote::command_line(&request.program, &arguments);
     let facts = Facts {
         stop: watch.stop,
         exit: watch.exit,
@@ -242,7 +238,7 @@ impl Watch {
             child,
             progress,
             host_limit: request.host_limit,
-            deadline: Some((Instant::now() + request.start_limit, Deadline::Start)),
+            deadline: request.start_limit.map(|limit| (Instant::now() + limit, Deadline::Start)),
             stop: None,
             exit: None,
             outcome: None,

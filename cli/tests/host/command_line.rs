@@ -170,6 +170,100 @@ fn a_printed_manifest_runs_nothing() {
 }
 
 #[test]
+fn a_printed_command_line_is_the_one_that_runs() {
+    let tree = keeps();
+    run(&tree, &["app.wasm"]);
+    fs::copy(tree.path("path/image"), tree.path("work/two words.img")).unwrap();
+    run(&tree, &["--seed", "3", "two words.img"]);
+    let ran = tree.arguments();
+    fs::remove_file(tree.path("path/arguments")).unwrap();
+    let printed = tree.run(&["--print-qemu", "--seed", "3", "two words.img"]);
+    assert_eq!((printed.status, &*printed.stderr), (0, ""));
+    assert!(!tree.path("path/arguments").exists(), "nothing runs");
+    // A shell finds the words again, and the stand-in gets them: all but the sockets, which only capos can make.
+    let status = std::process::Command::new("bash")
+        .args(["-c", &printed.stdout])
+        .current_dir(tree.path("work"))
+        .output()
+        .unwrap();
+    assert!(status.status.code().is_some());
+    let again = tree.arguments();
+    assert_eq!(again.len(), ran.len());
+    for (one, other) in ran.iter().zip(&again) {
+        assert!(
+            one == other || one.starts_with("socket,id=") && other.starts_with("file,id="),
+            "{one} {other}"
+        );
+    }
+    let module = tree.run(&["--print-qemu", "app.wasm"]);
+    assert!(module.stdout.ends_with(" -initrd IMAGE\n"), "{}", module.stdout);
+    assert!(module.stderr.contains("capos build MANIFEST -o IMAGE"), "{}", module.stderr);
+}
+
+#[test]
+fn a_debugger_is_waited_for_on_a_socket_of_its_own() {
+    let tree = keeps();
+    // Longer than the limit of silence, which a person with a debugger sets.
+    tree.set_emulator(&format!("sleep 0.3; {KEEPS}"));
+    let shown = tree.run(&["--gdb", "--start-limit", "0.001", "--timeout", "0.001", "app.wasm"]);
+    assert_eq!(shown.status, 0, "{}", shown.stderr);
+    let place = tree.path("temporary").display().to_string();
+    assert!(
+        shown.stderr.starts_with("capos: waiting for a debugger: gdb -ex 'target remote "),
+        "{}",
+        shown.stderr
+    );
+    assert!(shown.stderr.contains(&place) && shown.stderr.contains("kernel.elf.debug"), "{}", shown.stderr);
+    let line = tree.arguments().join(" ");
+    assert!(line.contains(&format!(" -S -gdb unix:{place}/capos-gdb-")), "{line}");
+    assert!(tree.has_no_temporary_file());
+    let shown = tree.run(&["--gdb=1234", "app.wasm"]);
+    assert!(shown.stderr.contains("target remote 127.0.0.1:1234"), "{}", shown.stderr);
+    assert!(tree.arguments().join(" ").ends_with(" -S -gdb tcp:127.0.0.1:1234"));
+}
+
+#[test]
+fn a_check_for_programs_is_one_object() {
+    let tree = keeps();
+    run(&tree, &["--fuel", "9", "app.wasm"]);
+    fs::copy(tree.path("path/image"), tree.path("work/system.img")).unwrap();
+    let shown = shown(tree.command(&["check", "--json", "system.img"]).output().unwrap());
+    assert_eq!((shown.status, &*shown.stderr), (0, ""));
+    let object: serde_json::Value = serde_json::from_str(&shown.stdout).unwrap();
+    assert_eq!(object["processes"][0]["instance"]["fuel"], 9);
+    assert_eq!(object["parts"][0]["name"], "kernel");
+    assert_eq!(object["parts"][0]["sha256"].as_str().unwrap().len(), 64);
+}
+
+#[test]
+fn an_option_without_a_verb_is_not_enough_except_for_notices() {
+    let tree = Tree::new();
+    let run = |words: &[&str]| shown(tree.command(words).output().unwrap());
+    let version = run(&["--version"]);
+    let (name, rest) = version.stdout.split_once(" (").unwrap();
+    assert_eq!(name, concat!("capos ", env!("CARGO_PKG_VERSION")));
+    let commit = rest.trim_end().strip_suffix(')').unwrap();
+    assert!(
+        commit == "unknown" || commit.len() >= 7 && commit.chars().all(|it| it.is_ascii_hexdigit()),
+        "{commit}"
+    );
+    assert!(run(&["--licenses"]).stdout.contains("\nwasmi 2"));
+    let none = run(&[]);
+    assert_eq!((none.status, &*none.stdout), (2, ""));
+    assert!(none.stderr.contains("Usage: capos"), "{}", none.stderr);
+    assert_eq!(run(&["--licenses", "doctor"]).status, 2);
+    for shell in ["bash", "zsh", "fish"] {
+        assert!(run(&["completions", shell]).stdout.contains("capos"), "{shell}");
+    }
+    for verb in ["run", "build", "check", "doctor", "completions"] {
+        let help = run(&[verb, "--help"]);
+        assert_eq!(help.status, 0);
+        assert!(help.stdout.contains("Example"), "{verb} has no example: {}", help.stdout);
+        assert!(run(&["--help"]).stdout.contains(&format!("  {verb} ")), "{verb}");
+    }
+}
+
+#[test]
 fn an_image_boots_as_it_is() {
     let tree = keeps();
     run(&tree, &["app.wasm"]);

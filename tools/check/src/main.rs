@@ -14,6 +14,7 @@ mod format;
 mod generated;
 mod licence;
 mod lint;
+mod notices;
 #[path = "../../../kernel/image/build/products.rs"]
 #[expect(dead_code, reason = "the list says more than linting needs")]
 mod products;
