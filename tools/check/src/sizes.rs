@@ -22,10 +22,10 @@ struct Product {
 const KIB: u64 = 1024;
 
 const PRODUCTS: &[Product] = &[
-    Product { name: "boot.elf", code: 128 * KIB, file: 256 * KIB },
-    Product { name: "kernel.elf", code: 256 * KIB, file: 512 * KIB },
-    Product { name: "init.elf", code: 256 * KIB, file: 512 * KIB },
-    Product { name: "capos-wasm.elf", code: 2048 * KIB, file: 4096 * KIB },
+    Product { name: "boot.elf", code: 96 * KIB, file: 128 * KIB },
+    Product { name: "kernel.elf", code: 256 * KIB, file: 320 * KIB },
+    Product { name: "init.elf", code: 160 * KIB, file: 224 * KIB },
+    Product { name: "capos-wasm.elf", code: 1792 * KIB, file: 2304 * KIB },
 ];
 
 /// Checks every budget.
