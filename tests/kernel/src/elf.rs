@@ -135,7 +135,7 @@ pub const HOSTILE: &[Hostile] = &[
     hostile("an address that is not canonical", WINDOW, &[Row(1, ADDRESS, 0x8000_0000_0000)]),
     hostile("zeros behind code", ZEROS, &[Row(0, MEMORY_BYTES, 8192), Row(1, ADDRESS, DATA_ADDRESS + 4096)]),
     hostile("overlapping segments", OVERLAP, &[Row(1, ADDRESS, CODE_ADDRESS)]),
-    hostile("descending segments", OVERLAP, &[Row(1, ADDRESS, CODE_ADDRESS - 0x10_0000)]),
+    hostile("descending segments", OVERLAP, &[Row(0, ADDRESS, DATA_ADDRESS + 0x2000)]),
     hostile("an entry in data", ENTRY, &[Bytes(24, &DATA_ADDRESS.to_le_bytes())]),
     hostile("an entry at address 0", ENTRY, &[Bytes(24, &[0; 8])]),
     hostile("an entry in the kernel", ENTRY, &[Bytes(24, &[0xff; 8])]),

@@ -9,7 +9,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::case::{Expectation, Machine, Run};
-use crate::launch::{Shown, capos, tail};
+use crate::launch::{PANIC, Shown, capos, last_lines, tail};
 use crate::place::Place;
 use crate::stand_in;
 
@@ -32,7 +32,9 @@ pub(crate) fn show(
     let mut shown =
         capos(&place.capos, stand_in.as_deref(), folder, &arguments, run.stdin.as_deref(), run.time_limit())
             .map_err(|problem| match fs::read(&log) {
-                Ok(text) => format!("{problem}\nkernel's log: {}", String::from_utf8_lossy(&text)),
+                Ok(text) => {
+                    format!("{problem}\nkernel's log: {}", last_lines(&String::from_utf8_lossy(&text)))
+                }
                 Err(_) => problem,
             })?;
     shown.log = fs::read(&log).map(|text| String::from_utf8_lossy(&text).into_owned()).unwrap_or_default();
@@ -108,7 +110,7 @@ pub(crate) fn compare(shown: &Shown, expected: &Expectation) -> Result<(), Strin
         return Ok(());
     }
     differences.push(tail(shown));
-    differences.push(format!("kernel's log:\n{}", shown.log));
+    differences.push(format!("kernel's log:\n{}", last_lines(&shown.log)));
     Err(differences.join("\n"))
 }
 
@@ -158,7 +160,7 @@ fn log(found: &str, expected: &Expectation, differences: &mut Vec<String>) {
     for part in expected.log_has.iter().filter(|part| !part_of_line(found, part)) {
         differences.push(format!("the kernel's log lacks {part:?}"));
     }
-    let never = std::iter::once("panic");
+    let never = std::iter::once(PANIC);
     for part in expected.log_lacks.iter().map(String::as_str).chain(never) {
         if part_of_line(found, part) {
             differences.push(format!("the kernel's log has {part:?}"));
@@ -200,10 +202,14 @@ mod tests {
             log_has: vec!["cpl 3".to_owned()],
             ..Expectation::default()
         };
-        let told = compare(&shown(1, "x\n", "[kernel] panic at\n"), &expected).unwrap_err();
-        for part in
-            ["status 1, expected 0", "stdout \"x\\n\"", "outcome kind", "lacks \"cpl 3\"", "has \"panic\""]
-        {
+        let told = compare(&shown(1, "x\n", "[kernel] panic: at\n"), &expected).unwrap_err();
+        for part in [
+            "status 1, expected 0",
+            "stdout \"x\\n\"",
+            "outcome kind",
+            "lacks \"cpl 3\"",
+            "has \"[kernel] panic\"",
+        ] {
             assert!(told.contains(part), "{told}");
         }
     }

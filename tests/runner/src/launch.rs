@@ -44,6 +44,9 @@ impl Shown {
     }
 }
 
+/// How the kernel's last words begin when it panics.
+pub(crate) const PANIC: &str = "[kernel] panic";
+
 /// The marker in the environment by which all processes of one run are known.
 pub(crate) const MARKER: &str = "CAPOS_SUITES_RUN";
 
@@ -125,6 +128,12 @@ pub(crate) fn tail(shown: &Shown) -> String {
 fn last(text: &str) -> String {
     let from = text.char_indices().rev().nth(1500).map_or(0, |(at, _)| at);
     text[from..].to_owned()
+}
+
+/// The last lines of a kernel's log.
+pub(crate) fn last_lines(log: &str) -> String {
+    let lines: Vec<&str> = log.lines().collect();
+    lines[lines.len().saturating_sub(25)..].join("\n")
 }
 
 /// Reads a pipe to its end on a thread of its own.

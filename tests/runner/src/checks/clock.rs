@@ -11,10 +11,9 @@ use crate::case::{Machine, Run};
 const TOLERANCE: u64 = 10;
 
 pub(super) fn instructions(tools: &Tools<'_>) -> Result<String, String> {
-    let qemu = ["-icount", "shift=0,sleep=off"].map(str::to_owned).to_vec();
     let mut told = Vec::new();
     for machine in [Machine::Microvm, Machine::Q35] {
-        let run = Run { qemu: qemu.clone(), ..Run::plain() };
+        let run = Run::repeatable();
         let shown = tools.show(&tools.place.tests().join("kernel/clock.cue"), &run, machine)?;
         status(&shown, 0)?;
         let text = shown.stdout_text();

@@ -85,7 +85,6 @@ pub(super) fn truncated(tools: &Tools<'_>) -> Result<String, String> {
 pub(super) fn head(tools: &Tools<'_>) -> Result<String, String> {
     with_image(tools, |bytes, folder| {
         for (at, line) in [
-            (0, "not a capOS image"),
             (9, "the header is corrupt"),
             (20, "the header is corrupt"),
             (30, "the header is corrupt"),

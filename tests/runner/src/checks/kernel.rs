@@ -12,7 +12,7 @@ use capos_kernel_suite::elf::HOSTILE;
 use super::record::{Ended, ends};
 use super::{Tools, holds, status};
 use crate::case::{Machine, Run};
-use crate::launch::Shown;
+use crate::launch::{self, Shown};
 
 /// Tests in the suite. Adding one means changing this: a suite that ends early, or skips some, fails.
 const TESTS: usize = 209;
@@ -37,11 +37,11 @@ pub(super) fn fuzz_q35(tools: &Tools<'_>) -> Result<String, String> {
 
 fn suite(tools: &Tools<'_>, machine: Machine) -> Result<String, String> {
     let file = tools.place.tests().join("kernel/suite.cue");
-    let shown = tools.show(&file, &Run::plain(), machine)?;
+    let shown = tools.show(&file, &Run::repeatable(), machine)?;
     let text = shown.stdout_text();
     let failed: Vec<&str> = text.lines().filter(|line| line.starts_with("FAILED")).collect();
     if !failed.is_empty() {
-        return Err(format!("{}\n{}", failed.join("\n"), shown.log));
+        return Err(format!("{}\n{}", failed.join("\n"), launch::last_lines(&shown.log)));
     }
     status(&shown, 0)?;
     let last = text.lines().last().unwrap_or_default();
@@ -72,7 +72,7 @@ fn equal_row(records: &[Ended]) -> usize {
 fn fuzz(tools: &Tools<'_>, machine: Machine) -> Result<String, String> {
     let seed = tools.place.root.join("target/capos/tests/seed.txt");
     fs::write(&seed, tools.seed.to_string()).map_err(|error| format!("{}: {error}", seed.display()))?;
-    let shown = tools.show(&tools.place.tests().join("kernel/fuzz.cue"), &Run::plain(), machine)?;
+    let shown = tools.show(&tools.place.tests().join("kernel/fuzz.cue"), &Run::repeatable(), machine)?;
     status(&shown, 0)?;
     let text = shown.stdout_text();
     let said = |line: &str| text.lines().filter(|one| *one == line).count();
@@ -87,5 +87,5 @@ fn fuzz(tools: &Tools<'_>, machine: Machine) -> Result<String, String> {
 }
 
 fn no_panic(shown: &Shown) -> Result<(), String> {
-    holds(!shown.log.contains("panic"), "the kernel's log has a panic", shown)
+    holds(!shown.log.contains(launch::PANIC), "the kernel's log has a panic", shown)
 }

@@ -10,6 +10,7 @@ mod clock;
 mod damage;
 mod kernel;
 mod pipes;
+mod quota;
 mod random;
 mod record;
 
@@ -57,6 +58,7 @@ pub(crate) const ALL: &[Check] = &[
     check("kernel/fuzz: microvm", kernel::fuzz_microvm),
     check_q35("kernel/fuzz: q35", kernel::fuzz_q35),
     check("system/clock: the monotonic clock goes with the instruction clock", clock::instructions),
+    check("system/quota: memory grows page by page within the limit and 16 MiB", quota::growth),
     check("system/random: two boots differ", random::boots_differ),
     check("system/random: a seed repeats", random::seed_repeats),
     check("system/random: without a source it refuses", random::no_source),
@@ -69,7 +71,7 @@ pub(crate) const ALL: &[Check] = &[
     check("system/damage: bad kernel options", damage::options),
     check("system/pipes: a closed pipe ends the run", pipes::head),
     check("system/pipes: Ctrl-C ends the run", pipes::interrupt),
-    check("system/pipes: a closed standard output", pipes::closed_stdout),
+    check("system/pipes: closed streams disturb nothing", pipes::closed_streams),
     check("system/pipes: a full disk", pipes::full_disk),
     check("system/pipes: both streams in one file keep their order", pipes::one_file),
     check("system/pipes: a slow reader gets everything", pipes::slow_reader),
@@ -79,6 +81,11 @@ impl Run {
     /// A run of which nothing special is said.
     pub(crate) fn plain() -> Run {
         Run { name: String::new(), machines: vec![Machine::Microvm], timeout: 120, ..Run::default() }
+    }
+
+    /// A run under the instruction clock: the same each time, however busy the host is.
+    pub(crate) fn repeatable() -> Run {
+        Run { qemu: ["-icount", "shift=0,sleep=off"].map(str::to_owned).to_vec(), ..Run::plain() }
     }
 }
 
@@ -99,10 +106,19 @@ pub(crate) fn status(shown: &Shown, expected: i32) -> Result<(), String> {
     if shown.status == expected {
         return Ok(());
     }
-    Err(format!("status {}, expected {expected}\n{}\n{}", shown.status, launch::tail(shown), shown.log))
+    Err(format!(
+        "status {}, expected {expected}\n{}\n{}",
+        shown.status,
+        launch::tail(shown),
+        launch::last_lines(&shown.log)
+    ))
 }
 
 /// Something that must be so; else what was shown.
 pub(crate) fn holds(is_so: bool, told: &str, shown: &Shown) -> Result<(), String> {
-    if is_so { Ok(()) } else { Err(format!("{told}\n{}\nlog: {}", launch::tail(shown), shown.log)) }
+    if is_so {
+        Ok(())
+    } else {
+        Err(format!("{told}\n{}\nlog: {}", launch::tail(shown), launch::last_lines(&shown.log)))
+    }
 }

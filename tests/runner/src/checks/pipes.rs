@@ -98,28 +98,36 @@ pub(super) fn interrupt(tools: &Tools<'_>) -> Result<String, String> {
     Ok(String::new())
 }
 
-/// `>&-`: a local program could not write either; the run must end by itself.
-pub(super) fn closed_stdout(tools: &Tools<'_>) -> Result<String, String> {
-    let marker = fresh_marker();
-    let guest = tools.system("hello.wat");
-    let script = "exec \"$0\" run --accel tcg \"$1\" >&-";
-    let child = Command::new("sh")
-        .args(["-c", script])
-        .arg(&tools.place.capos)
-        .arg(guest)
-        .env(MARKER, &marker)
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped())
-        .process_group(0)
-        .spawn()
-        .map_err(|error| error.to_string())?;
-    let found = end(Started { child, marker }, LIMIT)?;
-    if found.0 == 0 {
-        Err("it claims to have written into a closed descriptor".to_owned())
-    } else {
-        Ok(format!("status {}", found.0))
+/// `>&-` and `2>&-`: what goes there is gone, the rest comes out, and the run ends as it would have.
+pub(super) fn closed_streams(tools: &Tools<'_>) -> Result<String, String> {
+    let lines = |word: &str| format!("{word}\n").repeat(100);
+    for (closed, stdout, stderr) in
+        [(">&-", String::new(), lines("err")), ("2>&-", lines("out"), String::new())]
+    {
+        let marker = fresh_marker();
+        let mut child = Command::new("sh")
+            .args(["-c", &format!("exec \"$0\" run --accel tcg \"$1\" {closed}")])
+            .arg(&tools.place.capos)
+            .arg(tools.system("both.wat"))
+            .env(MARKER, &marker)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .process_group(0)
+            .spawn()
+            .map_err(|error| error.to_string())?;
+        // The guest writes less than a pipe holds, so the pipes can be read when it is over.
+        let out = child.stdout.take();
+        let found = end(Started { child, marker }, LIMIT)?;
+        let mut said = String::new();
+        if let Some(mut out) = out {
+            out.read_to_string(&mut said).map_err(|error| error.to_string())?;
+        }
+        if found != (0, stderr) || said != stdout {
+            return Err(format!("{closed}: {found:?}, standard output has {} bytes", said.len()));
+        }
     }
+    Ok(String::new())
 }
 
 /// `>/dev/full`.

@@ -35,8 +35,7 @@ pub(super) fn boots_differ(tools: &Tools<'_>) -> Result<String, String> {
 }
 
 pub(super) fn seed_repeats(tools: &Tools<'_>) -> Result<String, String> {
-    let qemu = ["-icount", "shift=0,sleep=off"].map(str::to_owned).to_vec();
-    let seeded = |seed| Run { seed: Some(seed), qemu: qemu.clone(), ..Run::plain() };
+    let seeded = |seed| Run { seed: Some(seed), ..Run::repeatable() };
     let (one, again, other) =
         (bytes(tools, &seeded(7))?, bytes(tools, &seeded(7))?, bytes(tools, &seeded(8))?);
     if one != again {
