@@ -114,6 +114,7 @@ pub(crate) const GROUPS: &[Group] = &[
             suite("fuzz", "fuzz.elf"),
             suite("rounds", "rounds.elf"),
             suite("clock", "clock.elf"),
+            suite("pressure", "pressure.elf"),
             counted("counts", "counts.elf"),
             counted("first", "first.elf"),
         ],

@@ -22,8 +22,6 @@ pub(crate) enum Parked {
     Sleep,
     /// Its turn at the console.
     ConsoleTurn(Id<Stream>),
-    /// The console taking its bytes.
-    ConsoleSend(Id<Stream>),
     /// The end of a process.
     ProcessEnd(Id<Process>),
     /// Another thread's unpark of this address.
@@ -55,7 +53,7 @@ impl Kernel {
             self.operation_links.push_back(&mut thread.operations, id.index());
         }
         match parked {
-            Parked::ConsoleTurn(stream) | Parked::ConsoleSend(stream) => self.retain_stream(stream),
+            Parked::ConsoleTurn(stream) => self.retain_stream(stream),
             Parked::ProcessEnd(process) => self.retain_process(process),
             Parked::Sleep | Parked::Word(_) | Parked::Unmapping => {}
         }
@@ -73,7 +71,7 @@ impl Kernel {
             Parked::ConsoleTurn(_) => Some(&self.console.queue),
             Parked::ProcessEnd(awaited) => Some(&self.processes.get(awaited)?.waiters),
             Parked::Word(_) => Some(&self.processes.get(*process)?.parked),
-            Parked::Sleep | Parked::ConsoleSend(_) | Parked::Unmapping => None,
+            Parked::Sleep | Parked::Unmapping => None,
         }
     }
 
@@ -84,7 +82,7 @@ impl Kernel {
                 self.processes.get_mut(awaited).map(|process| &mut process.waiters)
             }
             Parked::Word(_) => self.processes.get_mut(*process).map(|process| &mut process.parked),
-            Parked::Sleep | Parked::ConsoleSend(_) | Parked::Unmapping => None,
+            Parked::Sleep | Parked::Unmapping => None,
         };
         if let Some(place) = place {
             *place = list;
@@ -105,10 +103,6 @@ impl Kernel {
         self.timers.cancel(Kernel::operation_timer(id.index()));
         match parked {
             Parked::ConsoleTurn(stream) => self.release_stream(stream),
-            Parked::ConsoleSend(stream) => {
-                self.console.forget(id);
-                self.release_stream(stream);
-            }
             Parked::ProcessEnd(process) => self.release_process(process),
             Parked::Sleep | Parked::Word(_) | Parked::Unmapping => {}
         }
@@ -137,7 +131,7 @@ impl Kernel {
             let Some(id) = self.operations.id_at(index) else { continue };
             let is_meant = self.operations.get(id).is_some_and(|operation| {
                 operation.origin.submission.user_data == origin.submission.operand
-                    && !matches!(operation.parked, Parked::ConsoleSend(_) | Parked::Unmapping)
+                    && operation.parked != Parked::Unmapping
             });
             if is_meant {
                 self.complete_operation(id, Err(Transport::Cancelled.into()));

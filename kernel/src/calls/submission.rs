@@ -18,15 +18,18 @@ use capos_kernel_core::pool::Id;
 impl Kernel {
     /// Serves a submission for which a completion entry is promised.
     pub(crate) fn submit(&mut self, thread: Id<Thread>, process: Id<Process>, words: &[u64; 8]) {
-        let completion = match self.perform(thread, process, words) {
+        let answer = self.perform(thread, process, words);
+        self.answer(thread, Submission::user_data_of(words), answer);
+    }
+
+    /// Completes a submission, unless it has become an operation.
+    pub(crate) fn answer(&mut self, thread: Id<Thread>, user_data: u64, answer: Result<Answer, CallError>) {
+        let completion = match answer {
             Ok(Answer::Parked) => return,
-            Ok(Answer::Reply { length, capabilities, result }) => Completion {
-                user_data: Submission::user_data_of(words),
-                result,
-                capability_count: capabilities,
-                length,
-            },
-            Err(error) => Completion::new(Submission::user_data_of(words), error.result()),
+            Ok(Answer::Reply { length, capabilities, result }) => {
+                Completion { user_data, result, capability_count: capabilities, length }
+            }
+            Err(error) => Completion::new(user_data, error.result()),
         };
         self.post(thread, &completion);
     }
@@ -87,9 +90,9 @@ impl Kernel {
         if submission.send_count == 0 {
             return self.invoke(&call);
         }
-        self.check_send_list(origin)?;
+        let moved = self.check_send_list(origin)?;
         let answer = self.invoke(&call)?;
-        self.finish_moves(origin);
+        self.finish_moves(origin.process, &moved);
         Ok(answer)
     }
 
@@ -110,14 +113,14 @@ impl Kernel {
     fn release_handle(&mut self, origin: &Origin) -> Result<Answer, CallError> {
         let process = self.processes.get_mut(origin.process).ok_or(Transport::Disconnected)?;
         let capability = process.table.remove(&mut self.slots, origin.submission.handle)?;
-        self.drop_capability(&capability);
+        self.drop_capability(origin.process, &capability);
         Ok(Answer::DONE)
     }
 
-    /// What follows when a capability has left its table.
-    pub(crate) fn drop_capability(&mut self, capability: &Capability<Object>) {
+    /// What follows when a capability has left the table of `holder`.
+    pub(crate) fn drop_capability(&mut self, holder: Id<Process>, capability: &Capability<Object>) {
         self.nodes.release(capability.node);
-        self.release_reference(capability.object);
+        self.release_reference(holder, capability.object);
     }
 
     /// Bytes that one capability costs besides its slot.

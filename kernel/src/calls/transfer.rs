@@ -26,6 +26,10 @@ struct Descriptor {
     mode: u32,
 }
 
+/// What a send list moves, by the place of each row; null for a copy. Kept from the check to the end of the call: the reply
+/// may overwrite the list.
+pub(crate) type Moved = [Handle; CAPABILITIES_MAX];
+
 /// A capability that the reply gives to the caller.
 #[derive(Clone, Copy)]
 pub(crate) struct Gift {
@@ -54,8 +58,11 @@ impl Kernel {
         if self.nodes.is_live(capability.node) { Ok(capability) } else { Err(Transport::Revoked) }
     }
 
-    /// Checks every row of the send list.
-    pub(crate) fn check_send_list(&self, origin: &Origin) -> Result<(), Transport> {
+    /// Checks every row of the send list; returns what is to be moved.
+    ///
+    /// # Errors
+    /// "bad transfer list", "bad handle", "revoked".
+    pub(crate) fn check_send_list(&self, origin: &Origin) -> Result<Moved, Transport> {
         let mut moved = [Handle::NULL; CAPABILITIES_MAX];
         for index in 0..u32::from(origin.submission.send_count) {
             let Descriptor { handle, mode } = self.descriptor(origin, index)?;
@@ -72,7 +79,7 @@ impl Kernel {
                 }
             }
         }
-        Ok(())
+        Ok(moved)
     }
 
     /// The capability at `index` of the send list, which a parameter refers to.
@@ -86,14 +93,11 @@ impl Kernel {
     }
 
     /// Takes what was moved out of the sender's table, behind a call that succeeded.
-    pub(crate) fn finish_moves(&mut self, origin: &Origin) {
-        for index in 0..u32::from(origin.submission.send_count) {
-            let Ok(Descriptor { handle, mode: TRANSFER_MOVE }) = self.descriptor(origin, index) else {
-                continue;
-            };
-            let Some(process) = self.processes.get_mut(origin.process) else { return };
-            if let Ok(capability) = process.table.remove(&mut self.slots, handle) {
-                self.drop_capability(&capability);
+    pub(crate) fn finish_moves(&mut self, id: Id<Process>, moved: &Moved) {
+        for handle in moved.iter().filter(|handle| !handle.is_null()) {
+            let Some(process) = self.processes.get_mut(id) else { return };
+            if let Ok(capability) = process.table.remove(&mut self.slots, *handle) {
+                self.drop_capability(id, &capability);
             }
         }
     }
@@ -150,7 +154,7 @@ impl Kernel {
         let process = self.processes.get_mut(id).ok_or(Transport::Disconnected)?;
         let inserted = process.table.insert(&mut self.slots, Capability { node, ..capability });
         if inserted.is_ok() {
-            self.retain_reference(capability.object);
+            self.retain_reference(id, capability.object);
         } else {
             self.nodes.release(node);
         }

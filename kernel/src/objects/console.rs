@@ -53,8 +53,9 @@ pub(crate) struct ConsoleDevice {
     output: Option<Port>,
     pub(crate) control: Option<Port>,
     is_busy: bool,
-    /// The operation whose frame is in flight; none if it was given up meanwhile.
-    sender: Option<(Id<Operation>, u32)>,
+    /// The write whose frame is in flight, with its bytes. Kept here and charged to nobody: what has been sent cannot be
+    /// refused any more. Its thread may have ended meanwhile.
+    sender: Option<(Origin, u32)>,
     /// Writes that wait for their turn, over `Kernel::wait_links`.
     pub(crate) queue: Waiters,
     pieces: Vec<Piece>,
@@ -79,11 +80,6 @@ impl ConsoleDevice {
             queue: List::EMPTY,
             pieces,
         })
-    }
-
-    /// The operation is no more; its bytes may still be on their way.
-    pub(crate) fn forget(&mut self, operation: Id<Operation>) {
-        self.sender = self.sender.filter(|(sender, _)| *sender != operation);
     }
 
     /// True if the device has taken what was sent last.
@@ -177,8 +173,7 @@ impl Kernel {
         if self.console.is_free() {
             return self.reply(origin, |out| ConsoleWriteResults { written }.encode(out));
         }
-        let operation = self.park(origin, Parked::ConsoleSend(stream))?;
-        self.console.sender = Some((operation, written));
+        self.console.sender = Some((*origin, written));
         self.timers.set(Kernel::CONSOLE_TIMER, self.clock.now() + POLL_NANOSECONDS);
         Ok(Answer::Parked)
     }
@@ -259,8 +254,8 @@ impl Kernel {
                 self.timers.set(Kernel::CONSOLE_TIMER, self.clock.now() + POLL_NANOSECONDS);
                 return;
             }
-            if let Some((operation, written)) = self.console.sender.take() {
-                self.complete_write(operation, Ok(written));
+            if let Some((origin, written)) = self.console.sender.take() {
+                self.complete_write(&origin, Ok(written));
             }
             let Some(next) = self.console.queue.first().and_then(|index| self.operations.id_at(index)) else {
                 return;
@@ -282,26 +277,22 @@ impl Kernel {
         else {
             return;
         };
-        match self.send(&origin, stream) {
-            Ok(written) if self.console.is_free() => self.complete_write(id, Ok(written)),
-            Ok(written) => {
-                let mut queue = self.console.queue;
-                self.wait_links.remove(&mut queue, id.index());
-                self.console.queue = queue;
-                if let Some(operation) = self.operations.get_mut(id) {
-                    operation.parked = Parked::ConsoleSend(stream);
-                }
-                self.console.sender = Some((id, written));
-            }
-            Err(error) => self.complete_write(id, Err(error)),
+        let sent = self.send(&origin, stream);
+        self.take_operation(id);
+        match sent {
+            Ok(written) if !self.console.is_free() => self.console.sender = Some((origin, written)),
+            sent => self.complete_write(&origin, sent),
         }
     }
 
-    fn complete_write(&mut self, id: Id<Operation>, written: Result<u32, CallError>) {
-        let Some(origin) = self.operations.get(id).map(|operation| operation.origin) else { return };
-        let answer = written
-            .and_then(|written| self.reply(&origin, |out| ConsoleWriteResults { written }.encode(out)));
-        self.complete_operation(id, answer.map(|_| (ConsoleWriteResults::FIXED_BYTES as u32, 0)));
+    /// Answers a write, if its thread is still there.
+    fn complete_write(&mut self, origin: &Origin, written: Result<u32, CallError>) {
+        if self.threads.get(origin.thread).is_none() {
+            return;
+        }
+        let answer =
+            written.and_then(|written| self.reply(origin, |out| ConsoleWriteResults { written }.encode(out)));
+        self.answer(origin.thread, origin.submission.user_data, answer);
     }
 }
 

@@ -83,12 +83,16 @@ impl Kernel {
         }
     }
 
-    /// One more capability names the object.
-    pub(crate) fn retain_reference(&mut self, object: Object) {
+    /// One more capability, of `holder`, names the object.
+    pub(crate) fn retain_reference(&mut self, holder: Id<Process>, object: Object) {
         match object {
             Object::Console(stream) => self.retain_stream(stream),
             Object::MemoryObject(object) => self.retain_object(object),
-            Object::VirtualMemory(process) | Object::ProcessHandle(process) => self.retain_process(process),
+            Object::VirtualMemory(process) => self.retain_process(process),
+            Object::ProcessHandle(process) => {
+                self.retain_process(process);
+                self.add_starter(process, holder);
+            }
             Object::Timer
             | Object::EntropySource
             | Object::BootPackage
@@ -97,12 +101,16 @@ impl Kernel {
         }
     }
 
-    /// One capability less names the object.
-    pub(crate) fn release_reference(&mut self, object: Object) {
+    /// One capability less, of `holder`, names the object.
+    pub(crate) fn release_reference(&mut self, holder: Id<Process>, object: Object) {
         match object {
             Object::Console(stream) => self.release_stream(stream),
             Object::MemoryObject(object) => self.release_object(object),
-            Object::VirtualMemory(process) | Object::ProcessHandle(process) => self.release_process(process),
+            Object::VirtualMemory(process) => self.release_process(process),
+            Object::ProcessHandle(process) => {
+                self.remove_starter(process, holder);
+                self.release_process(process);
+            }
             Object::Timer
             | Object::EntropySource
             | Object::BootPackage

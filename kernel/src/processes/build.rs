@@ -131,6 +131,7 @@ impl Process {
             waiters: List::EMPTY,
             parked: List::EMPTY,
             holders: 0,
+            starters: 0,
             entries: 0,
             privilege_level: None,
         })

@@ -100,7 +100,7 @@ impl Kernel {
         for count in 0..ENTRIES_PER_STEP {
             let Some(process) = self.processes.get_mut(id) else { return false };
             match process.table.dismantle(&mut self.slots) {
-                Some(Dismantled::Capability(capability)) => self.drop_capability(&capability),
+                Some(Dismantled::Capability(capability)) => self.drop_capability(id, &capability),
                 Some(Dismantled::Chunk) => {
                     process.account.refund(SlotStore::<Object>::chunk_bytes());
                 }

@@ -103,6 +103,8 @@ pub(crate) struct Process {
     pub(crate) parked: Waiters,
     /// Capabilities and operations that name this record.
     pub(crate) holders: u32,
+    /// ProcessHandle capabilities that others hold: without one nobody can start it.
+    pub(crate) starters: u32,
     /// How often the processor was left to it.
     pub(crate) entries: u64,
     /// The privilege level that the processor saved when it was interrupted.
@@ -129,18 +131,28 @@ impl Kernel {
         }
     }
 
-    /// One capability or operation less names the record: an ended one goes with the last, and one that nobody can start
-    /// any more ends.
+    /// One capability or operation less names the record: an ended one goes with the last.
     pub(crate) fn release_process(&mut self, id: Id<Process>) {
         let Some(process) = self.processes.get_mut(id) else { return };
         process.holders = process.holders.saturating_sub(1);
-        if process.holders > 0 {
-            return;
+        if process.holders == 0 && process.state == ProcessState::Ended {
+            drop(self.processes.remove(id));
         }
-        match process.state {
-            ProcessState::Created => self.end_process(id, Outcome::new(OutcomeKind::Killed, 0)),
-            ProcessState::Ended => drop(self.processes.remove(id)),
-            ProcessState::Running | ProcessState::Ending => {}
+    }
+
+    /// `holder` has a ProcessHandle of the process. Its own does not count: it cannot start itself.
+    pub(crate) fn add_starter(&mut self, id: Id<Process>, holder: Id<Process>) {
+        if let Some(process) = self.processes.get_mut(id).filter(|_| id != holder) {
+            process.starters += 1;
+        }
+    }
+
+    /// `holder` has a ProcessHandle of the process less: one that nobody can start any more ends.
+    pub(crate) fn remove_starter(&mut self, id: Id<Process>, holder: Id<Process>) {
+        let Some(process) = self.processes.get_mut(id).filter(|_| id != holder) else { return };
+        process.starters = process.starters.saturating_sub(1);
+        if process.starters == 0 && process.state == ProcessState::Created {
+            self.end_process(id, Outcome::new(OutcomeKind::Killed, 0));
         }
     }
 }

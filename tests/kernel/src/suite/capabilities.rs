@@ -8,9 +8,12 @@ use alloc::vec::Vec;
 
 use capos_rt::Capability;
 use capos_rt::abi::error::Transport;
-use capos_rt::abi::ring::{FLAG_RESULT_IN_AREA, Opcode, Submission};
+use capos_rt::abi::ring::{FLAG_PARAMETERS_IN_AREA, FLAG_RESULT_IN_AREA, Opcode, Submission, TRANSFER_MOVE};
+use capos_rt::hostile;
 use capos_rt::schema::entropy_source::EntropySource;
+use capos_rt::schema::memory_object::MemoryObject;
 use capos_rt::schema::timer::Timer;
+use capos_rt::schema::virtual_memory::{VirtualMemory, VirtualMemoryMapParams, VirtualMemoryMapResults};
 
 use crate::context::Context;
 use crate::harness::{Harness, Outcome, check, done, equal, refused};
@@ -31,6 +34,7 @@ pub(crate) fn run(harness: &mut Harness<'_>) {
             ("an interface that differs in one bit is refused", one_bit),
             ("a method that there is not is refused", no_such_method),
             ("thousands can be held and given back", thousands),
+            ("what is moved leaves, whatever the reply overwrites", moved),
         ],
     );
 }
@@ -190,4 +194,38 @@ fn thousands(context: &Context) -> Outcome {
     let after = done("usage", context.memory.usage())?.committed;
     // Tables grow by chunks and keep them; a second round takes no more.
     check(after <= before + (1 << 20), "the table costs more than a mebibyte")
+}
+
+/// The reply lies where the send list was: the list counts as it was when the call was checked.
+fn moved(context: &Context) -> Outcome {
+    const PAGE: u64 = 4096;
+    const LIST: u32 = 5120;
+    let object = done("create", context.memory.create_object(PAGE))?;
+    let handle = object.handle();
+    // It is gone behind the call: nobody may release what comes into its slot.
+    core::mem::forget(object);
+    let parameters = VirtualMemoryMapParams { object: Some(0), offset: 0, length: PAGE, writable: false };
+    let mut message = [0; 64];
+    let length = parameters.encode(&mut message).map_err(|_| "the message does not fit")?;
+    hostile::write_area(4096, &message[..length]);
+    hostile::write_area(LIST as usize, &(u64::from(handle.0) | u64::from(TRANSFER_MOVE) << 32).to_le_bytes());
+    let submission = Submission {
+        handle: context.memory.handle(),
+        interface: VirtualMemory::ID,
+        method: VirtualMemory::MAP,
+        flags: FLAG_PARAMETERS_IN_AREA | FLAG_RESULT_IN_AREA,
+        address: 4096,
+        length: length as u32,
+        result_address: u64::from(LIST),
+        result_capacity: 64,
+        send_list: LIST,
+        send_count: 1,
+        ..Submission::new(Opcode::Call, 12)
+    };
+    equal("map", submit(&submission.encode()).result, 0)?;
+    let mut reply = [0; VirtualMemoryMapResults::FIXED_BYTES];
+    hostile::read_area(LIST as usize, &mut reply);
+    let reply = VirtualMemoryMapResults::decode(&reply).map_err(|_| "the reply cannot be read")?;
+    equal("call", call(handle.0, MemoryObject::ID, MemoryObject::INFO), Transport::BadHandle.result())?;
+    done("unmap", context.memory.unmap(reply.address, PAGE))
 }

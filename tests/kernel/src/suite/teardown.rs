@@ -6,6 +6,7 @@
 //! Invariant: the suite's usage after many processes is what it was after the first.
 
 use capos_rt::abi::outcome::OutcomeKind;
+use capos_rt::schema::process_handle::ProcessHandle;
 
 use crate::child::{self, end};
 use crate::context::Context;
@@ -19,6 +20,7 @@ pub(crate) fn run(harness: &mut Harness<'_>) {
             ("processes that keep what they have", keepers),
             ("processes that are killed at once", killed),
             ("processes that never start", never_started),
+            ("processes that hold themselves and never start", never_started_by_itself),
             ("many at a time", many),
         ],
     );
@@ -64,6 +66,15 @@ fn killed(context: &Context) -> Outcome {
 
 fn never_started(context: &Context) -> Outcome {
     steady(context, 20, |context| child::create(context, "exit 0").map(|_| ()))
+}
+
+/// What a process holds of itself does not keep it: it cannot use it.
+fn never_started_by_itself(context: &Context) -> Outcome {
+    steady(context, 20, |context| {
+        let child = child::create(context, "exit 0")?;
+        child::grant(&child, "memory", &child.memory, u64::from(u8::MAX >> 1))?;
+        child::grant(&child, "self", &child.process, 1 << ProcessHandle::KILL)
+    })
 }
 
 fn many(context: &Context) -> Outcome {

@@ -8,8 +8,8 @@ use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Read};
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
-use std::thread;
+use std::process::{Child, ChildStdout, Command, Stdio};
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -152,29 +152,42 @@ pub(super) fn one_file(tools: &Tools<'_>) -> Result<String, String> {
     Err(format!("status {}; {} bytes, expected {} in turns", found.0, text.len(), expected.len()))
 }
 
-/// A reader that takes its time gets every byte.
-pub(super) fn slow_reader(tools: &Tools<'_>) -> Result<String, String> {
-    const BYTES: usize = 1 << 20;
-    let mut started = start(tools, "mebibyte.wat", |command| _ = command.stdout(Stdio::piped()))?;
-    let mut stdout = started.child.stdout.take().ok_or("no pipe")?;
-    let reader = thread::spawn(move || {
+/// Reads to the end, slowly; the bytes, and how many were not what `byte_at` says of their place.
+fn read_slowly(mut stdout: ChildStdout, byte_at: fn(usize) -> u8) -> JoinHandle<(usize, usize)> {
+    thread::spawn(move || {
         let (mut total, mut wrong, mut buffer) = (0usize, 0usize, [0u8; 16 * 1024]);
         while let Ok(count) = stdout.read(&mut buffer) {
             if count == 0 {
                 break;
             }
-            // The guest writes the low byte of each byte's place.
             wrong +=
-                buffer[..count].iter().enumerate().filter(|(at, byte)| **byte != (total + at) as u8).count();
+                buffer[..count].iter().enumerate().filter(|(at, byte)| **byte != byte_at(total + at)).count();
             total += count;
             thread::sleep(Duration::from_millis(5));
         }
         (total, wrong)
-    });
+    })
+}
+
+/// Runs a guest with a slow reader, who must get so many bytes.
+fn slowly(tools: &Tools<'_>, guest: &str, bytes: usize, byte_at: fn(usize) -> u8) -> Result<String, String> {
+    let mut started = start(tools, guest, |command| _ = command.stdout(Stdio::piped()))?;
+    let stdout = started.child.stdout.take().ok_or("no pipe")?;
+    let reader = read_slowly(stdout, byte_at);
     let found = end(started, LIMIT)?;
     let (total, wrong) = reader.join().map_err(|_| "the reader panicked")?;
-    if total != BYTES || wrong != 0 {
-        return Err(format!("{total} bytes of {BYTES}, {wrong} of them wrong; {found:?}"));
+    if total != bytes || wrong != 0 {
+        return Err(format!("{total} bytes of {bytes}, {wrong} of them wrong; {found:?}"));
     }
     expect(found, 0, "")
+}
+
+/// A reader that takes its time gets every byte. The guest writes the low byte of each byte's place.
+pub(super) fn slow_reader(tools: &Tools<'_>) -> Result<String, String> {
+    slowly(tools, "mebibyte.wat", 1 << 20, |at| at as u8)
+}
+
+/// The same for a program whose account is full: no write needs memory to wait for the host.
+pub(super) fn full_account(tools: &Tools<'_>) -> Result<String, String> {
+    slowly(tools, "../kernel/pressure.cue", 2 << 20, |at| (at >> 15) as u8)
 }
