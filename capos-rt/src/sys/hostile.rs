@@ -170,11 +170,10 @@ pub fn jump(address: u64) -> ! {
     unsafe { core::arch::asm!("jmp {address}", "ud2", address = in(reg) address, options(noreturn)) }
 }
 
-/// Loops forever without a system call.
+/// Loops forever without a system call, and without the hint that it does.
 pub fn spin() -> ! {
-    loop {
-        core::hint::spin_loop();
-    }
+    // SAFETY: jumps to itself.
+    unsafe { core::arch::asm!("2: jmp 2b", options(noreturn, nomem, nostack)) }
 }
 
 /// The time-stamp counter.

@@ -60,6 +60,7 @@ pub(crate) const ALL: &[Check] = &[
     check("system/clock: the monotonic clock goes with the instruction clock", clock::instructions),
     check("system/quota: memory grows page by page within the limit and 16 MiB", quota::growth),
     check("system/random: two boots differ", random::boots_differ),
+    check("system/random: two instances of one boot differ", random::instances_differ),
     check("system/random: a seed repeats", random::seed_repeats),
     check("system/random: without a source it refuses", random::no_source),
     check("system/authority: a rebuilt Rust guest says its word", authority::rust_word),

@@ -1,8 +1,10 @@
-//! Random numbers across boots: they differ, unless a seed says otherwise, and without a source there are none.
+//! Random numbers across boots and instances: they differ, unless a seed says otherwise, and without a source there are none.
 //!
 //! Rows of `checks`. The guest prints what `random_get` brought, or its errno.
 //!
 //! Invariant: the processor's own random numbers are off where a seed is to repeat.
+
+use std::fs;
 
 use super::{Tools, holds, status};
 use crate::case::{Machine, Run};
@@ -10,6 +12,24 @@ use crate::launch::Shown;
 
 /// The CPU model without random numbers of its own.
 const NO_CPU_SOURCE: &str = "max,-rdrand,-rdseed";
+
+/// Two instances of one module; the run lasts until a third has counted, long after both have ended.
+const INSTANCES: &str = r#"package instances
+
+import "capos.local/cue/defaults"
+
+defaults.#System & {
+	name: "instances"
+	main: "last"
+	processes: [
+		for name in ["one", "other"] {"name": name, binary: "random.wat", caps: {console: true, random: true}},
+		{name: "last", binary: "last.wat"},
+	]
+}
+"#;
+const LAST: &str = r#"(module (func (export "_start") (local $left i32)
+  (local.set $left (i32.const 5000000))
+  (loop $count (br_if $count (local.tee $left (i32.sub (local.get $left) (i32.const 1)))))))"#;
 
 fn boot(tools: &Tools<'_>, run: &Run) -> Result<Shown, String> {
     let guest = tools.guests.file(&tools.system("random.wat"))?;
@@ -30,6 +50,24 @@ pub(super) fn boots_differ(tools: &Tools<'_>) -> Result<String, String> {
         if one == other || one == [0; 32] {
             return Err(format!("with the CPU {cpu:?} two boots had the same 32 bytes"));
         }
+    }
+    Ok(String::new())
+}
+
+/// Two instances of one boot, with a seed too: what one was given says nothing about the other.
+pub(super) fn instances_differ(tools: &Tools<'_>) -> Result<String, String> {
+    let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
+    let file = folder.path().join("instances.cue");
+    fs::copy(tools.system("random.wat"), folder.path().join("random.wat"))
+        .and_then(|_| fs::write(folder.path().join("last.wat"), LAST))
+        .and_then(|()| fs::write(&file, INSTANCES))
+        .map_err(|error| error.to_string())?;
+    for (cpu, seed) in [(None, None), (Some(NO_CPU_SOURCE.to_owned()), Some(7))] {
+        let shown = tools.show(&file, &Run { cpu, seed, ..Run::repeatable() }, Machine::Microvm)?;
+        status(&shown, 0)?;
+        holds(shown.stdout.len() == 64, "32 bytes of each instance were expected", &shown)?;
+        let (one, other) = shown.stdout.split_at(32);
+        holds(one != other, "both instances had the same 32 bytes", &shown)?;
     }
     Ok(String::new())
 }
