@@ -266,12 +266,15 @@ impl AddressSpace {
     /// Releases mappings and page tables in about `budget` steps; true when the space is empty and can only be
     /// dropped. Dropping does what is left. Nothing can be mapped any more below where it has come to.
     pub fn tear_down(&mut self, budget: usize) -> bool {
+        // Tables are freed below: the processor must not go on walking them, nor remember the way to one.
+        if let Some(root) = &self.root {
+            kernel::unload(root.physical());
+        }
         for _ in 0..budget {
             let Some(root) = self.root() else {
                 return true;
             };
             if self.cursor >= LOWER_HALF_END {
-                kernel::unload(root.physical());
                 self.root = None;
                 self.tables = 0;
                 return true;
@@ -325,9 +328,6 @@ impl AddressSpace {
 
 impl Drop for AddressSpace {
     fn drop(&mut self) {
-        if let Some(root) = &self.root {
-            kernel::unload(root.physical());
-        }
         while !self.tear_down(usize::MAX) {}
     }
 }
