@@ -7,6 +7,7 @@
 //! set again only when that changes. Work that is left over comes before any thread.
 
 use crate::calls::enter::Next;
+use crate::calls::lone::{self, Lone, Readable, Taken};
 use crate::kernel::{Kernel, TimerOwner};
 use crate::log::log_line;
 use crate::memory::area::TouchError;
@@ -22,6 +23,16 @@ use capos_kernel_hal::user::{self, Event};
 
 /// Bit 0 of a page fault's error code: there was a mapping, and it did not allow the access.
 const PROTECTION: u64 = 1;
+
+/// How a thread left ring 3.
+enum Left {
+    /// By a plain call.
+    Call(Taken),
+    /// By an event, which may be any other system call.
+    Event(Event),
+    /// It was not there: it is not ready.
+    NotReady,
+}
 
 impl Kernel {
     /// Runs the machine. Does not return: the end is `Machine.finish`.
@@ -65,9 +76,10 @@ impl Kernel {
             }
             self.program_alarm(slice_end);
             let next = match self.enter_ring_3(id) {
-                Some(Event::SystemCall) => self.system_call(id),
-                Some(event) => self.serve_event(id, event, slice_end),
-                None => self.resume_enter(id),
+                Left::Call(taken) => self.finish_lone(id, &taken),
+                Left::Event(Event::SystemCall) => self.system_call(id),
+                Left::Event(event) => self.serve_event(id, event, slice_end),
+                Left::NotReady => self.resume_enter(id),
             };
             if next == Next::Leave {
                 return;
@@ -85,15 +97,27 @@ impl Kernel {
         self.set_alarm(deadline);
     }
 
-    /// Leaves the processor to a thread that is ready; `None` for any other.
-    fn enter_ring_3(&mut self, id: Id<Thread>) -> Option<Event> {
-        let thread = self.threads.get_mut(id)?;
-        let process = self.processes.get_mut(thread.process)?;
-        if thread.state != ThreadState::Ready || process.state != ProcessState::Running {
-            return None;
+    /// Leaves the processor to a thread that is ready, as often as its system calls are answered on the short way: then
+    /// nothing has changed that would concern anybody else.
+    fn enter_ring_3(&mut self, id: Id<Thread>) -> Left {
+        let Some(thread) = self.threads.get_mut(id) else { return Left::NotReady };
+        let Some(process) = self.processes.get_mut(thread.process) else { return Left::NotReady };
+        let is_ready = thread.state == ThreadState::Ready && process.state == ProcessState::Running;
+        let Some(space) = process.space.as_ref().filter(|_| is_ready) else { return Left::NotReady };
+        let readable =
+            Readable { table: &process.table, slots: &self.slots, nodes: &self.nodes, clock: &self.clock };
+        loop {
+            process.entries += 1;
+            let event = user::run(&mut thread.context, space);
+            if event != Event::SystemCall {
+                return Left::Event(event);
+            }
+            match lone::serve(thread, &readable) {
+                Lone::Answered => {}
+                Lone::Taken(taken) => return Left::Call(taken),
+                Lone::Other => return Left::Event(event),
+            }
         }
-        process.entries += 1;
-        Some(user::run(&mut thread.context, process.space.as_ref()?))
     }
 
     /// Goes on with an `enter` that others interrupted.

@@ -33,6 +33,34 @@ fn a_call_round_trips() {
 }
 
 #[test]
+fn a_plain_call_is_what_the_general_decoder_says() {
+    let plain = Submission { send_list: 0, send_count: 0, receive_list: 0, receive_slots: 0, ..call() };
+    let area = LAYOUT.area_bytes;
+    assert_eq!(Submission::decode_plain_call(&plain.encode(), area), Some(plain));
+    assert_eq!(Submission::decode_plain_call(&call().encode(), area), None);
+    let mut state = 1u64;
+    let mut random = || {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        state >> 33
+    };
+    let mut plain_calls = 0;
+    for _ in 0..200_000 {
+        let mut words = plain.encode();
+        for _ in 0..random() % 3 {
+            let place = random() as usize % words.len();
+            words[place] ^= 1 << (random() % 64);
+        }
+        words[3] = words[3].wrapping_add((random() % 4096) & !3);
+        words[4] = words[4].wrapping_add(random() % 8192);
+        if let Some(decoded) = Submission::decode_plain_call(&words, area) {
+            assert_eq!(Submission::decode(&words, &LAYOUT), Ok(decoded));
+            plain_calls += 1;
+        }
+    }
+    assert!(plain_calls > 1000, "{plain_calls}");
+}
+
+#[test]
 fn every_opcode_decodes_bare() {
     for opcode in Opcode::ALL {
         let submission = Submission::new(*opcode, 1);

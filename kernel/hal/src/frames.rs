@@ -59,6 +59,37 @@ pub(crate) unsafe fn copy_bytes(to: *mut u8, from: *const u8, length: usize) {
     }
 }
 
+/// Zeros a page with 16-byte stores: half as many as `rep stosq` makes, and none of its start-up cost.
+///
+/// # Safety
+/// A page, aligned, mapped, and the caller's to write. CR4.OSFXSR is set.
+unsafe fn fill_with_zeros(page: *mut u8) {
+    const STORES: usize = 32;
+    let mut saved = [0u64; 2];
+    // SAFETY: the caller's promise. XMM0 is ring 3's while ring 0 runs, so it is put back; interrupts are off.
+    unsafe {
+        asm!(
+            "movups [{saved}], xmm0",
+            "xorps xmm0, xmm0",
+            "2:",
+            ".set zeroed, 0",
+            ".rept {stores}",
+            "movaps [{at} + zeroed], xmm0",
+            ".set zeroed, zeroed + 16",
+            ".endr",
+            "add {at}, 16 * {stores}",
+            "cmp {at}, {end}",
+            "jne 2b",
+            "movups xmm0, [{saved}]",
+            saved = in(reg) &raw mut saved,
+            at = inout(reg) page => _,
+            end = in(reg) page.wrapping_add(PAGE_BYTES),
+            stores = const STORES,
+            options(nostack),
+        );
+    }
+}
+
 fn direct<T>(frame: NonZeroU32) -> *mut T {
     (DIRECT_MAP + u64::from(frame.get()) * PAGE_BYTES as u64) as *mut T
 }
@@ -71,15 +102,7 @@ impl Frame {
     pub fn new() -> Result<Frame, OutOfMemory> {
         let number = pool::allocate().ok_or(OutOfMemory)?;
         // SAFETY: a free frame has no other user.
-        unsafe {
-            asm!(
-                "rep stosq",
-                inout("rcx") PAGE_BYTES / 8 => _,
-                inout("rdi") direct::<u8>(number) => _,
-                in("rax") 0,
-                options(nostack, preserves_flags),
-            );
-        }
+        unsafe { fill_with_zeros(direct(number)) };
         Ok(Frame(number))
     }
 

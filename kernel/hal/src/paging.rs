@@ -81,6 +81,8 @@ pub struct AddressSpace {
 /// True if CR4.TSD is clear.
 static TIME_STAMP_ACCESS: AtomicBool = AtomicBool::new(false);
 
+/// Empty entries of a lowest table that one step of a teardown passes over.
+const ENTRIES_PER_STEP: usize = 64;
 const LOWER_HALF_END: u64 = 1 << 47;
 
 fn is_user_page(page: u64) -> bool {
@@ -298,8 +300,15 @@ impl AddressSpace {
                 }
             }
         }
-        drop(self.unmap(page));
-        page + PAGE_BYTES as u64
+        let first = index(page, 1);
+        let end = ENTRIES.min(first + ENTRIES_PER_STEP);
+        let found = (first..end).find(|at| table.get(*at) & PRESENT != 0);
+        let next = page + (found.unwrap_or(end) - first) as u64 * PAGE_BYTES as u64;
+        if found.is_none() {
+            return next;
+        }
+        drop(self.unmap(next));
+        next + PAGE_BYTES as u64
     }
 
     /// Frees the tables that cover `page` and not `next` any more, the lowest first.

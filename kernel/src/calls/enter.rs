@@ -32,6 +32,7 @@ pub(crate) enum Next {
 
 impl Kernel {
     /// Serves the system call that the thread's registers state.
+    #[inline(never)] // Its registers are not those of the loop around ring 3.
     pub(crate) fn system_call(&mut self, id: Id<Thread>) -> Next {
         let Some(thread) = self.threads.get(id) else { return Next::Leave };
         let (number, arguments) = thread.context.system_call();
@@ -81,16 +82,28 @@ impl Kernel {
             return Next::Continue;
         }
         let process = thread.process;
+        let mut has_more = false;
         if pending > 0 {
             let budget = pending.min(SUBMISSIONS_PER_PASS);
             let taken = self.take_submissions(id, budget);
-            if !self.is_running(process) {
-                return Next::Leave;
-            }
-            let is_interrupted = self.work.unmapping.is_some() || (taken == budget && budget < pending);
-            if is_interrupted {
-                return self.interrupt_enter(id, wait);
-            }
+            has_more = taken == budget && budget < pending;
+        }
+        self.conclude_enter(id, process, wait, has_more)
+    }
+
+    /// What follows the last submission of a pass.
+    pub(crate) fn conclude_enter(
+        &mut self,
+        id: Id<Thread>,
+        process: Id<Process>,
+        wait: Wait,
+        has_more: bool,
+    ) -> Next {
+        if !self.is_running(process) {
+            return Next::Leave;
+        }
+        if has_more || self.work.unmapping.is_some() {
+            return self.interrupt_enter(id, wait);
         }
         self.finish_enter(id, wait)
     }

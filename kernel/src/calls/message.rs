@@ -138,6 +138,30 @@ impl Kernel {
         Ok(Answer::reply(length))
     }
 
+    /// Writes a result of whole words, which in the message area takes no look at page tables.
+    ///
+    /// # Errors
+    /// "too large", "bad address", "out of memory".
+    pub(crate) fn reply_words<const N: usize>(
+        &mut self,
+        origin: &Origin,
+        words: &[u64; N],
+    ) -> Result<Answer, CallError> {
+        let submission = &origin.submission;
+        let length = size_of_val(words);
+        let is_in_area = submission.flags & FLAG_RESULT_IN_AREA != 0;
+        let is_written = is_in_area
+            && length <= submission.result_capacity as usize
+            && self
+                .threads
+                .get(origin.thread)
+                .is_some_and(|thread| thread.ring.write_area_words(submission.result_address, words));
+        if !is_written {
+            self.write_result(origin, 0, words.map(u64::to_le_bytes).as_flattened())?;
+        }
+        Ok(Answer::reply(length))
+    }
+
     /// Writes a result that ends in `length` bytes of bulk data: first the head, then what `fill` makes for each portion
     /// of at most a page, told where in the data it lies.
     ///

@@ -17,6 +17,9 @@ use capos_kernel_hal::frames::{Frame, OutOfMemory, SharedFrame};
 pub(crate) struct Ring {
     frames: Vec<SharedFrame>,
     pub(crate) layout: Layout,
+    /// Of the layout, kept because each call uses them.
+    completions_offset: usize,
+    area_offset: usize,
     /// The kernel's own submission head.
     pub(crate) submission_head: u32,
     /// The kernel's own view of the completion ring.
@@ -38,6 +41,8 @@ impl Ring {
         let ring = Ring {
             frames,
             layout,
+            completions_offset: layout.completions_offset(),
+            area_offset: layout.area_offset(),
             submission_head: 0,
             completions: Completions::new(layout.completion_entries),
         };
@@ -69,11 +74,13 @@ impl Ring {
     }
 
     /// Loads a field of the header.
+    #[inline(always)]
     pub(crate) fn load(&self, offset: usize) -> u32 {
         self.frames.first().and_then(|frame| frame.load_u32_acquire(offset).ok()).unwrap_or(0)
     }
 
     /// Stores a field of the header.
+    #[inline(always)]
     pub(crate) fn store(&self, offset: usize, value: u32) {
         if let Some(frame) = self.frames.first() {
             let stored = frame.store_u32_release(offset, value);
@@ -82,6 +89,7 @@ impl Ring {
     }
 
     /// The kernel's copy of the submission at `head`, free-running.
+    #[inline(always)]
     pub(crate) fn submission(&self, head: u32) -> [u64; 8] {
         let place = (head & (self.layout.submission_entries - 1)) as usize;
         let at = self.layout.submissions_offset() + place * SUBMISSION_BYTES;
@@ -90,9 +98,10 @@ impl Ring {
     }
 
     /// Redeems a promised completion entry.
+    #[inline(always)]
     pub(crate) fn post(&mut self, completion: &Completion) {
         let Some((place, tail)) = self.completions.post() else { return };
-        let at = self.layout.completions_offset() + place as usize * COMPLETION_BYTES;
+        let at = self.completions_offset + place as usize * COMPLETION_BYTES;
         if let Some(frame) = self.frames.get(at / PAGE_BYTES) {
             let written = frame.write_words(at % PAGE_BYTES, &completion.encode());
             debug_assert!(written.is_ok());
@@ -115,7 +124,7 @@ impl Ring {
         }
         let mut done = 0;
         while done < length {
-            let at = self.layout.area_offset() + start + done;
+            let at = self.area_offset + start + done;
             let piece = (PAGE_BYTES - at % PAGE_BYTES).min(length - done);
             let Some(frame) = self.frames.get(at / PAGE_BYTES) else { return false };
             if !each(frame, at % PAGE_BYTES, done..done + piece) {
@@ -131,6 +140,18 @@ impl Ring {
         self.area_pieces(start, bytes.len(), |frame, offset, range| {
             bytes.get_mut(range).is_some_and(|bytes| frame.read(offset, bytes).is_ok())
         })
+    }
+
+    /// Writes whole words into the message area; false if they are not all inside, or would straddle a page.
+    #[inline(always)]
+    pub(crate) fn write_area_words<const N: usize>(&self, start: u64, words: &[u64; N]) -> bool {
+        let area_bytes = u64::from(self.layout.area_bytes);
+        if start > area_bytes || start + (N * size_of::<u64>()) as u64 > area_bytes {
+            return false;
+        }
+        let at = self.area_offset + start as usize;
+        let frame = self.frames.get(at / PAGE_BYTES);
+        frame.is_some_and(|frame| frame.write_words(at % PAGE_BYTES, words).is_ok())
     }
 
     /// Copies into the message area; false if the bytes are not all inside.

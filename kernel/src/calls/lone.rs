@@ -1,0 +1,123 @@
+//! The short way of an `enter` with nothing to take, or with one submission that is a plain call: no capabilities, messages
+//! in the message area.
+//!
+//! Almost every `enter` is one. [`serve`] is called by the scheduler before it looks at anything else, with no more than the
+//! thread and what it may read; a call that needs the whole kernel goes on in [`Kernel::finish_lone`]. A path of its own, so
+//! that what is rare costs nothing here.
+//!
+//! Invariant: whatever is not plain, or would be refused before the object sees it, is left to the general way untouched.
+//! What is answered here changes the thread's ring and result and nothing else, so the scheduler need not look around.
+
+use super::enter::Next;
+use super::{Answer, Call, Origin};
+use crate::kernel::Kernel;
+use crate::objects::{Object, timer};
+use crate::processes::thread::{Thread, Wait};
+use capos_abi::error::CallError;
+use capos_abi::ring::{Completion, Submission, offset};
+use capos_abi::system_call::{DEADLINE_NEVER, DEADLINE_NOW, SystemCall};
+use capos_kernel_core::capability::{Capability, SlotStore, Table};
+use capos_kernel_core::derivation::Tree;
+use capos_kernel_core::pool::Id;
+use capos_kernel_hal::time::Clock;
+
+/// What the short way reads.
+pub(crate) struct Readable<'k> {
+    /// The caller's capabilities.
+    pub(crate) table: &'k Table,
+    pub(crate) slots: &'k SlotStore<Object>,
+    pub(crate) nodes: &'k Tree,
+    pub(crate) clock: &'k Clock,
+}
+
+/// A call that was taken from the ring, its completion entry promised, and checked against interface and mask.
+pub(crate) struct Taken {
+    submission: Submission,
+    capability: Capability<Object>,
+    wait: Wait,
+}
+
+/// What came of a system call on the short way.
+pub(crate) enum Lone {
+    /// It is answered: the thread goes on in ring 3.
+    Answered,
+    /// It is a call for [`Kernel::finish_lone`].
+    Taken(Taken),
+    /// It is something else, and nothing has changed.
+    Other,
+}
+
+/// Serves the system call of a thread that has just left ring 3, if it has the frequent shape.
+#[inline(always)] // One caller, in the loop around ring 3.
+pub(crate) fn serve(thread: &mut Thread, readable: &Readable<'_>) -> Lone {
+    let (number, [completions, deadline, ..]) = thread.context.system_call();
+    if number != SystemCall::Enter as u64 || (deadline != DEADLINE_NEVER && deadline != DEADLINE_NOW) {
+        return Lone::Other;
+    }
+    let ring = &mut thread.ring;
+    let head = ring.submission_head;
+    let pending = ring.load(offset::SUBMISSION_TAIL).wrapping_sub(head);
+    if pending > 1 || ring.completions.observe(ring.load(offset::COMPLETION_HEAD)).is_err() {
+        return Lone::Other;
+    }
+    let will_be_ready = u64::from(ring.completions.ready() + pending);
+    let is_enough = will_be_ready >= completions || deadline == DEADLINE_NOW;
+    if pending == 0 {
+        if !is_enough {
+            return Lone::Other;
+        }
+        thread.context.set_result(will_be_ready);
+        return Lone::Answered;
+    }
+    let words = ring.submission(head);
+    let Some(submission) = Submission::decode_plain_call(&words, ring.layout.area_bytes) else {
+        return Lone::Other;
+    };
+    let Ok(capability) = readable.table.get(readable.slots, submission.handle) else { return Lone::Other };
+    let is_permitted = readable.nodes.is_live(capability.node)
+        && submission.interface == capability.interface
+        && capability.permits(submission.method);
+    if !is_permitted || !ring.completions.promise() {
+        return Lone::Other;
+    }
+    ring.submission_head = head.wrapping_add(1);
+    ring.store(offset::SUBMISSION_HEAD, head.wrapping_add(1));
+    if is_enough
+        && capability.object == Object::Timer
+        && let Some(results) = timer::read(readable.clock, submission.method)
+        && submission.result_capacity as usize >= size_of_val(&results)
+        && ring.write_area_words(submission.result_address, &results)
+    {
+        let length = size_of_val(&results) as u32;
+        ring.post(&Completion { length, ..Completion::new(submission.user_data, 0) });
+        thread.context.set_result(will_be_ready);
+        return Lone::Answered;
+    }
+    Lone::Taken(Taken { submission, capability: *capability, wait: Wait { completions, deadline } })
+}
+
+impl Kernel {
+    /// Lets the object serve a taken call, writes the completion, and goes back to ring 3 if that is enough.
+    #[inline(never)] // Its registers are not the loop's.
+    pub(crate) fn finish_lone(&mut self, id: Id<Thread>, taken: &Taken) -> Next {
+        let Some(process) = self.threads.get(id).map(|thread| thread.process) else { return Next::Leave };
+        let origin = Origin { thread: id, process, submission: taken.submission };
+        let answer = self.invoke(&Call { origin: &origin, capability: taken.capability });
+        if let Some(completion) = completion_of(answer, taken.submission.user_data) {
+            let Some(thread) = self.threads.get_mut(id) else { return Next::Leave };
+            thread.ring.post(&completion);
+        }
+        self.conclude_enter(id, process, taken.wait, false)
+    }
+}
+
+/// The completion of an answer; none for an operation in progress.
+fn completion_of(answer: Result<Answer, CallError>, user_data: u64) -> Option<Completion> {
+    match answer {
+        Ok(Answer::Parked) => None,
+        Ok(Answer::Reply { length, capabilities, result }) => {
+            Some(Completion { user_data, result, capability_count: capabilities, length })
+        }
+        Err(error) => Some(Completion::new(user_data, error.result())),
+    }
+}
