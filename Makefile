@@ -5,6 +5,7 @@
 
 export PATH := $(CURDIR)/target/tools/bin:$(PATH)
 export GOTOOLCHAIN := local
+export GOFLAGS := -trimpath
 SHELL := bash
 NEED := @tools/setup/setup
 CARGO := cargo
@@ -35,12 +36,12 @@ doctor: build ## say what this machine offers capOS and what it lacks
 
 ## Building
 
-.PHONY: build manifest-tool wasm-host-build wasm-empty-build wasm-hello-rust-build wasm-hello-c-build setup
+.PHONY: build manifest-tool wasm-host-build wasm-empty-build wasm-hello-rust-build wasm-hello-c-build setup install dist
 build: manifest-tool ## build the kernel, the services, the WASI host and the capos command
 	@$(CARGO) build --quiet --locked --package capos-cli --package capos-image --features capos-image/qemu
 manifest-tool:
 	$(NEED) $(RUN_NEEDS)
-	@cd tools/manifest && go build -trimpath -buildvcs=false -ldflags="-s -w" -o ../../target/capos/lib/capos/capos-manifest .
+	@cd tools/manifest && CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags="-s -w" -o ../../target/capos/lib/capos/capos-manifest .
 wasm-host-build: ## build the WASI host that runs in ring 3, with the kernel and services it is shipped with
 	$(NEED) rust lld
 	@$(CARGO) build --quiet --locked --package capos-image --features qemu
@@ -55,6 +56,10 @@ wasm-hello-c-build: ## compile the C hello
 	@$(DEMO) wasi-hello-c
 setup: ## install everything that any verb needs
 	$(NEED) rust rust-wasi lld llvm clang qemu go capnp shellcheck
+install: manifest-tool wasm-host-build ## install the command and its files under PREFIX
+	@tools/dist/dist install "$(PREFIX)"
+dist: manifest-tool wasm-host-build ## make an archive that runs on another Linux with QEMU alone
+	@tools/dist/dist archive
 
 ## Checking
 
