@@ -6,6 +6,7 @@
 export PATH := $(CURDIR)/target/tools/bin:$(PATH)
 export GOTOOLCHAIN := local
 export GOFLAGS := -trimpath
+export CGO_ENABLED := 0
 SHELL := bash
 NEED := @tools/setup/setup
 CARGO := cargo
@@ -41,7 +42,7 @@ build: manifest-tool ## build the kernel, the services, the WASI host and the ca
 	@$(CARGO) build --quiet --locked --package capos-cli --package capos-image --features capos-image/qemu
 manifest-tool:
 	$(NEED) $(RUN_NEEDS)
-	@cd tools/manifest && CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags="-s -w" -o ../../target/capos/lib/capos/capos-manifest .
+	@cd tools/manifest && go build -buildvcs=false -ldflags="-s -w" -o ../../target/capos/lib/capos/capos-manifest .
 wasm-host-build: ## build the WASI host that runs in ring 3, with the kernel and services it is shipped with
 	$(NEED) rust lld
 	@$(CARGO) build --quiet --locked --package capos-image --features qemu
