@@ -91,7 +91,7 @@ fn recursion_up_to_the_limit_and_past_it() {
 
 #[test]
 fn recursion_needs_no_native_stack() {
-    // 256 KiB is what a process gets; in a test the engine is compiled like the one that ships.
+    // 256 KiB is what a process gets.
     let run = || trap(&run(&DEEP.replace("DEPTH", "60000")).0).to_owned();
     let thread = std::thread::Builder::new().stack_size(256 << 10).spawn(run);
     assert_eq!(
