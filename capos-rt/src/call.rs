@@ -60,7 +60,7 @@ impl<'r> Reply<'r> {
 }
 
 /// Calls and waits: the short way if it is small and carries no capabilities, else like any other call.
-#[inline]
+#[inline(always)] // One instance for each method, made where its sizes are known.
 pub(crate) fn alone<T: Interface, R>(
     cap: &Cap<T>,
     method: u16,

@@ -21,21 +21,25 @@ const LONE_UNITS: u32 = 32;
 pub(crate) struct AreaMap {
     free: Cell<u128>,
     unit_bytes: usize,
+    /// Offset and bytes of the piece for lone calls.
+    lone_piece: (usize, usize),
 }
 
 impl AreaMap {
     /// An area of `bytes`, at least 4 KiB, all free but the units of the heap and of lone calls.
     pub(crate) fn new(bytes: usize) -> AreaMap {
+        let unit_bytes = bytes / UNITS as usize;
         AreaMap {
             free: Cell::new(u128::MAX << (HEAP_UNITS + LONE_UNITS)),
-            unit_bytes: bytes / UNITS as usize,
+            unit_bytes,
+            lone_piece: (HEAP_UNITS as usize * unit_bytes, LONE_UNITS as usize * unit_bytes),
         }
     }
 
     /// Offset and bytes of the piece for lone calls.
     #[inline]
     pub(crate) fn lone_piece(&self) -> (usize, usize) {
-        (HEAP_UNITS as usize * self.unit_bytes, LONE_UNITS as usize * self.unit_bytes)
+        self.lone_piece
     }
 
     /// Takes a run of units for `bytes`: first unit and their number.

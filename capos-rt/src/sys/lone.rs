@@ -9,7 +9,7 @@ use capos_abi::error::{CallError, Transport};
 use capos_abi::handle::Handle;
 use capos_abi::ring::{FLAG_PARAMETERS_IN_AREA, FLAG_RESULT_IN_AREA, Opcode, Submission};
 
-use super::thread::{self, LONE_SLOT, Thread};
+use super::thread::{self, Thread};
 
 /// The right to use the piece of the message area.
 pub(crate) struct Lone {
@@ -22,7 +22,7 @@ pub(crate) struct Lone {
 
 impl Lone {
     /// The right to make a call of these sizes; `None` if it is too large for the piece or another one is being made.
-    #[inline]
+    #[inline(always)] // The sizes are known where it is called.
     pub(crate) fn take(parameters: usize, results: usize) -> Option<Lone> {
         let thread = thread::current();
         let (parameters, results) = (parameters.checked_add(7)? & !7, results.checked_add(7)? & !7);
@@ -43,7 +43,7 @@ impl Lone {
     ///
     /// # Errors
     /// What the completion says; [`Transport::LimitReached`] if the submission ring is full.
-    #[inline]
+    #[inline(always)] // Most of the submission is known where it is called.
     pub(crate) fn call(
         &mut self,
         handle: Handle,
@@ -66,13 +66,12 @@ impl Lone {
             submission.result_address = (offset + self.parameters) as u64;
             submission.result_capacity = self.results as u32;
         }
-        // SAFETY: the buffers are in the piece, which is this value's until the wait below is over.
-        let user_data = unsafe { self.thread.submit(LONE_SLOT, submission) }?;
-        let completion = self.thread.wait_alone(LONE_SLOT, user_data);
-        if completion.result < 0 {
-            return CallError::check(completion.result).map(|_| Default::default());
+        // SAFETY: the buffers are in the piece, which is this value's.
+        let (result, received) = unsafe { self.thread.call_alone(submission) }?;
+        if result < 0 {
+            return CallError::check(result).map(|_| Default::default());
         }
-        let received = completion.length as usize;
+        let received = received as usize;
         if received > self.results {
             return Err(Transport::BadMessage.into());
         }

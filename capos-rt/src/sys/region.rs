@@ -13,6 +13,10 @@ use capos_abi::ring::{self, COMPLETION_BYTES, Layout, SUBMISSION_BYTES, offset};
 pub(crate) struct Region {
     base: NonNull<u8>,
     layout: Layout,
+    /// Start of the completion ring; with the next one kept because each call uses it.
+    completions: NonNull<u8>,
+    /// Start of the message area.
+    area: NonNull<u8>,
 }
 
 impl Region {
@@ -38,7 +42,14 @@ impl Region {
             && header(offset::SUBMISSIONS) as usize == layout.submissions_offset()
             && header(offset::COMPLETIONS) as usize == layout.completions_offset()
             && header(offset::AREA) as usize == layout.area_offset();
-        is_known.then_some(Region { base, layout })
+        if !is_known {
+            return None;
+        }
+        // SAFETY: the completion ring lies inside the region.
+        let completions = unsafe { base.byte_add(layout.completions_offset()) };
+        // SAFETY: so does the message area.
+        let area = unsafe { base.byte_add(layout.area_offset()) };
+        Some(Region { base, layout, completions, area })
     }
 
     /// Its sizes.
@@ -99,9 +110,8 @@ impl Region {
     #[inline]
     pub(crate) fn read_completion(&self, index: u32) -> [u64; 4] {
         let place = (index & (self.layout.completion_entries - 1)) as usize;
-        let offset = self.layout.completions_offset() + place * COMPLETION_BYTES;
         // SAFETY: the masked index is inside the completion ring.
-        let entry = unsafe { self.base.byte_add(offset) };
+        let entry = unsafe { self.completions.byte_add(place * COMPLETION_BYTES) };
         // SAFETY: the entry is aligned and initialized; the kernel does not write entries that we were told of.
         unsafe { entry.cast::<[u64; 4]>().read() }
     }
@@ -109,7 +119,6 @@ impl Region {
     /// The first byte of the message area.
     #[inline]
     pub(crate) fn area(&self) -> NonNull<u8> {
-        // SAFETY: the area lies inside the region.
-        unsafe { self.base.byte_add(self.layout.area_offset()) }
+        self.area
     }
 }

@@ -22,7 +22,7 @@ const SLOTS: usize = 64;
 /// The slot of the heap's own calls.
 pub(crate) const HEAP_SLOT: usize = 0;
 /// The slot of a call that is alone (`lone`).
-pub(crate) const LONE_SLOT: usize = 1;
+const LONE_SLOT: usize = 1;
 /// Completion entries kept for releases and cancels.
 const SPARE_COMPLETIONS: u32 = 4;
 /// User data that is in no slot.
@@ -152,15 +152,26 @@ impl Thread {
     /// # Safety
     /// The buffers that it names are owned by the slot's operation until that has completed.
     #[inline]
-    pub(crate) unsafe fn submit(&self, slot: usize, mut submission: Submission) -> Result<u64, Transport> {
+    pub(crate) unsafe fn submit(&self, slot: usize, mut submission: Submission) -> Result<(), Transport> {
+        submission.user_data = self.next_user_data(slot);
+        self.expect(slot, submission.user_data);
+        // SAFETY: the caller's promise.
+        unsafe { self.push(&submission) }
+    }
+
+    /// The user data of the next operation in `slot`.
+    #[inline]
+    fn next_user_data(&self, slot: usize) -> u64 {
         let serial = self.serial.get().wrapping_add(1) & (u64::MAX >> 9);
         self.serial.set(serial);
-        submission.user_data = serial << 8 | slot as u64;
-        self.slots[slot].user_data.set(submission.user_data);
+        serial << 8 | slot as u64
+    }
+
+    /// A completion with this user data will be kept in `slot`.
+    #[inline]
+    fn expect(&self, slot: usize, user_data: u64) {
+        self.slots[slot].user_data.set(user_data);
         self.slots[slot].completion.set(None);
-        // SAFETY: the caller's promise.
-        unsafe { self.push(&submission) }?;
-        Ok(submission.user_data)
     }
 
     /// # Safety
@@ -187,6 +198,7 @@ impl Thread {
     }
 
     /// Hands over everything submitted so far and does not wait.
+    #[inline(never)]
     pub(crate) fn flush(&self) {
         self.collect();
         system_call::enter(0, DEADLINE_NOW, 0);
@@ -251,21 +263,41 @@ impl Thread {
         }
     }
 
-    /// Hands over submissions and waits for the one in `slot`, with this user data, which is probably the only one.
+    /// Submits, hands everything over, and waits for this one, which is probably the only one: returns its result and the
+    /// bytes of its reply.
+    ///
+    /// # Errors
+    /// [`Transport::LimitReached`] if the submission ring is full.
+    ///
+    /// # Safety
+    /// The buffers that it names are the caller's for as long as this takes.
     #[inline]
-    pub(crate) fn wait_alone(&self, slot: usize, user_data: u64) -> Completion {
+    pub(crate) unsafe fn call_alone(&self, mut submission: Submission) -> Result<(i32, u32), Transport> {
+        let user_data = self.next_user_data(LONE_SLOT);
+        submission.user_data = user_data;
+        // SAFETY: the caller's promise.
+        unsafe { self.push(&submission) }?;
         // A refusal shows in the wait below.
-        let _ = self.wait_some(WaitLimit::NEVER);
+        system_call::enter(1, DEADLINE_NEVER, 0);
         let head = self.completion_head.get();
         if self.region.completion_tail() == head.wrapping_add(1) {
             let completion = Completion::decode(&self.region.read_completion(head));
             if completion.user_data == user_data {
                 self.completion_head.set(head.wrapping_add(1));
                 self.region.publish_completions(head.wrapping_add(1));
-                return completion;
+                return Ok((completion.result, completion.length));
             }
         }
-        self.wait_for_ever(slot)
+        Ok(self.find_alone(user_data))
+    }
+
+    /// Waits for a lone call among the completions of others. None was collected since its submission.
+    #[cold]
+    #[inline(never)]
+    fn find_alone(&self, user_data: u64) -> (i32, u32) {
+        self.expect(LONE_SLOT, user_data);
+        let completion = self.wait_for_ever(LONE_SLOT);
+        (completion.result, completion.length)
     }
 
     /// Waits for the operation in `slot`, however long it takes.
