@@ -86,9 +86,10 @@ fn run(request: &Request) -> Result<bool, String> {
         }
         return Ok(true);
     }
-    native::build(&place)?;
+    let seed = request.seed.unwrap_or(SEED);
+    native::build(&place, seed)?;
     let guests = Guests::new(&place);
-    let tools = Tools { place: &place, guests: &guests, seed: request.seed.unwrap_or(SEED) };
+    let tools = Tools { place: &place, guests: &guests, seed };
     Ok(schedule::run(&tools, &jobs))
 }
 

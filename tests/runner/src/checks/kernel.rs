@@ -5,8 +5,6 @@
 //! Invariant: a suite passes only if its last line counts what was expected, the kernel says why each hostile image was
 //! refused, and teardown left the machine's free frames equal.
 
-use std::fs;
-
 use capos_kernel_suite::elf::HOSTILE;
 
 use super::record::{Ended, ends};
@@ -70,8 +68,6 @@ fn equal_row(records: &[Ended]) -> usize {
 }
 
 fn fuzz(tools: &Tools<'_>, machine: Machine) -> Result<String, String> {
-    let seed = tools.place.root.join("target/capos/tests/seed.txt");
-    fs::write(&seed, tools.seed.to_string()).map_err(|error| format!("{}: {error}", seed.display()))?;
     let shown = tools.show(&tools.place.tests().join("kernel/fuzz.cue"), &Run::repeatable(), machine)?;
     status(&shown, 0)?;
     let text = shown.stdout_text();
