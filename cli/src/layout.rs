@@ -37,7 +37,7 @@ impl Layout {
         match candidates.iter().find(|folder| folder.is_dir()) {
             Some(folder) => Ok(Layout { folder: folder.clone() }),
             None => Err(Failure::host(format!(
-                "the files of capOS are missing: neither {} nor {} is a folder; in a clone, run `cargo build` first",
+                "the files of capOS are missing: neither {} nor {} is a folder; in a clone, run `make build` first",
                 candidates[0].display(),
                 candidates.get(1).unwrap_or(&candidates[0]).display()
             ))),
