@@ -114,14 +114,39 @@ lists_are_fresh() {
 }
 
 fail_without_apt() {
+    local command
     if command -v dnf >/dev/null; then
-        fail "missing: $1. Run this, then try again:
-    sudo dnf install gcc clang lld llvm qemu-system-x86-core golang capnproto ShellCheck npm python3-pip"
+        command="sudo dnf install $(names_in dnf)"
+        # Fedora's package brings the installer of rustup, not rustup itself.
+        case " ${missing_packages[*]} " in *" rustc-web "*) command+=" && rustup-init -y" ;; esac
     elif command -v pacman >/dev/null; then
-        fail "missing: $1. Run this, then try again:
-    sudo pacman -S --needed gcc clang lld llvm qemu-system-x86 go capnproto shellcheck npm python-pip"
+        command="sudo pacman -S --needed $(names_in pacman)"
+    else
+        fail "missing: $1. This machine has none of apt-get, dnf and pacman: install these with what it has, and try again."
     fi
-    fail "missing: $1. This machine has none of apt-get, dnf and pacman: install these with what it has, and try again."
+    fail "missing: $1. Run this, then try again:
+    $command"
+}
+
+# names_in SYSTEM: what Fedora (dnf) and Arch (pacman) call the packages that are missing, each once.
+names_in() {
+    local package name names=""
+    for package in "${missing_packages[@]}"; do
+        case $1:$package in
+            *:rustc-web) name=rustup ;;
+            *:cargo-web | *:rust-web-src | *:rust-web-clippy | *:rustfmt-web) continue ;;
+            *:libc6-dev) name=gcc ;;
+            *:lld-22 | *:llvm-22 | *:clang-22) name=${package%-22} ;;
+            dnf:qemu-system-x86) name=qemu-system-x86-core ;;
+            dnf:seabios) name=qboot ;;
+            pacman:seabios) name=qemu-system-x86-firmware ;;
+            dnf:shellcheck) name=ShellCheck ;;
+            pacman:python3-pip) name=python-pip ;;
+            *) name=$package ;;
+        esac
+        names+=" $name"
+    done
+    printf '%s\n' "${names# }"
 }
 
 fail_missing() {

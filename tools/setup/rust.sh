@@ -18,7 +18,7 @@ need_rust() {
             elif command -v apt-get >/dev/null; then
                 want "rust $pinned" "${rust_packages[@]}"
             else
-                fail "missing: rust $pinned. Install rustup, then try again: it brings the version that rust-toolchain.toml names."
+                want "rust $pinned (through rustup)" "${rust_packages[@]}"
             fi
             ;;
     esac
