@@ -28,6 +28,7 @@ fn all() -> Vec<Step> {
         step("check", "cargo run --quiet --locked --package capos-check", 1200, Expect::Tests(10)),
         step("host", "cargo test --locked --no-fail-fast", 1800, Expect::Tests(100)),
         step("manifest-tool", "go test -v ./...", 600, Expect::Tests(1)).inside("tools/manifest"),
+        step("demos", "cargo build-demos-capos", 900, Expect::Success),
     ];
     steps.extend(verbs(""));
     steps.extend(failing_verbs());
