@@ -10,6 +10,9 @@ use core::arch::asm;
 use core::arch::x86_64::{__cpuid, __cpuid_count};
 use x86_64::registers::control::{Cr0, Cr0Flags, Cr4, Cr4Flags, Efer, EferFlags};
 
+/// DR7 without breakpoints; bit 10 is always set.
+const NO_BREAKPOINTS: u64 = 1 << 10;
+
 /// What the processor has and this kernel has switched on or uses.
 #[derive(Clone, Copy, Debug)]
 pub struct Features {
@@ -19,6 +22,8 @@ pub struct Features {
     pub smap: bool,
     /// Ring 3 cannot read descriptor-table registers.
     pub umip: bool,
+    /// Machine checks can be told as exceptions.
+    pub machine_check: bool,
     /// RDRAND is there.
     pub rdrand: bool,
     /// RDSEED is there.
@@ -53,6 +58,7 @@ fn read_features() -> Features {
         smep: bit(structured_ebx, 7),
         smap: bit(structured_ebx, 20),
         umip: bit(structured_ecx, 2),
+        machine_check: bit(basic.edx, 7),
         rdrand: bit(basic.ecx, 30),
         rdseed: bit(structured_ebx, 18),
         sse42: bit(basic.ecx, 20),
@@ -70,6 +76,8 @@ fn control_register_4(features: &Features) -> Cr4Flags {
     flags.set(Cr4Flags::SUPERVISOR_MODE_EXECUTION_PROTECTION, features.smep);
     flags.set(Cr4Flags::SUPERVISOR_MODE_ACCESS_PREVENTION, features.smap);
     flags.set(Cr4Flags::USER_MODE_INSTRUCTION_PREVENTION, features.umip);
+    // Without it a machine check resets the machine, and nobody is told.
+    flags.set(Cr4Flags::MACHINE_CHECK_EXCEPTION, features.machine_check);
     flags
 }
 
@@ -95,6 +103,8 @@ pub(crate) unsafe fn initialize() {
         | EferFlags::SYSTEM_CALL_EXTENSIONS;
     // SAFETY: stays in long mode; the caller promises that the tables are right with NX.
     unsafe { Efer::write(efer) };
+    // SAFETY: no breakpoint of whoever ran before interrupts ring 0.
+    unsafe { asm!("mov dr7, {}", in(reg) NO_BREAKPOINTS, options(nomem, nostack, preserves_flags)) };
 }
 
 /// Sets or clears CR4.TSD, without which ring 3 may execute RDTSC.

@@ -176,6 +176,7 @@ unsafe fn load_tables(tables: *mut Tables) {
             "mov es, {zero:x}",
             "mov fs, {zero:x}",
             "mov gs, {zero:x}",
+            "lldt {zero:x}",
             "ltr {task:x}",
             descriptors = in(reg) &raw const descriptors,
             gates = in(reg) &raw const gates,

@@ -70,6 +70,8 @@ pub(crate) static LOCAL: LocalCell = LocalCell(UnsafeCell::new(Local {
     stack_of_ring_0: core::ptr::null_mut(),
 }));
 
+/// The code segment of SYSENTER; 0 makes the instruction a general-protection fault.
+const SYSENTER_CODE: u32 = 0x174;
 const STAR: u32 = 0xc000_0081;
 const LSTAR: u32 = 0xc000_0082;
 const SFMASK: u32 = 0xc000_0084;
@@ -84,10 +86,9 @@ pub(crate) unsafe fn initialize() {
     // SAFETY: nothing runs in ring 3 yet, and nothing else refers to it.
     unsafe { (*LOCAL.0.get()).stack_of_ring_0 = interrupts::stack_of_ring_0() };
     let star = u64::from(KERNEL_CODE) << 32 | (0x10 | 3) << 48;
-    for (register, value) in
-        [(STAR, star), (LSTAR, &raw const system_call_entry as u64), (SFMASK, CLEARED_FLAGS)]
-    {
-        // SAFETY: the selectors are those of the descriptor table, the entry is the one below.
+    let entry = &raw const system_call_entry as u64;
+    for (register, value) in [(STAR, star), (LSTAR, entry), (SFMASK, CLEARED_FLAGS), (SYSENTER_CODE, 0)] {
+        // SAFETY: the selectors are those of the descriptor table, the entry is the one below, and there is no other.
         unsafe { Msr::new(register).write(value) };
     }
 }

@@ -9,6 +9,7 @@ mod authority;
 mod clock;
 mod damage;
 mod kernel;
+mod machine_check;
 mod pipes;
 mod quota;
 mod random;
@@ -56,6 +57,7 @@ pub(crate) const ALL: &[Check] = &[
     check("kernel/suite: microvm", kernel::suite_microvm),
     check_q35("kernel/suite: q35", kernel::suite_q35),
     check("kernel/fuzz: microvm", kernel::fuzz_microvm),
+    check("kernel/machine check: it is reported", machine_check::reported),
     check_q35("kernel/fuzz: q35", kernel::fuzz_q35),
     check("system/clock: the monotonic clock goes with the instruction clock", clock::instructions),
     check("system/quota: memory grows page by page within the limit and 16 MiB", quota::growth),
