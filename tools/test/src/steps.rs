@@ -33,7 +33,16 @@ fn all() -> Vec<Step> {
     steps.extend(verbs(""));
     steps.extend(failing_verbs());
     steps.extend(suites());
+    steps.extend(distribution());
     steps
+}
+
+/// What a stranger gets: the archive, and everything in it tried with nothing but QEMU.
+fn distribution() -> Vec<Step> {
+    vec![
+        step("dist", "make --no-print-directory dist", 1800, Expect::Success),
+        step("dist-alone", "tools/dist/try", 600, Expect::Tests(10)),
+    ]
 }
 
 /// The manifest tools, on both sides of the JSON between them.
