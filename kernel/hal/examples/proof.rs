@@ -1,16 +1,18 @@
 //! The hardware layer against the machine: a kernel that runs small programs in ring 3 and checks what comes back.
 //!
-//! Built for the kernel's target and booted in QEMU by `tests/kernel`; ends the machine with `EXIT_FINISHED` if every check
+//! Built for the kernel's target and booted in QEMU by `tests/runner`, in the kernel's place; ends the machine with `EXIT_FINISHED` if every check
 //! held, else with a panic.
 #![no_std]
 #![no_main]
 
-use capos_abi::host::{CONTROL_PORT, EXIT_FINISHED, OUTPUT_PORT};
+use capos_abi::host::{CONTROL_PORT, EXIT_FINISHED, FrameHeader, FrameKind, OUTPUT_PORT, StreamKind};
+use capos_abi::outcome::OutcomeKind;
 use capos_kernel_hal::frames::{self, Frame, FrameError, OutOfMemory, SharedFrame};
 use capos_kernel_hal::paging::{Access, AddressSpace, BadAddress, MapError};
 use capos_kernel_hal::user::{self, Context, Event};
 use capos_kernel_hal::virtio::console::{Console, Piece, SendError};
 use capos_kernel_hal::{Hardware, cpu, debug, entropy, power};
+use capos_schema::machine::MachineFinishParams;
 use core::arch::global_asm;
 use core::fmt::Write;
 
@@ -359,10 +361,26 @@ fn check_devices(hardware: &mut Hardware) {
     let frame = Frame::new().unwrap().share();
     frame.write(10, b"pieces").unwrap();
     assert_eq!(console.send(port, b"x", &[piece(&frame, 4090, 7)]), Err(SendError::TooLarge));
-    send(console, OUTPUT_PORT, b"head ", &[piece(&frame, 10, 6), piece(&frame, 10, 5)]);
+    let mut head = [0; 22];
+    head[..8].copy_from_slice(&FrameHeader { stream: 1, kind: FrameKind::Declare, length: 6 }.encode());
+    head[8] = StreamKind::Output as u8;
+    head[9..14].copy_from_slice(b"proof");
+    head[14..].copy_from_slice(&FrameHeader { stream: 1, kind: FrameKind::Data, length: 12 }.encode());
+    send(console, OUTPUT_PORT, &head, &[piece(&frame, 10, 6), piece(&frame, 10, 5)]);
     send(console, OUTPUT_PORT, b"\n", &[]);
-    send(console, CONTROL_PORT, b"outcome\n", &[]);
     assert_eq!(frame.owners(), 1);
+}
+
+/// Tells the host command that all went well.
+fn tell_outcome(hardware: &mut Hardware) {
+    let console = hardware.console.as_mut().expect("a virtio console");
+    let outcome =
+        MachineFinishParams { kind: OutcomeKind::Exited as u16, code: 0, process: "proof", report: "" };
+    let mut frame = [0; 128];
+    let length = outcome.encode(&mut frame[8..]).unwrap();
+    let header = FrameHeader { stream: 0, kind: FrameKind::Outcome, length: length as u32 };
+    frame[..8].copy_from_slice(&header.encode());
+    send(console, CONTROL_PORT, &frame[..8 + length], &[]);
 }
 
 fn check_idle(hardware: &mut Hardware) {
@@ -398,5 +416,6 @@ fn kernel_main(mut hardware: Hardware) -> ! {
     check_devices(&mut hardware);
     assert_ne!(entropy::rdrand(), entropy::rdrand());
     log(format_args!("everything held, at {} ns", hardware.clock.now()));
+    tell_outcome(&mut hardware);
     power::exit(EXIT_FINISHED)
 }

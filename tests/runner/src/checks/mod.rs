@@ -8,6 +8,7 @@ mod allocation;
 mod authority;
 mod clock;
 mod damage;
+mod hardware;
 mod kernel;
 mod machine_check;
 mod pipes;
@@ -57,6 +58,8 @@ pub(crate) const ALL: &[Check] = &[
     check("kernel/suite: microvm", kernel::suite_microvm),
     check_q35("kernel/suite: q35", kernel::suite_q35),
     check("kernel/fuzz: microvm", kernel::fuzz_microvm),
+    check("kernel/hardware layer: microvm", hardware::microvm),
+    check_q35("kernel/hardware layer: q35", hardware::q35),
     check("kernel/machine check: it is reported", machine_check::reported),
     check_q35("kernel/fuzz: q35", kernel::fuzz_q35),
     check("system/clock: the monotonic clock goes with the instruction clock", clock::instructions),
