@@ -14,3 +14,4 @@ pub mod options;
 pub mod outcome;
 pub mod qemu;
 pub mod quantities;
+pub mod symbols;

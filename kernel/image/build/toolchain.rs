@@ -65,10 +65,12 @@ impl Toolchain {
         command
     }
 
-    /// Flags for every crate of every group: the linker, and no path of this machine in what is built.
+    /// Flags for every crate of every group: the linker, an identity for each program by which its symbols are found, and
+    /// no path of this machine in what is built.
     pub(crate) fn flags(&self, workspace: &Path) -> Vec<String> {
         let mut flags: Vec<String> =
             self.linker.iter().map(|linker| format!("-Clinker={}", linker.display())).collect();
+        flags.push("-Clink-arg=--build-id=sha1".to_owned());
         let registry = self.cargo_home.join("registry/src");
         let mut remap = |from: &Path, to: &str| {
             flags.push(format!("--remap-path-prefix={}={to}", from.display()));

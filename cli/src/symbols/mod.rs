@@ -1,0 +1,152 @@
+//! Addresses in the kernel's log, as function and line.
+//!
+//! Called by `qemu::verdict` at the end of a run that went wrong; reads the boot image and the `*.debug` files of the
+//! installation.
+//!
+//! Invariant: a program's addresses are explained only by a file with the same build id, so an image of another version
+//! is never explained wrongly. What cannot be explained stays as it is; nothing here fails.
+
+mod program;
+mod record;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use capos_abi::image::{Image, KERNEL, MANIFEST};
+use capos_manifest_model::decode;
+
+pub use program::{Place, Program};
+use record::{Record, read};
+
+/// Where to look for what an address means; nothing is read before somebody asks.
+#[derive(Clone, Debug)]
+pub struct Source {
+    /// The boot image.
+    pub image: PathBuf,
+    /// Folders with `*.debug` files.
+    pub folders: Vec<PathBuf>,
+}
+
+/// The programs of one boot image, as far as their symbols are known.
+#[derive(Debug, Default)]
+pub struct Symbols {
+    kernel: Option<Program>,
+    processes: Vec<(String, Option<Program>)>,
+}
+
+/// A line of the log with what its addresses mean.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Explanation {
+    /// The line.
+    pub line: String,
+    /// For each address the places, the innermost call first.
+    pub places: Vec<String>,
+    /// True if it is about ring 0.
+    pub is_kernel: bool,
+}
+
+impl Source {
+    /// Reads the image and looks for the symbols of its programs.
+    #[must_use]
+    pub fn load(&self) -> Symbols {
+        let Ok(bytes) = fs::read(&self.image) else { return Symbols::default() };
+        let Ok(image) = Image::parse(&bytes) else { return Symbols::default() };
+        let find = |name: &str| Program::find(part(&image, name)?, &self.folders);
+        let system = part(&image, MANIFEST).and_then(|it| decode(it).ok()).unwrap_or_default();
+        let processes = system.processes.iter().map(|it| (it.name.clone(), find(&it.image)));
+        let init = ("init".to_owned(), find(capos_abi::image::INIT));
+        Symbols { kernel: find(KERNEL), processes: std::iter::once(init).chain(processes).collect() }
+    }
+}
+
+fn part<'a>(image: &Image<'a>, name: &str) -> Option<&'a [u8]> {
+    image.parts().find(|part| part.name == name).map(|part| image.contents(&part))
+}
+
+impl Symbols {
+    /// Every line of the log with addresses that mean something.
+    #[must_use]
+    pub fn explain(&self, log: &str) -> Vec<Explanation> {
+        log.lines().filter_map(|line| self.explain_line(line)).collect()
+    }
+
+    fn explain_line(&self, line: &str) -> Option<Explanation> {
+        let (program, addresses, is_kernel) = match read(line)? {
+            Record::Kernel(addresses) => (self.kernel.as_ref()?, addresses, true),
+            Record::Process { name, addresses } => (self.process(name)?, addresses, false),
+        };
+        let places: Vec<String> =
+            addresses.into_iter().flat_map(|it| program.places(it)).map(|it| it.to_string()).collect();
+        (!places.is_empty()).then(|| Explanation { line: line.to_owned(), places, is_kernel })
+    }
+
+    fn process(&self, name: &str) -> Option<&Program> {
+        self.processes.iter().find(|(its_name, _)| its_name == name)?.1.as_ref()
+    }
+}
+
+/// The folders to look in: that of the installation, and that of the tests' programs beside it in a clone.
+#[must_use]
+pub fn folders(library: &Path) -> Vec<PathBuf> {
+    let tests = library.ancestors().nth(2).map(|folder| folder.join("tests"));
+    std::iter::once(library.to_owned()).chain(tests.filter(|folder| folder.is_dir())).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::image::{NamedPart, write};
+    use capos_manifest_model::{Process, System, encode};
+
+    /// An image whose kernel and whose process "app" are this test, in a folder with this test as the unstripped file.
+    fn source(folder: &Path, debug: &[u8]) -> Source {
+        let own = fs::read(std::env::current_exe().unwrap()).unwrap();
+        let process = Process { name: "app".into(), image: "app".into(), ..Process::default() };
+        let system = System { main: "app".into(), processes: vec![process], ..System::default() };
+        let part = |name: &str, contents: Vec<u8>| NamedPart { name: name.into(), contents };
+        let parts = [part(KERNEL, own.clone()), part(MANIFEST, encode(&system)), part("app", own)];
+        let mut bytes = Vec::new();
+        write(&parts, &mut bytes).unwrap();
+        fs::write(folder.join("image"), bytes).unwrap();
+        fs::write(folder.join("other.debug"), b"\x7fELF no").unwrap();
+        fs::write(folder.join("own.debug"), debug).unwrap();
+        Source { image: folder.join("image"), folders: vec![folder.to_owned()] }
+    }
+
+    #[test]
+    fn addresses_come_out_as_function_and_line() {
+        let folder = tempfile::tempdir().unwrap();
+        let own = fs::read(std::env::current_exe().unwrap()).unwrap();
+        let symbols = source(folder.path(), &own).load();
+        let address = program::tests::address_of(&own, "addresses_come_out_as_function_and_line");
+        let log = format!(
+            "[kernel] hello\n[kernel] called from {:#x}\n[kernel] process 3 \"app\": fault vector 6 (#UD) error 0x0 \
+             address 0x0 rip {address:#x}\n[kernel] process 4 \"unknown\": fault vector 6 (#UD) error 0x0 address 0x0 \
+             rip {address:#x}\n",
+            address + 1
+        );
+        let found = symbols.explain(&log);
+        assert_eq!(found.len(), 2, "{found:?}");
+        for explanation in found {
+            let place = explanation.places.last().unwrap();
+            assert!(place.contains("addresses_come_out_as_function_and_line"), "{place}");
+            assert!(place.contains("cli/src/symbols/mod.rs:"), "{place}");
+        }
+    }
+
+    #[test]
+    fn a_file_with_another_build_id_explains_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut own = fs::read(std::env::current_exe().unwrap()).unwrap();
+        let address = program::tests::address_of(&own, "a_file_with_another_build_id_explains_nothing");
+        program::tests::change_build_id(&mut own);
+        let symbols = source(folder.path(), &own).load();
+        assert_eq!(symbols.explain(&format!("[kernel] called from {address:#x}")), []);
+    }
+
+    #[test]
+    fn an_image_that_cannot_be_read_explains_nothing() {
+        let source = Source { image: "/nonexistent".into(), folders: Vec::new() };
+        assert_eq!(source.load().explain("[kernel] called from 0x1"), []);
+    }
+}
