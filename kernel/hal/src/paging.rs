@@ -81,7 +81,7 @@ pub struct AddressSpace {
 /// True if CR4.TSD is clear.
 static TIME_STAMP_ACCESS: AtomicBool = AtomicBool::new(false);
 
-/// Empty entries of a lowest table that one step of a teardown passes over.
+/// Empty entries of a table that one step of a teardown passes over.
 const ENTRIES_PER_STEP: usize = 64;
 const LOWER_HALF_END: u64 = 1 << 47;
 
@@ -296,7 +296,10 @@ impl AddressSpace {
                 Some(child) => table = child,
                 None => {
                     let span = 1 << (12 + 9 * (level - 1));
-                    return (page & !(span - 1)) + span;
+                    let first = index(page, level);
+                    let end = ENTRIES.min(first + ENTRIES_PER_STEP);
+                    let next = (first + 1..end).find(|at| table.get(*at) & PRESENT != 0).unwrap_or(end);
+                    return (page & !(span - 1)) + (next - first) as u64 * span;
                 }
             }
         }

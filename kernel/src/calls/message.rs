@@ -179,10 +179,26 @@ impl Kernel {
         let total = head_bytes + length.next_multiple_of(8);
         self.prepare_result(origin, total)?;
         self.write_result(origin, 0, head.get(..head_bytes).unwrap_or(&[]))?;
-        let mut portion = [0; PAGE_BYTES];
+        if length <= WITH_NAME {
+            self.fill_result::<WITH_NAME>(origin, head_bytes, length, &mut fill)?;
+        } else {
+            self.fill_result::<PAGE_BYTES>(origin, head_bytes, length, &mut fill)?;
+        }
+        Ok(Answer::reply(total))
+    }
+
+    /// Writes `length` bytes of bulk data behind the head, in portions of at most `N`, a multiple of 8.
+    fn fill_result<const N: usize>(
+        &mut self,
+        origin: &Origin,
+        head_bytes: usize,
+        length: usize,
+        fill: &mut impl FnMut(&mut Kernel, usize, &mut [u8]) -> Result<(), CallError>,
+    ) -> Result<(), CallError> {
+        let mut portion = [0; N];
         let mut done = 0;
         while done < length {
-            let size = PAGE_BYTES.min(length - done);
+            let size = N.min(length - done);
             // The last portion goes out with the zeros that fill its last word.
             let padded = size.next_multiple_of(8);
             if let Some(bytes) = portion.get_mut(..padded) {
@@ -193,6 +209,6 @@ impl Kernel {
             }
             done += size;
         }
-        Ok(Answer::reply(total))
+        Ok(())
     }
 }
