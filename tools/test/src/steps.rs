@@ -26,8 +26,8 @@ fn all() -> Vec<Step> {
         step("build", "make --no-print-directory build", 1800, Expect::Success),
         step("doctor", "target/debug/capos doctor", 120, Expect::Success).showing("accelerator"),
         step("check", "cargo run --quiet --locked --package capos-check", 1200, Expect::Tests(10)),
-        step("host", "cargo test --locked --no-fail-fast", 1800, Expect::Tests(100)),
-        step("manifest-tool", "go test -v ./...", 600, Expect::Tests(1)).inside("tools/manifest"),
+        step("host", "cargo test --locked --no-fail-fast", 1800, Expect::Tests(400)),
+        step("manifest-tool", "go test -v ./...", 600, Expect::Tests(15)).inside("tools/manifest"),
         step("demos", "cargo build-demos-capos", 900, Expect::Success),
     ];
     steps.extend(verbs(""));
@@ -48,8 +48,8 @@ fn distribution() -> Vec<Step> {
 /// The manifest tools, on both sides of the JSON between them.
 fn config() -> Vec<Step> {
     vec![
-        step("manifest-tool", "go test -v ./...", 600, Expect::Tests(1)).inside("tools/manifest"),
-        step("manifest-model", "cargo test --locked --package capos-manifest-model", 900, Expect::Tests(1)),
+        step("manifest-tool", "go test -v ./...", 600, Expect::Tests(15)).inside("tools/manifest"),
+        step("manifest-model", "cargo test --locked --package capos-manifest-model", 900, Expect::Tests(80)),
     ]
 }
 
@@ -80,7 +80,7 @@ fn failing_verbs() -> Vec<Step> {
 
 /// The suites of `tests/`, which boot capOS for each case.
 fn suites() -> Vec<Step> {
-    vec![step("suites", "cargo run --quiet --locked --package capos-suites", 2400, Expect::Tests(1))]
+    vec![step("suites", "cargo run --quiet --locked --package capos-suites", 2400, Expect::Tests(120))]
 }
 
 /// The run verbs once more with the other of the two compilers, where the machine has it or can have it.
