@@ -8,7 +8,8 @@
 //! the parts, each starting on a page boundary, zero-padded.
 //!
 //! Invariant: parts that [`Image::parse`] accepts lie inside the file, on page boundaries, in ascending order, without
-//! overlap, and have distinct names. Their contents are checked on first use, by [`Image::verify`].
+//! overlap, and have distinct names. Their contents are checked on first use, by [`Image::verify`]. The padding between
+//! them belongs to no part and is covered by no checksum: nobody reads it, and `capos check` alone looks whether it is zero.
 
 use crate::checksum::crc32c;
 
@@ -61,7 +62,7 @@ pub enum ImageError<'a> {
     NotAnImage,
     /// Another version of the layout.
     Version(u32),
-    /// The header's CRC is wrong.
+    /// The header's CRC is wrong, or the bytes after it are not zero.
     HeaderCorrupt,
     /// The table's CRC is wrong, or it has too many rows.
     TableCorrupt,
@@ -72,6 +73,15 @@ pub enum ImageError<'a> {
         /// Bytes that are there.
         found: u64,
         /// The first part that is not whole, if the table is.
+        part: Option<&'a str>,
+    },
+    /// The file ends before the header says, after the last byte of the last part.
+    PaddingTruncated {
+        /// Bytes that the header states.
+        expected: u64,
+        /// Bytes that are there.
+        found: u64,
+        /// The last part, if there is one.
         part: Option<&'a str>,
     },
     /// The row with this index breaks the invariant above.
@@ -99,6 +109,11 @@ impl core::fmt::Display for ImageError<'_> {
             ImageError::Truncated { expected, found, part: None } => {
                 write!(formatter, "boot image: truncated in the part table: {found} of {expected} bytes")
             }
+            ImageError::PaddingTruncated { expected, found, part } => write!(
+                formatter,
+                "boot image: truncated in the padding after part \"{}\": the image has {found} of {expected} bytes",
+                part.unwrap_or_default()
+            ),
             ImageError::BadRow(row) => {
                 write!(formatter, "boot image: row {row} of the part table is malformed")
             }
@@ -127,7 +142,7 @@ impl<'a> Image<'a> {
         if header[..8] != MAGIC {
             return Err(ImageError::NotAnImage);
         }
-        if crc32c(&header[..28]) != word32(header, 28) {
+        if crc32c(&header[..28]) != word32(header, 28) || header[32..].iter().any(|byte| *byte != 0) {
             return Err(ImageError::HeaderCorrupt);
         }
         if word32(header, 8) != VERSION {
@@ -148,8 +163,14 @@ impl<'a> Image<'a> {
         let image = Image { bytes, count };
         image.check_rows(expected)?;
         if found < expected {
-            let part = image.parts().find(|part| part.offset + part.length > found).map(|part| part.name);
-            return Err(ImageError::Truncated { expected, found, part });
+            let mut parts = image.parts();
+            return Err(match parts.find(|part| part.offset + part.length > found) {
+                Some(part) => ImageError::Truncated { expected, found, part: Some(part.name) },
+                None => {
+                    let part = image.parts().last().map(|part| part.name);
+                    ImageError::PaddingTruncated { expected, found, part }
+                }
+            });
         }
         Ok(image)
     }
@@ -303,6 +324,9 @@ mod tests {
         };
         assert_eq!(Image::parse(&flipped(0)).unwrap_err(), ImageError::NotAnImage);
         assert_eq!(Image::parse(&flipped(17)).unwrap_err(), ImageError::HeaderCorrupt);
+        for at in [28, 32, HEADER_BYTES - 1] {
+            assert_eq!(Image::parse(&flipped(at)).unwrap_err(), ImageError::HeaderCorrupt);
+        }
         assert_eq!(Image::parse(&flipped(HEADER_BYTES)).unwrap_err(), ImageError::TableCorrupt);
         let part = flipped(2 * 4096 + 4999);
         assert_eq!(Image::parse(&part).unwrap().verify("init"), Err(ImageError::PartCorrupt("init")));
@@ -312,6 +336,9 @@ mod tests {
             Image::parse(&whole[..9000]).unwrap_err(),
             ImageError::Truncated { expected, found: 9000, part: Some("init") }
         );
+        let cut = Image::parse(&whole[..whole.len() - 1]).unwrap_err();
+        let part = Some("init");
+        assert_eq!(cut, ImageError::PaddingTruncated { expected, found: expected - 1, part });
         assert_eq!(
             Image::parse(&whole[..100]).unwrap_err(),
             ImageError::Truncated { expected, found: 100, part: None }
