@@ -72,7 +72,7 @@ pub enum Verb {
     after_help = RUN_HELP
 )]
 pub struct RunOptions {
-    /// Set a variable of the guest's environment, or hand on the one of that name
+    /// Set a variable of the guest's environment, or hand on the one of that name, if it is set; the last one of a name counts
     #[arg(long, value_name = "NAME[=VALUE]")]
     pub env: Vec<OsString>,
 
@@ -80,11 +80,11 @@ pub struct RunOptions {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub fuel: Option<u64>,
 
-    /// The most linear memory that the guest can have [default: 256M]
+    /// The most linear memory that the guest can have: bytes, or with KiB, MiB, GiB, up to 64GiB [default: 256MiB]
     #[arg(long, value_name = "SIZE", value_parser = parse_size)]
     pub memory: Option<u64>,
 
-    /// End the guest after this time: seconds, or with ms, s, m, h
+    /// End the guest after this time: seconds, or with ms, s, m, h, up to 1000000h
     #[arg(long, value_name = "TIME", value_parser = parse_time)]
     pub timeout: Option<Duration>,
 
@@ -161,9 +161,11 @@ const RUN_HELP: &str = "\
 A program gets its arguments, standard output, standard error, a monotonic clock and random numbers;
 no environment, no directories, no network. Everything after FILE belongs to the program.
 
-The exit status is the program's own (0 to 125); above that a line on standard error and 1.
-  126 refused before start     127 capOS failed       130 Ctrl-C       134 trap          137 memory
-  142 time limit               143 killed, revoked    152 fuel         153 output limit
+The exit status is the program's own (0 to 125); a code above 125 becomes 1, with a line on standard error.
+  126 refused before start, wrong usage included      127 capOS failed
+  129 SIGHUP       130 Ctrl-C       131 SIGQUIT       134 trap         137 memory limit
+  141 the reader of the output is gone, without a line, as after SIGPIPE
+  142 time limit   143 SIGTERM, killed, revoked       152 fuel         153 output limit
 
 Examples:
   capos run --env HOME=/ --fuel 1000000 --timeout 5 app.wasm --its-own option
@@ -181,7 +183,10 @@ pub enum Target {
 
 /// `capos build`.
 #[derive(Debug, Args)]
-#[command(after_help = "Example: capos build manifests/system-wasi-hello-rust.cue -o hello.img")]
+#[command(after_help = "\
+The exit status is 0, 1 if the manifest is refused or the image cannot be written, 2 for wrong usage.
+
+Example: capos build manifests/system-wasi-hello-rust.cue -o hello.img")]
 pub struct BuildOptions {
     /// The manifest, a CUE file
     pub manifest: PathBuf,
@@ -197,7 +202,10 @@ pub struct BuildOptions {
 
 /// `capos check`.
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:
+#[command(after_help = "\
+The exit status is 0, 1 if the file is refused, 2 for wrong usage.
+
+Examples:
   capos check system.cue              who holds what
   capos check --json hello.img        the same for programs, with the checksum of each part")]
 pub struct CheckOptions {

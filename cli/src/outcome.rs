@@ -45,8 +45,17 @@ pub enum Ending {
     Refused(String),
     /// capOS failed.
     Failed(String),
+    /// The kernel failed: the reason, and the calls that led to it.
+    KernelFailed {
+        /// What it said, and where the log is.
+        reason: String,
+        /// Functions with lines, the innermost first; empty where they are unknown.
+        calls: Vec<String>,
+    },
     /// The host's own deadline passed after the machine's.
     Deadline,
+    /// The time limit passed while nobody took the output.
+    Unread,
     /// A signal ended the command.
     Signal(i32),
     /// Nobody reads standard output or standard error any more.
@@ -72,8 +81,8 @@ impl Ending {
         match self {
             Ending::Machine { outcome, is_instance } => machine_status(outcome, *is_instance),
             Ending::Refused(_) => STATUS_REFUSED,
-            Ending::Failed(_) => STATUS_FAILED,
-            Ending::Deadline => 142,
+            Ending::Failed(_) | Ending::KernelFailed { .. } => STATUS_FAILED,
+            Ending::Deadline | Ending::Unread => 142,
             Ending::Signal(SIGNAL_INTERRUPT) => 130,
             Ending::Signal(signal) => u8::try_from(128 + signal).unwrap_or(143),
             Ending::OutputClosed => 128 + SIGNAL_PIPE,
@@ -87,8 +96,8 @@ impl Ending {
         match self {
             Ending::Machine { outcome, .. } => outcome.kind.word(),
             Ending::Refused(_) => OutcomeKind::Invalid.word(),
-            Ending::Failed(_) => OutcomeKind::Internal.word(),
-            Ending::Deadline => OutcomeKind::WallClock.word(),
+            Ending::Failed(_) | Ending::KernelFailed { .. } => OutcomeKind::Internal.word(),
+            Ending::Deadline | Ending::Unread => OutcomeKind::WallClock.word(),
             Ending::Signal(SIGNAL_INTERRUPT) => "interrupted",
             Ending::Signal(_) => OutcomeKind::Killed.word(),
             Ending::OutputClosed | Ending::OutputFailed(_) => "output closed",
@@ -96,13 +105,17 @@ impl Ending {
     }
 
     /// The lines for standard error, without the leading `capos: ` and without line feeds: one, none after an ordinary end,
-    /// and one for each thing that is wrong with a manifest.
+    /// one for each thing that is wrong with a manifest, and one for each call that led to a failure of the kernel.
     #[must_use]
     pub fn lines(&self) -> Vec<String> {
         let Some(text) = self.text() else { return Vec::new() };
         let word = self.word();
         match self {
             Ending::Refused(_) => text.lines().map(|line| format!("{word}: {}", one_line(line))).collect(),
+            Ending::KernelFailed { calls, .. } => {
+                let calls = calls.iter().map(|call| format!("  in {}", one_line(call)));
+                std::iter::once(format!("{word}: {}", one_line(&text))).chain(calls).collect()
+            }
             _ => vec![format!("{word}: {}", one_line(&text))],
         }
     }
@@ -115,8 +128,13 @@ impl Ending {
                 }
                 machine_text(outcome)
             }
-            Ending::Refused(reason) | Ending::Failed(reason) => reason.clone(),
+            Ending::Refused(reason) | Ending::Failed(reason) | Ending::KernelFailed { reason, .. } => {
+                reason.clone()
+            }
             Ending::Deadline => "the time limit passed, and the machine did not end by itself".to_owned(),
+            Ending::Unread => {
+                "the time limit passed, and nobody takes the output; --timeout sets it".to_owned()
+            }
             Ending::Signal(SIGNAL_INTERRUPT) => "ended by Ctrl-C".to_owned(),
             Ending::Signal(signal) => format!("ended by signal {signal}"),
             Ending::OutputClosed => return None,
@@ -225,6 +243,7 @@ mod tests {
             (Ending::Signal(2), 130),
             (Ending::Signal(15), 143),
             (Ending::Deadline, 142),
+            (Ending::Unread, 142),
             (Ending::OutputClosed, 141),
         ];
         for (ending, status) in table {

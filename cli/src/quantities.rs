@@ -6,12 +6,22 @@
 
 use std::time::Duration;
 
-/// Reads a size: a number of bytes, or with one of the units K, M, G (powers of 1,024; `KiB`, `MB` and so on mean the same).
+/// Bytes at most: what a manifest can state too, and more than the machines that capOS is meant for have.
+const SIZE_MAX: u64 = 64 << 30;
+/// Hours at most: what fits into nanoseconds, with room for the host's own patience.
+const HOURS_MAX: u64 = 1_000_000;
+
+/// Reads a size: a number of bytes, or with one of the units KiB, MiB, GiB (`K`, `kb`, `M` and so on mean the same).
 ///
 /// # Errors
 /// What would be accepted.
 pub fn parse_size(text: &str) -> Result<u64, String> {
-    let refusal = || format!("'{text}' is no size: expected bytes, or a number with K, M or G, such as 64M");
+    let refusal = || {
+        format!(
+            "'{text}' is no size: expected bytes, or a number with KiB, MiB or GiB (K, M, G), such as 64MiB"
+        )
+    };
+    let too_large = || format!("'{text}' is too large: 64GiB at most");
     let (number, unit) = split(text);
     let factor: u64 = match unit.to_ascii_lowercase().as_str() {
         "" | "b" => 1,
@@ -20,9 +30,16 @@ pub fn parse_size(text: &str) -> Result<u64, String> {
         "g" | "gb" | "gib" => 1 << 30,
         _ => return Err(refusal()),
     };
-    let number: u64 = number.parse().map_err(|_| refusal())?;
-    let bytes = number.checked_mul(factor).ok_or_else(refusal)?;
-    if bytes == 0 { Err(format!("'{text}' is no size: it has to be at least one byte")) } else { Ok(bytes) }
+    if number.is_empty() || number.contains('.') {
+        return Err(refusal());
+    }
+    // Digits alone: what cannot be read is too much.
+    let bytes = number.parse().ok().and_then(|number: u64| number.checked_mul(factor));
+    match bytes {
+        Some(0) => Err(format!("'{text}' is no size: it has to be at least one byte")),
+        Some(bytes) if bytes <= SIZE_MAX => Ok(bytes),
+        _ => Err(too_large()),
+    }
 }
 
 /// Reads a time: seconds, with decimals, or with one of the units ms, s, m, h.
@@ -41,7 +58,15 @@ pub fn parse_time(text: &str) -> Result<Duration, String> {
         _ => return Err(refusal()),
     };
     let number: f64 = number.parse().map_err(|_| refusal())?;
-    let time = Duration::try_from_secs_f64(number * factor).map_err(|_| refusal())?;
+    let most = Duration::from_hours(HOURS_MAX);
+    let time = match Duration::try_from_secs_f64(number * factor) {
+        Ok(time) if time <= most => time,
+        _ => {
+            return Err(format!(
+                "'{text}' is too long: {HOURS_MAX}h at most; without the option there is no limit"
+            ));
+        }
+    };
     if time.is_zero() {
         Err(format!("'{text}' is no time: it has to be more than nothing"))
     } else {
@@ -65,8 +90,12 @@ mod tests {
         for (text, bytes) in table {
             assert_eq!(parse_size(text), Ok(bytes), "{text}");
         }
-        for text in ["", "0", "M", "-1", "1.5G", "1T", "1 M", "99999999999G", "64MiBs"] {
-            assert!(parse_size(text).is_err(), "{text}");
+        assert_eq!(parse_size("64GiB"), Ok(64 << 30));
+        for text in ["", "0", "M", "-1", "1.5G", "1T", "1 M", "64MiBs"] {
+            assert!(parse_size(text).unwrap_err().contains("is no size"), "{text}");
+        }
+        for text in ["65GiB", "68719476737", "99999999999G", "99999999999999999999999"] {
+            assert_eq!(parse_size(text), Err(format!("'{text}' is too large: 64GiB at most")));
         }
     }
 
@@ -78,7 +107,11 @@ mod tests {
             assert_eq!(parse_time(text), Ok(Duration::from_millis(milliseconds)), "{text}");
         }
         for text in ["", "0", "s", "-1", "1d", "1e3", "inf", "nan", ".", "1.2.3"] {
-            assert!(parse_time(text).is_err(), "{text}");
+            assert!(parse_time(text).unwrap_err().contains("is no time"), "{text}");
+        }
+        assert!(parse_time("1000000h").is_ok());
+        for text in ["1000001h", "99999999999999999999999999"] {
+            assert!(parse_time(text).unwrap_err().contains("is too long: 1000000h at most"), "{text}");
         }
     }
 }

@@ -5,6 +5,7 @@
 //!
 //! Invariant: `load` of the text of [`Instance::manifest`] is [`Instance::package`].
 
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -26,8 +27,10 @@ const NAME_MAX: usize = 48;
 /// A module to run, and everything that it is given.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Instance {
-    /// The module's file, `.wasm` or `.wat`.
+    /// The module's file, binary or text.
     pub binary: PathBuf,
+    /// What that file holds, if it has been read; its name may then be any.
+    pub module: Option<Vec<u8>>,
     /// argv\[0\]; none for the file's name.
     pub argument0: Option<Vec<u8>>,
     /// argv\[1\] and the rest.
@@ -54,12 +57,15 @@ impl Instance {
     /// # Errors
     /// Everything that is wrong with the options.
     pub fn package(&self, library: &Library) -> Result<Package, Refusals> {
-        let instance = self.instance()?;
+        let mut instance = self.instance(self.text_of(&self.binary, self.module.is_some())?)?;
+        if instance.argv0.is_none() && self.binary.to_str().is_none() {
+            instance.argv0 = self.binary.file_name().map(|name| Text(name.as_bytes().to_vec()));
+        }
         let name = instance.name.clone();
         let processes = vec![Process::Instance(Box::new(instance))];
         let document =
             Document { name, main: None, processes, offers: Vec::new(), parts: Entries::default() };
-        resolve(&document, &Positions::default(), Path::new("."), library)
+        resolve(&document, &Positions::default(), Path::new("."), self.module.clone(), library)
     }
 
     /// The manifest that says the same, in CUE. It works in any folder: the module's path is absolute.
@@ -67,17 +73,25 @@ impl Instance {
     /// # Errors
     /// As [`Instance::package`], as far as it can be told without the files.
     pub fn manifest(&self) -> Result<String, Refusals> {
-        let instance = self.instance()?;
+        let path = std::path::absolute(&self.binary).unwrap_or_else(|_| self.binary.clone());
+        let instance = self.instance(self.text_of(&path, false)?)?;
         Ok(cue::print(&instance.name, &instance))
     }
 
-    fn instance(&self) -> Result<document::Instance, Refusals> {
-        let binary = std::path::absolute(&self.binary)
-            .ok()
-            .and_then(|path| path.into_os_string().into_string().ok())
-            .ok_or_else(|| {
-                Refusal::general(format!("{}: the path has to be UTF-8", self.binary.display()))
-            })?;
+    /// A path as a document states it. A path that is not UTF-8 cannot be stated; with `is_name` it is only a name, and
+    /// what cannot be stated is replaced.
+    fn text_of(&self, path: &Path, is_name: bool) -> Result<String, Refusals> {
+        match path.to_str() {
+            Some(text) => Ok(text.to_owned()),
+            None if is_name => Ok(path.to_string_lossy().into_owned()),
+            None => {
+                let message = "a manifest can name this file only by a path in UTF-8; rename it";
+                Err(Refusal::general(format!("{}: {message}", self.binary.display())).into())
+            }
+        }
+    }
+
+    fn instance(&self, binary: String) -> Result<document::Instance, Refusals> {
         Ok(document::Instance {
             name: process_name(&self.binary),
             after: Vec::new(),
@@ -139,10 +153,10 @@ fn process_name(file: &Path) -> String {
             .skip_while(|letter| !letter.is_ascii_alphanumeric())
             .take(NAME_MAX)
             .collect();
-    if replaced.is_empty() || replaced == "kernel" || replaced == "init" {
-        format!("app-{replaced}")
-    } else {
-        replaced
+    match replaced.trim_end_matches('-') {
+        "" => "app".to_owned(),
+        reserved @ ("kernel" | "init") => format!("app-{reserved}"),
+        name => name.to_owned(),
     }
 }
 
@@ -154,9 +168,11 @@ mod tests {
     fn any_file_name_gives_a_name() {
         for (file, name) in [
             ("hello.wasm", "hello"),
-            ("a/b/My App (2).wasm", "My-App--2-"),
+            ("a/b/My App (2).wasm", "My-App--2"),
             ("kernel.wasm", "app-kernel"),
-            ("\u{1f980}.wasm", "app-"),
+            ("\u{1f980}.wasm", "app"),
+            ("caf\u{e9}.wasm", "caf"),
+            ("init-.wasm", "app-init"),
             (".wasm", "wasm"),
         ] {
             assert_eq!(process_name(Path::new(file)), name, "{file}");

@@ -44,7 +44,7 @@ struct Problem {
 pub fn load(library: &Library, manifest: &Path) -> Result<Package, Refusals> {
     let (document, positions) = evaluate(library, manifest)?;
     let folder = manifest.parent().filter(|it| !it.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    resolve(&document, &positions, folder, library)
+    resolve(&document, &positions, folder, None, library)
 }
 
 /// Evaluates a manifest and checks it against the schema, no more.

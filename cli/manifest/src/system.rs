@@ -139,6 +139,8 @@ pub struct Package {
     pub system: System,
     /// Each part by name, in the order in which they are written.
     pub parts: Vec<(String, Contents)>,
+    /// The files of the host that the parts were or will be read from: who writes a file must not choose one of these.
+    pub files: Vec<PathBuf>,
 }
 
 impl System {

@@ -1,16 +1,16 @@
 //! `capos build`: a boot image from a manifest.
 //!
-//! Called by `command`; calls `prepare`.
+//! Called by `command`; calls `prepare`, and `files` to write the image.
 //!
-//! Invariant: the image appears whole or not at all, and the same inputs give the same bytes.
+//! Invariant: the image appears whole or not at all, nothing that it is made from is written over, and the same inputs give
+//! the same bytes.
 
-use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use capos_manifest_model::load;
 
-use crate::command::prepare;
-use crate::failure::{Context, Failure};
+use crate::command::{files, prepare};
+use crate::failure::Failure;
 use crate::image::write;
 use crate::layout::Layout;
 use crate::options::BuildOptions;
@@ -20,24 +20,20 @@ use crate::options::BuildOptions;
 /// # Errors
 /// The manifest is refused, a file is missing, or the image cannot be written.
 pub(crate) fn build(options: &BuildOptions) -> Result<(), Failure> {
+    let output = &options.output;
+    let what = format!("-o {}", output.display());
+    files::refuse_inputs(&what, output, [options.manifest.as_path()])?;
     let layout = Layout::find()?;
     let package = load(&prepare::library(&layout), &options.manifest)
         .map_err(|refusals| prepare::manifest_refused(&refusals))?;
+    let own: [PathBuf; 2] = [layout.kernel()?, layout.init()?];
+    files::refuse_inputs(
+        &what,
+        output,
+        own.iter().chain(&package.files).map(|path: &PathBuf| -> &Path { path }),
+    )?;
     let parts = prepare::parts(&layout, package, &options.kernel_option)?;
-    let folder = match options.output.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        _ => Path::new("."),
-    };
-    let what = || format!("{} cannot be written", options.output.display());
     let mut bytes = Vec::new();
     write(&parts, &mut bytes)?;
-    // Beside its place and under another name until it is whole: for as short as possible, because a signal leaves it.
-    let mut file = tempfile::Builder::new()
-        .prefix(".capos-image-")
-        .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666))
-        .tempfile_in(folder)
-        .map_err(|error| Failure::request(format!("{}: {error}", what())))?;
-    file.write_all(&bytes).or_host(what())?;
-    file.persist(&options.output).or_host(what())?;
-    Ok(())
+    files::write_whole(output, &bytes)
 }

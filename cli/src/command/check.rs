@@ -4,7 +4,6 @@
 //!
 //! Invariant: of an image every byte of every part is verified before anything is printed.
 
-use std::fs;
 use std::path::Path;
 
 use capos_abi::image::{Image, MANIFEST};
@@ -12,7 +11,7 @@ use capos_manifest_model::{System, decode, describe, describe_json, load, verify
 use serde_json::json;
 
 use crate::command::prepare;
-use crate::command::target::{Kind, kind};
+use crate::command::target::{self, Subject, Verb};
 use crate::failure::Failure;
 use crate::image::{self, PartRow};
 use crate::layout::Layout;
@@ -24,15 +23,9 @@ use crate::options::CheckOptions;
 /// What is wrong with it.
 pub(crate) fn check(options: &CheckOptions) -> Result<(), Failure> {
     let file = &options.file;
-    let (system, parts) = match kind(file)? {
-        Kind::Manifest => (manifest(file)?, None),
-        Kind::Image => image(file).map(|(system, parts)| (system, Some(parts)))?,
-        Kind::Module => {
-            return Err(Failure::request(format!(
-                "{}: is a module; `capos check` takes a .cue manifest or a boot image",
-                file.display()
-            )));
-        }
+    let (system, parts) = match target::open(file, Verb::Check)? {
+        Subject::Image { bytes, .. } => image(file, &bytes).map(|(system, parts)| (system, Some(parts)))?,
+        Subject::Manifest | Subject::Module(_) => (manifest(file)?, None),
     };
     super::print(&if options.json {
         json(&system, parts.as_deref())
@@ -48,11 +41,10 @@ fn manifest(file: &Path) -> Result<System, Failure> {
     Ok(package.system)
 }
 
-fn image(file: &Path) -> Result<(System, Vec<PartRow>), Failure> {
+fn image(file: &Path, bytes: &[u8]) -> Result<(System, Vec<PartRow>), Failure> {
     let refuse = |reason: String| Failure::request(format!("{}: {reason}", file.display()));
-    let bytes = fs::read(file).map_err(|error| refuse(format!("cannot be read: {error}")))?;
-    let image = Image::parse(&bytes).map_err(|error| refuse(error.to_string()))?;
-    let rows = image::verify(&image).map_err(|failure| refuse(failure.message))?;
+    let image = Image::parse(bytes).map_err(|error| refuse(error.to_string()))?;
+    let rows = image::verify(&image, bytes).map_err(|failure| refuse(failure.message))?;
     let manifest = image.verify(MANIFEST).map_err(|error| refuse(error.to_string()))?;
     let system = decode(manifest).map_err(|error| refuse(format!("part \"{MANIFEST}\": {error}")))?;
     let names: Vec<&str> = rows.iter().map(|row| row.name.as_str()).collect();

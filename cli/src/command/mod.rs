@@ -9,14 +9,16 @@ mod check;
 mod completions;
 mod debug;
 mod doctor;
+mod files;
 mod licenses;
 mod prepare;
 mod run;
 mod target;
+mod words;
 
+use std::ffi::OsString;
 use std::process::ExitCode;
 
-use clap::Parser;
 use clap::error::ErrorKind;
 
 use crate::failure::{Blame, Failure};
@@ -39,9 +41,10 @@ pub fn main() -> ExitCode {
         return ExitCode::from(u8::try_from(launcher::become_program(words)).unwrap_or(u8::MAX));
     }
     let is_run = verb.is_some_and(|word| word == "run");
-    match Options::try_parse() {
+    let words: Vec<OsString> = std::env::args_os().collect();
+    match words::parse(&words) {
         Ok(options) => ExitCode::from(dispatch(options)),
-        Err(error) => ExitCode::from(usage(&error, is_run)),
+        Err(error) => ExitCode::from(usage(&error, &words, is_run)),
     }
 }
 
@@ -84,14 +87,18 @@ fn report(failure: &Failure) {
 }
 
 /// Answers a command line that asks for help or is not understood.
-fn usage(error: &clap::Error, is_run: bool) -> u8 {
+fn usage(error: &clap::Error, words: &[OsString], is_run: bool) -> u8 {
     let is_help = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
     if is_help || !is_run {
         // There is nothing left to do if the help cannot be printed.
         let _ = error.print();
         return if is_help { 0 } else { STATUS_USAGE };
     }
-    eprintln!("capos: invalid: {}; see `capos run --help`", short(&error.to_string()));
+    let text = match words::foreign(words) {
+        Some(word) if error.kind() == ErrorKind::InvalidUtf8 => format!("'{word}' is not UTF-8"),
+        _ => short(&error.to_string()),
+    };
+    eprintln!("capos: invalid: {text}; see `capos run --help`");
     STATUS_REFUSED
 }
 

@@ -6,7 +6,7 @@
 //! for a run is a file without a name.
 
 use std::fs::{self, File};
-use std::io::BufWriter;
+use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -25,6 +25,8 @@ pub(crate) struct Bootable {
     pub(crate) path: PathBuf,
     /// Keeps a file without a name open.
     pub(crate) file: Option<File>,
+    /// The files that it was made from, as far as they are the user's.
+    pub(crate) inputs: Vec<PathBuf>,
     /// What is known about the system.
     pub(crate) traits: Traits,
 }
@@ -116,33 +118,43 @@ pub(crate) fn bootable(
     kernel_options: &[String],
 ) -> Result<Bootable, Failure> {
     let traits = Traits::of(&package.system, 0);
-    into_memory(&parts(layout, package, kernel_options)?, traits)
+    let inputs = package.files.clone();
+    into_memory(&parts(layout, package, kernel_options)?, traits, inputs)
 }
 
-fn into_memory(parts: &[NamedPart], traits: Traits) -> Result<Bootable, Failure> {
+fn into_memory(parts: &[NamedPart], traits: Traits, inputs: Vec<PathBuf>) -> Result<Bootable, Failure> {
     let file = memory_file("capos-image")?;
     let mut writer = BufWriter::with_capacity(256 << 10, &file);
     write(parts, &mut writer)?;
     drop(writer);
     let image_bytes = file.metadata().or_host("the boot image in memory")?.len();
     let traits = Traits { image_bytes, ..traits };
-    Ok(Bootable { path: memory_file_path(&file), file: Some(file), traits })
+    Ok(Bootable { path: memory_file_path(&file), file: Some(file), inputs, traits })
 }
 
 /// An image that somebody built: boots as it is, whole or not, because the machine judges it. Only what the host has to
-/// know is read from it, as far as that is possible.
+/// know is read from it, as far as that is possible. What is no file goes into one without a name.
 ///
 /// # Errors
-/// It cannot be read, or kernel options are to be added and it is not whole.
-pub(crate) fn built(path: &Path, kernel_options: &[String]) -> Result<Bootable, Failure> {
-    let bytes = read(path)?;
-    let image = Image::parse(&bytes);
+/// Kernel options are to be added and it is not whole; or the host has no memory left.
+pub(crate) fn built(
+    path: &Path,
+    bytes: &[u8],
+    is_file: bool,
+    kernel_options: &[String],
+) -> Result<Bootable, Failure> {
+    let image = Image::parse(bytes);
     let traits = match image.as_ref().ok().and_then(|it| decode(it.verify(MANIFEST).ok()?).ok()) {
         Some(system) => Traits::of(&system, bytes.len() as u64),
         None => Traits { image_bytes: bytes.len() as u64, ..Traits::default() },
     };
     if kernel_options.is_empty() {
-        return Ok(Bootable { path: path.to_owned(), file: None, traits });
+        if is_file {
+            return Ok(Bootable { path: path.to_owned(), file: None, inputs: Vec::new(), traits });
+        }
+        let mut file = memory_file("capos-image")?;
+        file.write_all(bytes).or_host("the boot image in memory")?;
+        return Ok(Bootable { path: memory_file_path(&file), file: Some(file), inputs: Vec::new(), traits });
     }
     let image = image.map_err(|error| Failure::request(format!("{}: {error}", path.display())))?;
     let mut parts: Vec<NamedPart> = image
@@ -151,7 +163,7 @@ pub(crate) fn built(path: &Path, kernel_options: &[String]) -> Result<Bootable, 
         .map(|part| NamedPart { name: part.name.to_owned(), contents: image.contents(&part).to_vec() })
         .collect();
     parts.push(NamedPart { name: OPTIONS.to_owned(), contents: options_text(kernel_options)? });
-    into_memory(&parts, traits)
+    into_memory(&parts, traits, Vec::new())
 }
 
 /// The refusals of a manifest, one line each.
@@ -166,21 +178,10 @@ pub(crate) fn module_refused(refusals: &Refusals) -> Failure {
         .iter()
         .map(|refusal| {
             let refusal = Refusal { path: option_of(&refusal.path).to_owned(), ..refusal.clone() };
-            without_excerpt(&one_line(&refusal.to_string()))
+            one_line(&refusal.to_string())
         })
         .collect();
     Failure::request(texts.join("; "))
-}
-
-/// A message about a text module as `file:line:column: what is wrong`, without the excerpt, which would not fit on the line.
-fn without_excerpt(message: &str) -> String {
-    match message.split_once(" --> ") {
-        Some((what, rest)) => {
-            let place = rest.split(" | ").next().unwrap_or(rest);
-            format!("{}: {}", place.trim(), what.trim())
-        }
-        None => message.to_owned(),
-    }
 }
 
 /// The option that sets what has this path in the manifest of a single instance.
@@ -203,13 +204,6 @@ fn option_of(path: &str) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_message_about_a_text_module_names_the_place_first() {
-        let message = "no module: unknown operator --> a.wat:1:19 | 1 | (x) | ^; accepted: a module";
-        assert_eq!(without_excerpt(message), "a.wat:1:19: no module: unknown operator");
-        assert_eq!(without_excerpt("one | two"), "one | two");
-    }
 
     #[test]
     fn paths_become_options() {

@@ -15,16 +15,17 @@ use std::time::Duration;
 use capos_manifest_model::{Instance, describe, load};
 
 use crate::accelerator;
-use crate::command::debug;
 use crate::command::prepare::{self, Bootable, Traits};
-use crate::command::target::{Kind, kind};
-use crate::failure::{Blame, Failure};
+use crate::command::target::{self, Subject, Verb};
+use crate::command::{debug, files};
+use crate::failure::{Blame, Context, Failure};
 use crate::layout::Layout;
 use crate::options::{RunOptions, Target};
-use crate::outcome::Ending;
+use crate::outcome::{Ending, one_line};
 use crate::qemu::machine::{Boot, MEBIBYTE};
 use crate::qemu::program;
 use crate::qemu::supervisor::{Finished, Request, START_LIMIT, run as run_machine};
+use crate::symbols;
 
 /// The grants that `--deny` can take away.
 const GRANTS: [&str; 4] = ["stdout", "stderr", "timer", "random"];
@@ -40,8 +41,8 @@ const TIME_LIMIT_GRACE: Duration = Duration::from_secs(5);
 /// Runs; returns the exit status.
 pub(crate) fn run(mut options: RunOptions) -> u8 {
     let finished = match outcome_file(&options) {
-        Ok(file) => {
-            let finished = attempt(&mut options).unwrap_or_else(|failure| Some(failed(failure)));
+        Ok(mut file) => {
+            let finished = attempt(&mut options, &mut file).unwrap_or_else(|failure| Some(failed(failure)));
             if let (Some(mut file), Some(finished)) = (file, &finished) {
                 write_outcome(&mut file, &finished.ending);
             }
@@ -59,29 +60,64 @@ fn failed(failure: Failure) -> Finished {
         Blame::Request => Ending::Refused(failure.message),
         Blame::Host => Ending::Failed(failure.message),
     };
-    Finished { ending, is_error_line_open: false }
+    Finished { ending, explanations: Vec::new(), is_error_line_open: false }
 }
 
 fn tell(finished: &Finished) {
     let mut text = String::new();
+    for explanation in &finished.explanations {
+        text.push_str(&format!("capos: {}\n", one_line(&explanation.line)));
+        text.extend(explanation.places.iter().map(|place| format!("capos:   in {}\n", one_line(place))));
+    }
     for line in finished.ending.lines() {
         text.push_str(&format!("capos: {line}\n"));
     }
     if finished.is_error_line_open && !text.is_empty() {
         text.insert(0, '\n');
     }
+    // What had to end although nobody takes its output must not wait here for the same reader.
+    let is_forced = matches!(finished.ending, Ending::Unread | Ending::Deadline | Ending::Signal(_));
+    if is_forced && !is_error_writable() {
+        return;
+    }
     // The status says the same, if standard error is closed.
     let _ = std::io::stderr().write_all(text.as_bytes());
 }
 
-/// Opens the file for the outcome before anything runs, so that a path that cannot be written is refused at once.
+/// True if a line can be written to standard error now, or after a moment.
+fn is_error_writable() -> bool {
+    let stream = std::io::stderr();
+    let mut descriptors = [rustix::event::PollFd::new(&stream, rustix::event::PollFlags::OUT)];
+    let moment = rustix::event::Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
+    !matches!(rustix::event::poll(&mut descriptors, Some(&moment)), Ok(0))
+}
+
+/// Opens the file for the outcome before anything runs, so that a path that cannot be written is refused at once. It keeps
+/// what it has until there is an outcome.
 fn outcome_file(options: &RunOptions) -> Result<Option<File>, Failure> {
+    if let Some(Target::Words(words)) = &options.target {
+        refuse_inputs(options, words.first().map(Path::new))?;
+    }
     open(options.outcome.as_deref(), "--outcome")
+}
+
+/// Neither the outcome nor the log may take the place of what is run, nor one that of the other.
+fn refuse_inputs<'a>(
+    options: &'a RunOptions,
+    inputs: impl IntoIterator<Item = &'a Path> + Clone,
+) -> Result<(), Failure> {
+    let outputs = [("--outcome", &options.outcome), ("--kernel-log", &options.kernel_log)];
+    for (option, path) in outputs {
+        if let Some(path) = path {
+            files::refuse_inputs(&format!("{option} {}", path.display()), path, inputs.clone())?;
+        }
+    }
+    Ok(())
 }
 
 fn open(path: Option<&Path>, option: &str) -> Result<Option<File>, Failure> {
     let Some(path) = path else { return Ok(None) };
-    match File::create(path) {
+    match files::open_for_later(path) {
         Ok(file) => Ok(Some(file)),
         Err(error) => {
             Err(Failure::request(format!("{option} {}: cannot be written: {error}", path.display())))
@@ -89,14 +125,27 @@ fn open(path: Option<&Path>, option: &str) -> Result<Option<File>, Failure> {
     }
 }
 
+/// The file for the kernel's log, empty.
+fn kernel_log(options: &RunOptions) -> Result<Option<File>, Failure> {
+    let mut file = open(options.kernel_log.as_deref(), "--kernel-log")?;
+    if let (Some(file), Some(path)) = (&mut file, &options.kernel_log) {
+        files::refuse_inputs(&format!("--kernel-log {}", path.display()), path, options.outcome.as_deref())?;
+        files::fill(file, b"").or_host(format!("--kernel-log {}", path.display()))?;
+    }
+    Ok(file)
+}
+
 fn write_outcome(file: &mut File, ending: &Ending) {
-    if let Err(error) = file.write_all(format!("{}\n", ending.json()).as_bytes()) {
+    if let Err(error) = files::fill(file, format!("{}\n", ending.json()).as_bytes()) {
         eprintln!("capos: the outcome cannot be written: {error}");
     }
 }
 
 /// The run itself; none if only the manifest was to be printed.
-fn attempt(options: &mut RunOptions) -> Result<Option<Finished>, Failure> {
+///
+/// # Errors
+/// What is refused; `outcome` is then taken away if the refusal must not be written there.
+fn attempt(options: &mut RunOptions, outcome: &mut Option<File>) -> Result<Option<Finished>, Failure> {
     let words = match options.target.take() {
         Some(Target::Words(words)) => words,
         None => return Err(Failure::request("FILE is missing; see `capos run --help`")),
@@ -104,6 +153,10 @@ fn attempt(options: &mut RunOptions) -> Result<Option<Finished>, Failure> {
     let (file, arguments) = words.split_first().ok_or_else(|| Failure::request("FILE is missing"))?;
     let layout = Layout::find()?;
     let Some(bootable) = bootable(options, &layout, Path::new(file), arguments)? else { return Ok(None) };
+    if let Err(failure) = refuse_inputs(options, bootable.inputs.iter().map(PathBuf::as_path)) {
+        *outcome = None;
+        return Err(failure);
+    }
     let emulator = program::find()?;
     let choice = accelerator::requested(options.accel)?;
     let decision = accelerator::decide(choice, &options.kvm_device, &layout, &emulator)?;
@@ -139,16 +192,19 @@ fn boot_it(
     // Who looks at a machine with a debugger decides how long it takes.
     let is_watched = session.is_some();
     let host_limit = host_limit(&bootable.traits, options.timeout).filter(|_| !is_watched);
+    let time_limit = [bootable.traits.time_limit, options.timeout].into_iter().flatten().min();
     let start_limit = options.start_limit.unwrap_or(START_LIMIT);
     run_machine(Request {
         program,
         boot,
         host_limit,
+        time_limit: time_limit.filter(|_| !is_watched),
         start_limit: (!is_watched).then_some(start_limit),
+        symbols: symbols::Source { image: bootable.path.clone(), folders: symbols::folders(layout.folder()) },
         has_labels: bootable.traits.has_several,
         is_instance: bootable.traits.is_instance,
         is_verbose: options.verbose,
-        kernel_log: open(options.kernel_log.as_deref(), "--kernel-log")?,
+        kernel_log: kernel_log(options)?,
     })
 }
 
@@ -159,13 +215,13 @@ fn bootable(
     arguments: &[OsString],
 ) -> Result<Option<Bootable>, Failure> {
     let library = prepare::library(layout);
-    let kind = kind(file)?;
-    if kind != Kind::Module {
+    let subject = target::open(file, Verb::Run)?;
+    if !matches!(subject, Subject::Module(_)) {
         only_for_modules(options, file, arguments)?;
     }
-    match kind {
-        Kind::Module => {
-            let instance = instance(options, file, arguments)?;
+    match subject {
+        Subject::Module(module) => {
+            let instance = instance(options, file, module, arguments)?;
             let refuse = |refusals| prepare::module_refused(&refusals);
             if options.print_manifest {
                 super::print(&instance.manifest().map_err(refuse)?)?;
@@ -175,7 +231,7 @@ fn bootable(
             let package = instance.package(&library).map_err(refuse)?;
             prepare::bootable(layout, package, &options.kernel_option).map(Some)
         }
-        Kind::Manifest => {
+        Subject::Manifest => {
             let package = load(&library, file).map_err(|refusals| prepare::manifest_refused(&refusals))?;
             if options.print_manifest {
                 super::print(&describe(&package.system))?;
@@ -183,11 +239,13 @@ fn bootable(
             }
             prepare::bootable(layout, package, &options.kernel_option).map(Some)
         }
-        Kind::Image if options.print_manifest => Err(Failure::request(format!(
+        Subject::Image { .. } if options.print_manifest => Err(Failure::request(format!(
             "{}: is a boot image; `capos check` prints what it grants",
             file.display()
         ))),
-        Kind::Image => prepare::built(file, &options.kernel_option).map(Some),
+        Subject::Image { bytes, is_file } => {
+            prepare::built(file, &bytes, is_file, &options.kernel_option).map(Some)
+        }
     }
 }
 
@@ -211,12 +269,18 @@ fn only_for_modules(options: &RunOptions, file: &Path, arguments: &[OsString]) -
 }
 
 /// The module with everything that it is given.
-fn instance(options: &RunOptions, file: &Path, arguments: &[OsString]) -> Result<Instance, Failure> {
+fn instance(
+    options: &RunOptions,
+    file: &Path,
+    module: Vec<u8>,
+    arguments: &[OsString],
+) -> Result<Instance, Failure> {
     Ok(Instance {
         binary: file.to_owned(),
+        module: Some(module),
         argument0: options.argv0.as_ref().map(|it| it.as_bytes().to_vec()),
         arguments: arguments.iter().map(|it| it.as_bytes().to_vec()).collect(),
-        environment: environment(&options.env)?,
+        environment: environment(&options.env, options.verbose)?,
         denied: denied(&options.deny)?,
         memory: options.memory,
         fuel: options.fuel,
@@ -225,7 +289,7 @@ fn instance(options: &RunOptions, file: &Path, arguments: &[OsString]) -> Result
     })
 }
 
-fn environment(options: &[OsString]) -> Result<Vec<(String, Vec<u8>)>, Failure> {
+fn environment(options: &[OsString], is_verbose: bool) -> Result<Vec<(String, Vec<u8>)>, Failure> {
     let mut variables = Vec::new();
     for option in options {
         let bytes = option.as_bytes();
@@ -239,8 +303,10 @@ fn environment(options: &[OsString]) -> Result<Vec<(String, Vec<u8>)>, Failure> 
             Failure::request(format!("--env {shown}: expected NAME=VALUE or NAME, with a name in UTF-8"))
         })?;
         // A variable that is not set here is not set there.
-        if let Some(value) = value {
-            variables.push((key.to_owned(), value));
+        match value {
+            Some(value) => variables.push((key.to_owned(), value)),
+            None if is_verbose => eprintln!("capos: --env {key}: is not set here, and not in the guest"),
+            None => {}
         }
     }
     Ok(variables)
@@ -328,8 +394,8 @@ mod tests {
     fn variables_are_split_at_the_first_equals_sign() {
         let words = ["A=b=c".into(), "EMPTY=".into(), "CAPOS_NOT_SET_ANYWHERE".into()];
         let expected = vec![("A".to_owned(), b"b=c".to_vec()), ("EMPTY".to_owned(), Vec::new())];
-        assert_eq!(environment(&words), Ok(expected));
-        assert!(environment(&["=x".into()]).is_err());
+        assert_eq!(environment(&words, false), Ok(expected));
+        assert!(environment(&["=x".into()], false).is_err());
     }
 
     #[test]

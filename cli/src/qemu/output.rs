@@ -9,7 +9,7 @@ use std::fs::File;
 use std::io::{BufReader, ErrorKind, IsTerminal, Read, Write};
 use std::os::fd::AsFd;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use capos_abi::host::{FRAME_BYTES_MAX, FRAME_HEADER_BYTES, FrameHeader, FrameKind, StreamKind};
 
@@ -110,6 +110,17 @@ pub struct Progress {
     pub is_writing: Arc<AtomicBool>,
     /// True if standard error stands in the middle of a line.
     pub is_error_line_open: Arc<AtomicBool>,
+    /// How many writes to the host are done.
+    pub writes: Arc<AtomicU64>,
+}
+
+impl Progress {
+    /// The number of the write that is under way; none if there is none. The same number twice is a reader that takes nothing.
+    #[must_use]
+    pub fn current_write(&self) -> Option<u64> {
+        let writes = self.writes.load(Ordering::Relaxed);
+        self.is_writing.load(Ordering::Relaxed).then_some(writes)
+    }
 }
 
 /// A declared stream.
@@ -204,6 +215,7 @@ impl Pump {
             _ => self.sinks.get(stream.kind).write(payload),
         };
         self.progress.is_writing.store(false, Ordering::Relaxed);
+        self.progress.writes.fetch_add(1, Ordering::Relaxed);
         self.progress.is_error_line_open.store(self.is_error_line_open(), Ordering::Relaxed);
         result
     }

@@ -26,11 +26,14 @@ use crate::qemu::log::{Log, follow};
 use crate::qemu::machine::Boot;
 use crate::qemu::output::{OutputError, Progress, Pump};
 use crate::qemu::{control, launcher, quote, signals, verdict};
+use crate::symbols::{self, Explanation};
 
 /// How long the machine may be silent at first, if nothing else is asked for.
 pub const START_LIMIT: Duration = Duration::from_secs(60);
 /// How long the output that was written before a time limit may take to reach a slow reader.
 const DRAIN_LIMIT: Duration = Duration::from_secs(1);
+/// How long one write may wait for its reader once the time limit has passed.
+const READER_LIMIT: Duration = Duration::from_millis(500);
 /// How long the machine may take to power off after it has told the outcome.
 const POWER_OFF_LIMIT: Duration = Duration::from_secs(10);
 
@@ -46,8 +49,12 @@ pub struct Request {
     pub boot: Boot,
     /// How long the machine may run after its first sign of life, by the host's clock.
     pub host_limit: Option<Duration>,
+    /// The guest's own time limit, which init keeps: the machine is given longer, a reader that takes no output is not.
+    pub time_limit: Option<Duration>,
     /// How long the machine may say nothing after its start; `None` while a person with a debugger decides about that.
     pub start_limit: Option<Duration>,
+    /// Where to look for what addresses in the log mean.
+    pub symbols: symbols::Source,
     /// True if each line on a terminal carries its process's name.
     pub has_labels: bool,
     /// True if the main process is the adapter with a wasm module.
@@ -63,6 +70,8 @@ pub struct Request {
 pub struct Finished {
     /// The end.
     pub ending: Ending,
+    /// What addresses in the log mean, if the log is shown.
+    pub explanations: Vec<Explanation>,
     /// True if standard error stands in the middle of a line of the guest's.
     pub is_error_line_open: bool,
 }
@@ -85,6 +94,7 @@ pub(crate) enum Stop {
     Signal(i32),
     Output(OutputError),
     Deadline,
+    Unread,
     Silent,
     NoPowerOff,
     Stuck,
@@ -99,6 +109,7 @@ pub(crate) struct Facts<'a> {
     pub(crate) kernel_log: &'a Log,
     pub(crate) emulator_log: &'a Log,
     pub(crate) command_line: &'a str,
+    pub(crate) symbols: &'a symbols::Source,
     pub(crate) is_instance: bool,
 }
 
@@ -148,10 +159,15 @@ pub fn run(mut request: Request) -> Result<Finished, Failure> {
         kernel_log: &shared.kernel_log,
         emulator_log: &shared.emulator_log,
         command_line: &command_line,
+        symbols: &request.symbols,
         is_instance: request.is_instance,
     };
     let is_error_line_open = shared.progress.is_error_line_open.load(Ordering::Relaxed);
-    Ok(Finished { ending: verdict::of(facts), is_error_line_open })
+    let explanations = match request.is_verbose {
+        true => verdict::explanations(&facts),
+        false => Vec::new(),
+    };
+    Ok(Finished { ending: verdict::of(facts), explanations, is_error_line_open })
 }
 
 /// What the reading threads need.
@@ -216,7 +232,9 @@ struct Watch {
     child: Child,
     progress: Progress,
     host_limit: Option<Duration>,
+    time_limit: Option<Duration>,
     deadline: Option<(Instant, Deadline)>,
+    reader: Option<ReaderCheck>,
     stop: Option<Stop>,
     exit: Option<ExitStatus>,
     outcome: Option<Result<MachineOutcome, String>>,
@@ -232,12 +250,21 @@ enum Deadline {
     PowerOff,
 }
 
+/// When to look next whether the output's reader takes anything, and the write that was under way at the last look.
+#[derive(Clone, Copy, Debug)]
+struct ReaderCheck {
+    at: Instant,
+    write: Option<u64>,
+}
+
 impl Watch {
     fn new(request: &Request, child: Child, progress: Progress) -> Watch {
         Watch {
             child,
             progress,
             host_limit: request.host_limit,
+            time_limit: request.time_limit,
+            reader: None,
             deadline: request.start_limit.map(|limit| (Instant::now() + limit, Deadline::Start)),
             stop: None,
             exit: None,
@@ -249,13 +276,14 @@ impl Watch {
     /// Handles events until QEMU has ended and all that it wrote is out, or until there is a reason to stop.
     fn until_the_end(&mut self, events: &Receiver<Event>) {
         while self.stop.is_none() && !(self.exit.is_some() && self.open_channels == 0) {
-            let event = match self.deadline {
+            let deadlines = [self.deadline.map(|(at, _)| at), self.reader.map(|reader| reader.at)];
+            let event = match deadlines.into_iter().flatten().min() {
                 None => events.recv().map_err(|_| RecvTimeoutError::Disconnected),
-                Some((at, _)) => events.recv_timeout(at.saturating_duration_since(Instant::now())),
+                Some(at) => events.recv_timeout(at.saturating_duration_since(Instant::now())),
             };
             match event {
                 Ok(event) => self.handle(event),
-                Err(RecvTimeoutError::Timeout) => self.deadline_passed(),
+                Err(RecvTimeoutError::Timeout) => self.time_passed(),
                 Err(RecvTimeoutError::Disconnected) => break,
             }
         }
@@ -279,6 +307,8 @@ impl Watch {
         if matches!(self.deadline, Some((_, Deadline::Start))) {
             let end = self.host_limit.and_then(|limit| Instant::now().checked_add(limit));
             self.deadline = end.map(|at| (at, Deadline::Time));
+            let limit = self.time_limit.and_then(|limit| Instant::now().checked_add(limit));
+            self.reader = limit.map(|at| ReaderCheck { at, write: None });
         }
     }
 
@@ -301,6 +331,26 @@ impl Watch {
         if !is_drain {
             self.deadline = None;
         }
+    }
+
+    fn time_passed(&mut self) {
+        let now = Instant::now();
+        if self.reader.is_some_and(|reader| reader.at <= now) {
+            self.check_reader(now);
+        }
+        if self.deadline.is_some_and(|(at, _)| at <= now) {
+            self.deadline_passed();
+        }
+    }
+
+    /// After the time limit a write has [`READER_LIMIT`] to end: the machine powers off only when its output is out, so
+    /// without this a reader that never reads would outlast the limit.
+    fn check_reader(&mut self, now: Instant) {
+        let write = self.progress.current_write();
+        if write.is_some() && self.reader.is_some_and(|reader| reader.write == write) {
+            self.stop = Some(Stop::Unread);
+        }
+        self.reader = Some(ReaderCheck { at: now + READER_LIMIT, write });
     }
 
     fn deadline_passed(&mut self) {

@@ -8,14 +8,19 @@
 use std::process::ExitStatus;
 
 use capos_abi::host::{EXIT_FINISHED, EXIT_IMAGE_REFUSED, EXIT_KERNEL_FAILED};
+use capos_abi::outcome::OutcomeKind;
 
-use crate::outcome::{Ending, one_line};
+use crate::outcome::{Ending, MachineOutcome, one_line};
 use crate::qemu::log::{Log, keep};
 use crate::qemu::output::OutputError;
 use crate::qemu::supervisor::{Facts, Stop};
+use crate::symbols::Explanation;
 
 /// What QEMU says when KVM cannot go on; it then hangs, paused.
 const STUCK_WORDS: [&str; 3] = ["KVM internal error", "kvm run failed", "emulation failure"];
+
+/// Calls that are shown at most; the log has all of them.
+const CALLS_MAX: usize = 16;
 
 /// How the kernel's last words begin when it gives up.
 const FAILURE_WORDS: [&str; 3] = ["[kernel] panic: ", "[kernel] exception ", "[kernel] cannot start: "];
@@ -36,7 +41,8 @@ pub(crate) fn is_stuck(messages: &Log) -> bool {
 pub(crate) fn of(facts: Facts<'_>) -> Ending {
     match &facts.stop {
         Some(Stop::Signal(signal)) => Ending::Signal(*signal),
-        Some(Stop::Deadline) => timed_out(&facts),
+        Some(Stop::Deadline) => timed_out(&facts).unwrap_or(Ending::Deadline),
+        Some(Stop::Unread) => timed_out(&facts).unwrap_or(Ending::Unread),
         Some(Stop::Output(OutputError::Closed)) => Ending::OutputClosed,
         Some(Stop::Output(OutputError::Refused(reason))) => Ending::OutputFailed(reason.clone()),
         Some(Stop::Output(OutputError::Malformed(reason))) => {
@@ -49,36 +55,67 @@ pub(crate) fn of(facts: Facts<'_>) -> Ending {
     }
 }
 
-/// The machine's own word, if it got as far as telling it.
-fn timed_out(facts: &Facts<'_>) -> Ending {
+/// The machine's own word about the time limit, if it got as far as telling it. Another end has not come to pass: its output
+/// is not out.
+fn timed_out(facts: &Facts<'_>) -> Option<Ending> {
     match &facts.outcome {
-        Some(Ok(outcome)) => Ending::Machine { outcome: outcome.clone(), is_instance: facts.is_instance },
-        _ => Ending::Deadline,
+        Some(Ok(outcome)) if outcome.kind == OutcomeKind::WallClock => {
+            Some(Ending::Machine { outcome: outcome.clone(), is_instance: facts.is_instance })
+        }
+        _ => None,
     }
+}
+
+/// What the addresses in the log mean.
+pub(crate) fn explanations(facts: &Facts<'_>) -> Vec<Explanation> {
+    facts.symbols.load().explain(&facts.kernel_log.text())
+}
+
+/// The outcome; of a fault that nobody reported on, with what the kernel's log says about it and where in the program it
+/// was.
+fn with_fault(outcome: &MachineOutcome, facts: &Facts<'_>) -> MachineOutcome {
+    let mut outcome = outcome.clone();
+    if outcome.kind != OutcomeKind::Fault || !outcome.report.trim().is_empty() {
+        return outcome;
+    }
+    let text = facts.kernel_log.text();
+    let subject = format!(" \"{}\": fault ", outcome.process);
+    let Some((line, fault)) = text.lines().rev().find_map(|line| Some((line, line.split_once(&subject)?.1)))
+    else {
+        return outcome;
+    };
+    let explanation = facts.symbols.load().explain(line).pop();
+    let place = explanation.map(|it| format!(" in {}", it.places.join(", inlined into ")));
+    outcome.report = format!("{fault}{}", place.unwrap_or_default());
+    outcome
 }
 
 fn by_exit(facts: &Facts<'_>) -> Ending {
     let code = facts.exit.and_then(|exit| exit.code());
     match (code, &facts.outcome) {
         (Some(code), Some(Ok(outcome))) if code == exit_code(EXIT_FINISHED) => {
-            Ending::Machine { outcome: outcome.clone(), is_instance: facts.is_instance }
+            Ending::Machine { outcome: with_fault(outcome, facts), is_instance: facts.is_instance }
         }
         (Some(code), _) if code == exit_code(EXIT_IMAGE_REFUSED) => Ending::Refused(
             last_words(facts).unwrap_or_else(|| "the machine refused the boot image".to_owned()),
         ),
         (_, Some(Err(reason))) => failed(facts, &format!("the machine's outcome makes no sense: {reason}")),
-        (Some(code), _) if code == exit_code(EXIT_KERNEL_FAILED) => {
-            let line = kernel_failure(&facts.kernel_log.text())
-                .or_else(|| last_words(facts))
-                .unwrap_or_else(|| "the kernel failed".to_owned());
-            failed(facts, &line)
-        }
+        (Some(code), _) if code == exit_code(EXIT_KERNEL_FAILED) => kernel_failed(facts),
         (Some(1), None) => {
             let line = facts.emulator_log.last_line().unwrap_or_else(|| "it does not say why".to_owned());
             failed(facts, &format!("QEMU cannot run the machine: {line}"))
         }
         _ => failed(facts, &unforeseen_text(facts)),
     }
+}
+
+fn kernel_failed(facts: &Facts<'_>) -> Ending {
+    let reason = kernel_failure(&facts.kernel_log.text())
+        .or_else(|| last_words(facts))
+        .unwrap_or_else(|| "the kernel failed".to_owned());
+    let explanations = explanations(facts);
+    let calls = explanations.iter().filter(|it| it.is_kernel).flat_map(|it| it.places.clone());
+    Ending::KernelFailed { reason: kept(facts, &reason), calls: calls.take(CALLS_MAX).collect() }
 }
 
 /// Why the kernel gave up: the line that says so, which the calls that led to it follow. A panic has its reason on the
@@ -131,18 +168,28 @@ fn stuck_text(facts: &Facts<'_>) -> String {
     format!("the accelerator cannot run the machine ({reason}); --accel tcg can")
 }
 
-/// A failure of capOS: keeps what was said and names the file.
+/// A failure of capOS.
 fn failed(facts: &Facts<'_>, reason: &str) -> Ending {
+    Ending::Failed(kept(facts, reason))
+}
+
+/// The reason with the name of the file in which what was said is kept.
+fn kept(facts: &Facts<'_>, reason: &str) -> String {
+    let places: String = explanations(facts)
+        .iter()
+        .map(|it| format!("{}\n    {}\n", it.line, it.places.join("\n    ")))
+        .collect();
     let exit = facts.exit.map_or_else(|| "unknown".to_owned(), exit_text);
     let text = format!(
-        "capos: {reason}\nQEMU ended: {exit}\noutcome: {:?}\ncommand: {}\n\n--- QEMU ---\n{}\n--- kernel ---\n{}",
+        "capos: {reason}\nQEMU ended: {exit}\noutcome: {:?}\ncommand: {}\n\n--- QEMU ---\n{}\n--- kernel ---\n{}\n\
+         --- addresses ---\n{places}",
         facts.outcome,
         facts.command_line,
         facts.emulator_log.text(),
         facts.kernel_log.text(),
     );
     match keep(&text) {
-        Ok(path) => Ending::Failed(format!("{reason}; the log is {}", path.display())),
-        Err(error) => Ending::Failed(format!("{reason}; {error}")),
+        Ok(path) => format!("{reason}; the log is {}", path.display()),
+        Err(error) => format!("{reason}; {error}"),
     }
 }

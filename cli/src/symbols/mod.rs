@@ -18,6 +18,8 @@ use capos_manifest_model::decode;
 pub use program::{Place, Program};
 use record::{Record, read};
 
+const ELF: &[u8] = b"\x7fELF";
+
 /// Where to look for what an address means; nothing is read before somebody asks.
 #[derive(Clone, Debug)]
 pub struct Source {
@@ -54,8 +56,10 @@ impl Source {
         let find = |name: &str| Program::find(part(&image, name)?, &self.folders);
         let system = part(&image, MANIFEST).and_then(|it| decode(it).ok()).unwrap_or_default();
         let processes = system.processes.iter().map(|it| (it.name.clone(), find(&it.image)));
-        let init = ("init".to_owned(), find(capos_abi::image::INIT));
-        Symbols { kernel: find(KERNEL), processes: std::iter::once(init).chain(processes).collect() }
+        // What a process starts by itself is called, as a rule, by the name of its part.
+        let programs = image.parts().filter(|it| it.name != KERNEL && image.contents(it).starts_with(ELF));
+        let started = programs.map(|it| (it.name.to_owned(), find(it.name)));
+        Symbols { kernel: find(KERNEL), processes: processes.chain(started).collect() }
     }
 }
 

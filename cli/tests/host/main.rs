@@ -6,8 +6,10 @@
 #![forbid(unsafe_code)]
 
 mod accelerator;
+mod addresses;
 mod command_line;
 mod endings;
+mod files;
 mod manifests;
 mod refusals;
 mod streams;

@@ -78,7 +78,7 @@ fn a_manifest_and_its_image_are_described_alike() {
 }
 
 /// A tree with the manifest tool, if that can be had.
-fn tree() -> Option<Tree> {
+pub(crate) fn tree() -> Option<Tree> {
     static TOOL: OnceLock<Option<PathBuf>> = OnceLock::new();
     let tool = TOOL.get_or_init(manifest_tool).as_ref()?;
     let tree = Tree::new();

@@ -159,6 +159,40 @@ fn signals_end_the_run_even_while_nobody_reads() {
 }
 
 #[test]
+fn a_time_limit_holds_even_while_nobody_reads() {
+    let tree = floods();
+    let mut command = tree.command(&["run", "--accel", "tcg", "--timeout", "100ms", "app.wasm"]);
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(142));
+    // The host's own patience with a machine that does not end would have other words.
+    let line = "capos: wall clock: the time limit passed, and nobody takes the output; --timeout sets it\n";
+    assert_eq!(stderr_of(&mut child), line);
+    assert!(tree.emulator_is_gone());
+}
+
+#[test]
+fn a_time_limit_holds_where_the_line_about_it_is_not_read_either() {
+    let tree = floods();
+    let (reader, writer) = std::io::pipe().unwrap();
+    let mut command = tree.command(&["run", "--accel", "tcg", "--timeout", "100ms", "app.wasm"]);
+    let mut child = command.stdout(writer.try_clone().unwrap()).stderr(writer).spawn().unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(142));
+    drop(reader);
+}
+
+#[test]
+fn an_end_whose_output_nobody_takes_is_not_told_as_that_end() {
+    let tree =
+        Tree::with_emulator("cat $here/outcome >&$control; while cat $here/frames >&$output; do :; done");
+    tree.give("outcome", &outcome(0, 0, ""));
+    tree.give("frames", &output(&[(1, &[b'x'; 50_000])]));
+    let mut command = tree.command(&["run", "--accel", "tcg", "--timeout", "100ms", "app.wasm"]);
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(142));
+    assert!(tree.emulator_is_gone());
+}
+
+#[test]
 fn a_killed_command_leaves_no_emulator() {
     let tree = floods();
     let (mut child, reader) = start(&tree);

@@ -29,11 +29,13 @@ use instance::ADAPTER;
 use parts::Parts;
 pub(crate) use positions::{At, Positions};
 
-/// Checks a document whose files are relative to `folder`.
+/// Checks a document whose files are relative to `folder`. With `module` the one module of the document is these bytes, and
+/// its path is only a name.
 pub(crate) fn resolve(
     document: &Document,
     positions: &Positions,
     folder: &Path,
+    module: Option<Vec<u8>>,
     library: &Library,
 ) -> Result<Package, Refusals> {
     let adapter = library.program(ADAPTER);
@@ -47,7 +49,7 @@ pub(crate) fn resolve(
         document,
         positions,
         library,
-        parts: Parts::new(folder),
+        parts: Parts::new(folder, module),
         files: HashMap::new(),
         held: HashMap::new(),
         refusals: Vec::new(),
@@ -62,7 +64,8 @@ pub(crate) fn resolve(
     }
     let main = document.main.as_deref().or(document.processes.first().map(Written::name)).unwrap_or_default();
     let system = System { name: document.name.clone(), main: main.to_owned(), processes };
-    Ok(Package { system, parts: resolver.parts.into_contents() })
+    let files = resolver.parts.files();
+    Ok(Package { system, parts: resolver.parts.into_contents(), files })
 }
 
 /// The state of one check: what was found so far.

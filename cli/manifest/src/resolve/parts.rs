@@ -4,16 +4,22 @@
 //!
 //! Invariant: part names are distinct, and each names a file that was there, or the bytes of a translated text module.
 
-use std::fs;
-use std::io::ErrorKind;
+use std::fs::{self, File};
+use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
 use super::{At, Resolver};
+use crate::module::{is_text_module, translate};
 use crate::system::Contents;
+
+/// Bytes of a file that tell whether it is a module in text form.
+const HEAD_BYTES: u64 = 256;
 
 /// The parts that have been named so far.
 pub(super) struct Parts {
     folder: PathBuf,
+    /// The bytes of the only module, if they are at hand.
+    module: Option<Vec<u8>>,
     named: Vec<Named>,
 }
 
@@ -43,9 +49,15 @@ pub(super) struct Part {
 }
 
 impl Parts {
-    /// No parts yet; files are relative to `folder`.
-    pub(super) fn new(folder: &Path) -> Parts {
-        Parts { folder: folder.to_owned(), named: Vec::new() }
+    /// No parts yet; files are relative to `folder`, and `module` is the contents of the only module, if it is not to be
+    /// read from its file.
+    pub(super) fn new(folder: &Path, module: Option<Vec<u8>>) -> Parts {
+        Parts { folder: folder.to_owned(), module, named: Vec::new() }
+    }
+
+    /// The files that became parts.
+    pub(super) fn files(&self) -> Vec<PathBuf> {
+        self.named.iter().map(|named| named.file.clone()).collect()
     }
 
     /// All parts, in the order in which they were named.
@@ -58,6 +70,11 @@ impl Resolver<'_> {
     /// The part with the file `path`, which the document names at `at`. A file that is a part already keeps its name.
     pub(super) fn part(&mut self, name: String, kind: Kind, path: &str, at: &At) -> Option<Part> {
         let file = self.parts.folder.join(path);
+        if kind == Kind::Module
+            && let Some(module) = self.parts.module.take()
+        {
+            return self.given_module(name, module, file, path, at);
+        }
         let accepted = match kind {
             Kind::Module => "the path of a .wasm or .wat file, relative to the manifest",
             Kind::Plain => "the path of a file, relative to the manifest",
@@ -82,27 +99,48 @@ impl Resolver<'_> {
         if let Some(named) = known {
             return Some(Part { name: named.part.clone(), bytes: named.bytes });
         }
-        let (bytes, contents) = match file.extension() {
-            Some(extension) if kind == Kind::Module && extension == "wat" => {
-                let module = self.translated(&file, at)?;
-                (module.len() as u64, Contents::Bytes(module))
-            }
-            _ => (bytes, Contents::File(file.clone())),
+        let (bytes, contents) = if kind == Kind::Module && is_text(&file) {
+            let module = self.translated(path, &file, at)?;
+            (module.len() as u64, Contents::Bytes(module))
+        } else {
+            (bytes, Contents::File(file.clone()))
         };
         self.parts.named.push(Named { part: name.clone(), file, kind, bytes, contents });
         Some(Part { name, bytes })
     }
 
+    /// The part with a module whose bytes are at hand.
+    fn given_module(
+        &mut self,
+        name: String,
+        module: Vec<u8>,
+        file: PathBuf,
+        path: &str,
+        at: &At,
+    ) -> Option<Part> {
+        let module = match is_text_module(&module) || has_text_name(&file) {
+            true => self.module_of_text(path, &module, at)?,
+            false => module,
+        };
+        let bytes = module.len() as u64;
+        let contents = Contents::Bytes(module);
+        self.parts.named.push(Named { part: name.clone(), file, kind: Kind::Module, bytes, contents });
+        Some(Part { name, bytes })
+    }
+
     /// The module of a file in text form.
-    fn translated(&mut self, file: &Path, at: &At) -> Option<Vec<u8>> {
-        match wat::parse_file(file) {
-            Ok(bytes) => Some(bytes),
+    fn translated(&mut self, path: &str, file: &Path, at: &At) -> Option<Vec<u8>> {
+        match fs::read(file) {
+            Ok(text) => self.module_of_text(path, &text, at),
             Err(error) => {
-                let line = error.to_string().split_whitespace().collect::<Vec<_>>().join(" ");
-                self.refuse(at, format!("not a module in text form: {line}"), "a WebAssembly module");
+                self.refuse(at, format!("the file \"{path}\" cannot be read: {error}"), "");
                 None
             }
         }
+    }
+
+    fn module_of_text(&mut self, path: &str, text: &[u8], at: &At) -> Option<Vec<u8>> {
+        translate(path, text).map_err(|message| self.refuse(at, message, "")).ok()
     }
 
     /// Makes parts of the files that the document lists.
@@ -115,4 +153,15 @@ impl Resolver<'_> {
             }
         }
     }
+}
+
+fn has_text_name(file: &Path) -> bool {
+    file.extension().is_some_and(|extension| extension == "wat")
+}
+
+/// True for a module in text form, by its name or by its beginning.
+fn is_text(file: &Path) -> bool {
+    let mut head = Vec::new();
+    let read = File::open(file).and_then(|file| file.take(HEAD_BYTES).read_to_end(&mut head));
+    has_text_name(file) || (read.is_ok() && is_text_module(&head))
 }

@@ -124,7 +124,27 @@ fn a_text_module_is_translated() {
     fs::write(bench.path().join("empty.wat"), "(module)").unwrap();
     let package = bench.load("name: \"x\"\nprocesses: [{name: \"a\", binary: \"empty.wat\"}]").unwrap();
     let module = Contents::Bytes(b"\0asm\x01\0\0\0".to_vec());
-    assert_eq!(package.parts[0], ("module/a".to_owned(), module));
+    assert_eq!(package.parts[0], ("module/a".to_owned(), module.clone()));
+    assert_eq!(package.files[0], bench.path().canonicalize().unwrap().join("empty.wat"));
+    fs::write(bench.path().join("text"), "\u{feff} ;; by its beginning\n(module)").unwrap();
+    let package = bench.load("name: \"x\"\nprocesses: [{name: \"a\", binary: \"text\"}]").unwrap();
+    assert_eq!(package.parts[0].1, module);
+}
+
+#[test]
+fn a_module_at_hand_has_any_name() {
+    use std::os::unix::ffi::OsStrExt;
+    let Some(bench) = Bench::new() else { return };
+    let name = std::ffi::OsStr::from_bytes(b"no/such/caf\xe9.wasm");
+    let instance =
+        Instance { binary: name.into(), module: Some(b"\0asm\x01\0\0\0".to_vec()), ..Instance::default() };
+    let package = instance.package(&bench.library).unwrap();
+    assert_eq!(package.parts[0].1, Contents::Bytes(b"\0asm\x01\0\0\0".to_vec()));
+    let launch = package.system.processes[0].launch.as_ref().unwrap();
+    assert_eq!(launch.arguments, [b"caf\xe9.wasm"]);
+    assert_eq!(package.system.name, "caf");
+    let text = instance.manifest().unwrap_err().to_string();
+    assert!(text.ends_with(": a manifest can name this file only by a path in UTF-8; rename it"), "{text}");
 }
 
 /// An instance with everything that is hard to write down.
@@ -132,6 +152,7 @@ fn instance(bench: &Bench) -> Instance {
     let every_byte: Vec<u8> = (1..=255).collect();
     Instance {
         binary: bench.path().join("hello.wasm"),
+        module: None,
         argument0: Some(b"\"quoted\" \\(name)\n".to_vec()),
         arguments: vec![every_byte, Vec::new(), "\u{feff}\u{7f}ä\u{1f980}'\t".into(), b"#{}".to_vec()],
         environment: vec![
