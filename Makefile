@@ -15,6 +15,7 @@ CAPOS := target/debug/capos
 MANIFESTS := manifests
 CHECK := $(CARGO) run --quiet --locked --package capos-check --
 DEMO := $(CARGO) run --quiet --locked --package capos-demos --
+BENCH := $(CARGO) run --quiet --locked --package capos-bench --
 TEST := $(CARGO) run --quiet --locked --package capos-test --
 
 .PHONY: help
@@ -37,7 +38,7 @@ doctor: build ## say what this machine offers capOS and what it lacks
 
 ## Building
 
-.PHONY: build manifest-tool wasm-host-build wasm-empty-build wasm-hello-rust-build wasm-hello-c-build setup install dist
+.PHONY: build manifest-tool wasm-host-build wasm-empty-build wasm-hello-rust-build wasm-hello-c-build setup install dist check-repro
 build: manifest-tool ## build the kernel, the services, the WASI host and the capos command
 	@$(CARGO) build --quiet --locked --package capos-cli --package capos-image --features capos-image/qemu
 manifest-tool:
@@ -61,10 +62,12 @@ install: manifest-tool wasm-host-build ## install the command and its files unde
 	@tools/dist/dist install "$(PREFIX)"
 dist: manifest-tool wasm-host-build ## make an archive that runs on another Linux with QEMU alone
 	@tools/dist/dist archive
+check-repro: build ## build all that boots again in another folder, and compare the bytes
+	@tools/dist/check-repro
 
 ## Checking
 
-.PHONY: fmt fmt-check generate generated-code-check capos-rt-check check test
+.PHONY: fmt fmt-check generate generated-code-check capos-rt-check check test bench bench-check profile
 fmt: ## format everything
 	$(NEED) rust go
 	@$(CHECK) --fix format
@@ -86,3 +89,11 @@ check: build ## everything that is checked without booting
 test: ## check, host tests, every run verb, and the suites inside QEMU
 	$(NEED) rust rust-wasi lld llvm clang qemu go capnp shellcheck
 	@$(TEST) all
+
+## Measuring
+
+bench: ## count what operations and boots cost, in instructions; OPTIONS=--record writes them into the table
+bench-check: ## fail if a count has moved from what is recorded
+profile: ## instructions of a boot by function; OPTIONS=MANIFEST
+bench bench-check profile: build wasm-empty-build wasm-hello-rust-build wasm-hello-c-build
+	@$(BENCH) $@ $(OPTIONS)
