@@ -18,13 +18,11 @@ DEMO := $(CARGO) run --quiet --locked --package capos-demos --
 BENCH := $(CARGO) run --quiet --locked --package capos-bench --
 TEST := $(CARGO) run --quiet --locked --package capos-test --
 
-.PHONY: help
+.PHONY: $(shell sed -nE 's/^([a-z-]+):.*/\1/p' Makefile)
 help: ## say what the verbs are
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 26
 
 ## Running
-
-.PHONY: run-wasm-host run-wasi-hello-rust run-wasi-hello-c run-smoke doctor
 run-wasm-host: build wasm-empty-build ## boot the WASI host with an empty module
 	@$(CAPOS) run $(MANIFESTS)/system-wasm-host.cue
 run-wasi-hello-rust: build wasm-hello-rust-build ## boot a Rust program for wasm32-wasip1
@@ -37,8 +35,6 @@ doctor: build ## say what this machine offers capOS and what it lacks
 	@$(CAPOS) doctor
 
 ## Building
-
-.PHONY: build manifest-tool wasm-host-build wasm-empty-build wasm-hello-rust-build wasm-hello-c-build setup install dist check-repro
 build: manifest-tool ## build the kernel, the services, the WASI host and the capos command
 	@$(CARGO) build --quiet --locked --package capos-cli --package capos-image --features capos-image/qemu
 manifest-tool:
@@ -66,8 +62,6 @@ check-repro: build ## build all that boots again in another folder, and compare 
 	@tools/dist/check-repro
 
 ## Checking
-
-.PHONY: fmt fmt-check generate generated-code-check capos-rt-check check test bench bench-check profile
 fmt: ## format everything
 	$(NEED) rust go
 	@$(CHECK) --fix format
@@ -91,7 +85,6 @@ test: ## check, host tests, every run verb, and the suites inside QEMU
 	@$(TEST) all
 
 ## Measuring
-
 bench: ## count what operations and boots cost, in instructions; OPTIONS=--record writes them into the table
 bench-check: ## fail if a count has moved from what is recorded
 profile: ## instructions of a boot by function; OPTIONS=MANIFEST
