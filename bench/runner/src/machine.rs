@@ -1,0 +1,112 @@
+//! One run of the real system under the instruction clock, with the counting plugin in QEMU.
+//!
+//! Called by whoever measures; calls `capos`, and once `cargo` for the programs and `cc` for the plugin.
+//!
+//! Invariant: every run has the same machine: microvm, one processor, the CPU below, seed and start of time fixed.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// QEMU's CPU: without the fast string instructions, of which the instruction clock counts every round.
+pub(crate) const CPU: &str = "max,-erms,-fsrm";
+const CLOCK: [&str; 4] = ["-icount", "shift=0,sleep=off", "-rtc", "base=2026-01-01,clock=vm"];
+
+/// What is needed to run.
+pub(crate) struct Machine {
+    root: PathBuf,
+    plugin: PathBuf,
+}
+
+/// A place in the code whose first execution is looked for.
+pub(crate) struct Mark {
+    pub(crate) name: &'static str,
+    pub(crate) address: u64,
+    /// The code that stands there: programs share addresses.
+    pub(crate) code: Vec<u8>,
+}
+
+/// What a run gave.
+pub(crate) struct Ran {
+    pub(crate) stdout: String,
+    /// Instructions from reset to the end.
+    pub(crate) total: u64,
+    /// Marks in the order in which they were reached, with the instructions before each.
+    pub(crate) marks: Vec<(String, u64)>,
+    /// Address, instructions and executions of each block of code, if asked for.
+    pub(crate) blocks: Vec<(u64, u64, u64)>,
+}
+
+impl Machine {
+    /// Builds the counted programs and the plugin.
+    ///
+    /// # Errors
+    /// A compiler is missing, or refuses.
+    pub(crate) fn new(root: &Path) -> Result<Machine, String> {
+        let plugin = root.join("target/bench/count.so");
+        fs::create_dir_all(root.join("target/bench")).map_err(|error| format!("target/bench: {error}"))?;
+        let mut guests = Command::new("cargo");
+        guests.args(["build", "--quiet", "--locked", "--package", "capos-cli", "--package", "capos-image"]);
+        output(guests.args(["--features", "capos-image/tests"]).current_dir(root))?;
+        let mut compiler = Command::new("cc");
+        compiler.args(["-O2", "-Wall", "-shared", "-fPIC", "-o"]).arg(&plugin);
+        output(compiler.arg(root.join("bench/profile/count.c")))?;
+        Ok(Machine { root: root.to_path_buf(), plugin })
+    }
+
+    /// Boots a manifest, named from the root.
+    ///
+    /// # Errors
+    /// `capos` fails, or QEMU takes no plugins.
+    pub(crate) fn run(&self, manifest: &Path, marks: &[Mark], is_profile: bool) -> Result<Ran, String> {
+        let out = self.root.join("target/bench/counted");
+        let _ = fs::remove_file(&out);
+        let mut plugin = format!("file={},out={}", self.plugin.display(), out.display());
+        if is_profile {
+            plugin.push_str(",profile=on");
+        }
+        for mark in marks {
+            let code: String = mark.code.iter().map(|byte| format!("{byte:02x}")).collect();
+            plugin.push_str(&format!(",mark={}:{:x}:{code}", mark.name, mark.address));
+        }
+        let mut command = Command::new(self.root.join("target/debug/capos"));
+        command.current_dir(&self.root).args(["run", "--accel", "tcg", "--cpu", CPU, "--seed", "1"]);
+        for argument in CLOCK.into_iter().chain(["-plugin", &plugin]) {
+            command.arg(format!("--qemu-argument={argument}"));
+        }
+        let stdout = output(command.arg(manifest))?;
+        let text = fs::read_to_string(&out)
+            .map_err(|error| format!("{}: {error}: does this QEMU take plugins?", out.display()))?;
+        parse(&text, stdout).ok_or_else(|| format!("{}: not what the plugin writes", out.display()))
+    }
+}
+
+fn parse(text: &str, stdout: String) -> Option<Ran> {
+    let mut ran = Ran { stdout, total: 0, marks: Vec::new(), blocks: Vec::new() };
+    for line in text.lines() {
+        let words: Vec<&str> = line.split(' ').collect();
+        match words.as_slice() {
+            ["total", count] => ran.total = count.parse().ok()?,
+            ["mark", name, at] => ran.marks.push(((*name).to_owned(), at.parse().ok()?)),
+            ["block", address, size, times] => {
+                let address = u64::from_str_radix(address, 16).ok()?;
+                ran.blocks.push((address, size.parse().ok()?, times.parse().ok()?));
+            }
+            _ => return None,
+        }
+    }
+    Some(ran)
+}
+
+/// Standard output of a command that succeeds.
+///
+/// # Errors
+/// It cannot be started, or fails: with its standard error.
+pub(crate) fn output(command: &mut Command) -> Result<String, String> {
+    let program = command.get_program().to_string_lossy().into_owned();
+    let output = command.output().map_err(|error| format!("{program}: {error}"))?;
+    if output.status.success() {
+        return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
+    }
+    Err(format!("{program}: {}: {}", output.status, String::from_utf8_lossy(&output.stderr).trim()))
+}

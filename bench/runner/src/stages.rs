@@ -1,0 +1,103 @@
+//! A whole boot, split by stage: where each stage begins is an address whose first execution the plugin notes.
+//!
+//! Called by `main`; boots the demos' manifests.
+//!
+//! Invariant: stages follow each other without gaps, so they add up to the way from reset to the first byte.
+
+use std::path::Path;
+
+use crate::Counts;
+use crate::machine::{Machine, Mark};
+use crate::symbols::Program;
+
+const FOLDER: &str = "target/capos/lib/capos";
+
+/// The demos, and what their figures are called.
+const BOOTS: [(&str, &str); 3] = [
+    ("empty", "manifests/system-wasm-host.cue"),
+    ("hello-c", "manifests/system-wasi-hello-c.cue"),
+    ("hello-rust", "manifests/system-wasi-hello-rust.cue"),
+];
+
+/// Stages in their order, each with the mark at which it ends.
+const STAGES: [(&str, &str); 7] = [
+    ("firmware", "boot"),
+    ("boot-stage", "kernel"),
+    ("kernel", "init"),
+    ("init", "spawn"),
+    ("spawn", "host"),
+    ("load", "guest"),
+    ("guest", "byte"),
+];
+
+/// Boots each demo.
+///
+/// # Errors
+/// A program is missing, lacks a function that is looked for, or does not run.
+pub(crate) fn measure(machine: &Machine) -> Result<Counts, String> {
+    let mut counts = Counts::new();
+    let marks = marks()?;
+    for (name, manifest) in BOOTS {
+        let ran = machine.run(Path::new(manifest), &marks, false)?;
+        let at = places(&ran.marks);
+        let mut start = 0;
+        for (stage, mark) in STAGES {
+            let Some(end) = at(mark) else { break };
+            counts.insert(format!("{name}-{stage}"), (end - start) as f64);
+            start = end;
+        }
+        let difference = |from, to| Some((at(to)? - at(from)?) as f64);
+        let sums = [
+            ("first-byte", at("byte").map(|at| at as f64)),
+            ("spawn-to-guest", difference("spawn", "guest")),
+            ("spawn-to-end", difference("spawn", "end")),
+            ("whole", Some(ran.total as f64)),
+        ];
+        for (sum, count) in sums {
+            counts.extend(count.map(|count| (format!("{name}-{sum}"), count)));
+        }
+    }
+    Ok(counts)
+}
+
+fn marks() -> Result<Vec<Mark>, String> {
+    let open = |file: &str| {
+        Program::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(FOLDER).join(file))
+    };
+    let (boot, kernel) = (open("boot.elf.debug")?, open("kernel.elf.debug")?);
+    let (init, host) = (open("init.elf.debug")?, open("capos-wasm.elf.debug")?);
+    let mark = |name, program: &Program, address: Option<u64>| {
+        let address = address.ok_or_else(|| format!("no function for the mark {name}"))?;
+        Ok::<_, String>(Mark { name, address, code: program.code(address) })
+    };
+    Ok(vec![
+        mark("boot", &boot, Some(boot.entry))?,
+        mark("kernel", &kernel, Some(kernel.entry))?,
+        mark("init", &init, Some(init.entry))?,
+        mark("spawn", &kernel, kernel.function("13build_charged"))?,
+        mark("host", &host, Some(host.entry))?,
+        mark("guest", &host, host.function("19init_wasm_func_call"))?,
+        mark("byte", &kernel, kernel.function("7Console4send"))?,
+        mark("end", &kernel, kernel.function("11end_process"))?,
+    ])
+}
+
+/// Where each mark was reached first; spawn, byte and end only behind the start of init or of the guest's host.
+fn places(marks: &[(String, u64)]) -> impl Fn(&str) -> Option<u64> {
+    let first = |name: &str, from: u64| {
+        marks.iter().find(|(mark, at)| mark == name && *at >= from).map(|(_, at)| *at)
+    };
+    let init = first("init", 0).unwrap_or(0);
+    let host = first("host", init).unwrap_or(u64::MAX);
+    let found: Vec<(&'static str, Option<u64>)> = vec![
+        ("boot", first("boot", 0)),
+        ("kernel", first("kernel", 0)),
+        ("init", first("init", 0)),
+        ("spawn", first("spawn", init)),
+        ("host", first("host", init)),
+        ("guest", first("guest", host)),
+        ("byte", first("byte", host)),
+        ("end", first("end", host)),
+    ];
+    move |name| found.iter().find(|(mark, _)| *mark == name).and_then(|(_, at)| *at)
+}
