@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 
 	"cuelang.org/go/cue"
@@ -10,6 +11,9 @@ import (
 
 // valueTextMax is how much of a wrong value is quoted.
 const valueTextMax = 60
+
+// listOfProcesses may be empty for the schema, but a manifest that does not state it lacks it.
+const listOfProcesses = "processes"
 
 // comparison collects where a value differs from the schema.
 type comparison struct {
@@ -57,6 +61,9 @@ func (c *comparison) compareStruct(value, schema cue.Value, at path, depth int) 
 		} else {
 			c.add(field, next, "unknown field", listed(keys(known)))
 		}
+	}
+	if _, ok := known[listOfProcesses]; ok && len(at) == 0 && !slices.Contains(required, listOfProcesses) {
+		required = append(required, listOfProcesses)
 	}
 	for _, name := range required {
 		if !stated[name] {

@@ -1,9 +1,11 @@
 package main
 
 import (
+	"bytes"
 	"fmt"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"capos.local/cue/defaults"
 	"cuelang.org/go/cue"
@@ -18,18 +20,27 @@ import (
 // defaultsPath is the one package that a manifest can import besides CUE's own.
 const defaultsPath = "capos.local/cue/defaults"
 
+// syntaxText is what a file is that can be parsed.
+const syntaxText = `CUE, as in processes: [{name: "hello", binary: "hello.wasm"}]`
+
 // evaluate is the answer to one manifest.
 //
 // The file is evaluated twice: against the closed schema, which decides and fills in the defaults, and with a schema that
 // permits everything, which tells what the file itself states, and where. Messages come from comparing the second with
 // the schema value by value: a disjunction that failed as a whole says nothing about the field that is wrong.
 func evaluate(file string, source []byte) Answer {
+	if bytes.IndexByte(source, 0) >= 0 || !utf8.Valid(source) {
+		return refusal(file, "is not a CUE file: it is not text", "a CUE file, which is text in UTF-8")
+	}
 	if position, ok := deepestBracket(file, source); ok {
 		return Answer{Errors: []Problem{problemAt(position, "", tooDeep, fmt.Sprintf("at most %d brackets in each other", depthMax))}}
 	}
 	syntax, err := parser.ParseFile(file, source)
 	if err != nil {
-		return Answer{Errors: problems(file, err)}
+		// What follows the first error of syntax is most often its consequence.
+		first := problems(file, err)[:1]
+		first[0].Accepted = syntaxText
+		return Answer{Errors: first}
 	}
 	if found := foreignImports(syntax); len(found) > 0 {
 		return Answer{Errors: found}

@@ -44,7 +44,10 @@ const WRONG: [(&str, &str); 9] = [
         "name: \"x\"\nprocesses: [{name: \"a\", binary: \"app.wasm\", after: [\"b\"]}, {name: \"b\", binary: \"app.wasm\", after: [\"a\"]}]",
         "x.cue:2:100: processes[1].after[0]: cycle: \"a\" needs \"b\" needs \"a\"; accepted: offers and \"after\" that lead from the kernel outward",
     ),
-    ("name: \"x", "x.cue:1:7: string literal not terminated"),
+    (
+        "name: \"x",
+        "x.cue:1:7: string literal not terminated; accepted: CUE, as in processes: [{name: \"hello\", binary: \"hello.wasm\"}]",
+    ),
 ];
 
 #[test]

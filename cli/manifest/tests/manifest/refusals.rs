@@ -210,7 +210,16 @@ processes: [
         => "x.cue:2:25: processes[0].program: no program \"smok\"; accepted: capos-wasm, smoke, or the path of an ELF file with a slash in it\nx.cue:3:1: main: no process \"b\"; accepted: a";
     syntax:
         "name: \"x"
-        => "x.cue:1:7: string literal not terminated";
+        => "x.cue:1:7: string literal not terminated; accepted: CUE, as in processes: [{name: \"hello\", binary: \"hello.wasm\"}]";
+    several_mistakes_of_syntax_are_told_as_the_first:
+        "name: \"x\nprocesses: [}"
+        => "x.cue:1:7: string literal not terminated; accepted: CUE, as in processes: [{name: \"hello\", binary: \"hello.wasm\"}]";
+    nothing_stated:
+        "{}"
+        => "x.cue:1:1: the field \"name\" is missing; accepted: a name: 1 to 48 letters, digits, '.', '_' and '-', starting with a letter or digit\nx.cue:1:1: the field \"processes\" is missing; accepted: a list of processes";
+    no_text:
+        "name: \"x\"\0"
+        => "x.cue: is not a CUE file: it is not text; accepted: a CUE file, which is text in UTF-8";
     conflict:
         "name: \"x\"\nname: \"y\"\nprocesses: []"
         => "x.cue:2:7: name: conflicting values \"y\" and \"x\"";
