@@ -11,7 +11,7 @@ use alloc::vec::Vec;
 use capos_rt::abi::error::{CallError, Transport};
 use capos_rt::abi::outcome::OutcomeKind;
 use capos_rt::schema::console::ConsoleStream;
-use capos_rt::schema::process_handle::ProcessHandle;
+use capos_rt::schema::process_handle::{ProcessHandle, ProcessHandleFault};
 use capos_rt::{Call, Cap, Deadline, Pending, ProcessHandleWaitReply, wait_any};
 
 use crate::authority::Authority;
@@ -101,8 +101,18 @@ fn failure(name: &str, end: &ProcessHandleWaitReply) -> Option<String> {
     let word = kind.map_or_else(|| end.kind.to_string(), |kind| kind.word().to_string());
     let code =
         if kind == Some(OutcomeKind::Exited) { format!(" with code {}", end.code) } else { String::new() };
-    let report = if end.report.is_empty() { String::new() } else { format!(": {}", end.report) };
+    let report = match kind {
+        _ if !end.report.is_empty() => format!(": {}", end.report),
+        Some(OutcomeKind::Fault) => format!(": {}", fault_text(&end.fault)),
+        _ => String::new(),
+    };
     Some(format!("init: process \"{name}\" ended: {word}{code}{report}\n"))
+}
+
+/// A processor exception in the words of the kernel's record.
+fn fault_text(fault: &ProcessHandleFault) -> String {
+    let ProcessHandleFault { vector, error_code, address, instruction_pointer } = fault;
+    format!("vector {vector} error {error_code:#x} address {address:#x} rip {instruction_pointer:#x}")
 }
 
 /// Writes a line to init's error stream. The run goes on without it if that is impossible.
@@ -125,8 +135,6 @@ fn failed(plan: &Plan<'_>, place: usize, error: CallError) -> Refusal {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use capos_rt::schema::process_handle::ProcessHandleFault;
-
     fn end(kind: OutcomeKind, code: u32, report: &str) -> ProcessHandleWaitReply {
         let (kind, report) = (kind as u16, report.to_string());
         ProcessHandleWaitReply { kind, code, report, fault: ProcessHandleFault::default() }
@@ -142,6 +150,12 @@ mod tests {
         assert_eq!(
             failure("a", &end(OutcomeKind::Trap, 0, "unreachable")).unwrap(),
             "init: process \"a\" ended: trap: unreachable\n"
+        );
+        let fault =
+            ProcessHandleFault { vector: 14, error_code: 6, address: 0x10, instruction_pointer: 0x20_0000 };
+        assert_eq!(
+            failure("a", &ProcessHandleWaitReply { fault, ..end(OutcomeKind::Fault, 14, "") }).unwrap(),
+            "init: process \"a\" ended: fault: vector 14 error 0x6 address 0x10 rip 0x200000\n"
         );
     }
 }
