@@ -38,7 +38,7 @@ fn complaint(line: &str) -> Option<String> {
         return Some(format!("\"{word}\": do it, or leave it out and list it in docs/caveats.md"));
     }
     let machine = [concat!("/wo", "rk/"), concat!("/ro", "ot/"), concat!("/ho", "me/")];
-    if let Some(path) = machine.iter().find(|path| line.contains(**path)) {
+    if let Some(path) = machine.iter().find(|path| contains_path(line, path)) {
         return Some(format!("\"{path}\" is a path of one machine"));
     }
     let hosts = line.split("://").skip(1).map(|rest| {
@@ -51,6 +51,15 @@ fn complaint(line: &str) -> Option<String> {
         .into_iter()
         .find(is_unknown)
         .map(|host| format!("the host {host} is not listed in tools/check/src/words.rs"))
+}
+
+/// Whether a path begins in a line: one that goes on from something before it is relative.
+fn contains_path(line: &str, path: &str) -> bool {
+    let begins = |at: usize| {
+        let before = line.get(..at).and_then(|before| before.chars().next_back());
+        !before.is_some_and(|character| character.is_alphanumeric() || "._-".contains(character))
+    };
+    line.match_indices(path).any(|(at, _)| begins(at))
 }
 
 /// Whether a line contains a word that stands alone.
@@ -74,7 +83,13 @@ mod tests {
 
     #[test]
     fn ordinary_lines_pass() {
-        for line in ["see https://github.com/WebAssembly/WASI", "AUTODOC", "--dir ./data::/data", "a://b"] {
+        for line in [
+            "see https://github.com/WebAssembly/WASI",
+            "AUTODOC",
+            "--dir ./data::/data",
+            "a://b",
+            concat!("../wo", "rk/x"),
+        ] {
             assert_eq!(complaint(line), None, "{line}");
         }
     }
