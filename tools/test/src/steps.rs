@@ -7,7 +7,7 @@ use crate::root;
 use crate::step::{Expect, Step};
 
 /// What can be asked for.
-pub(crate) const GROUPS: &[&str] = &["all", "ci", "config", "verbs", "suites"];
+pub(crate) const GROUPS: &[&str] = &["all", "ci", "config", "verbs", "suites", "other-compiler"];
 
 /// The steps of a group; `None` if there is no such group.
 pub(crate) fn of_group(group: &str) -> Option<Vec<Step>> {
@@ -17,6 +17,7 @@ pub(crate) fn of_group(group: &str) -> Option<Vec<Step>> {
         "config" => Some(config()),
         "verbs" => Some(verbs("").into_iter().chain(failing_verbs()).collect()),
         "suites" => Some(suites()),
+        "other-compiler" => Some(other_compiler()),
         _ => None,
     }
 }
