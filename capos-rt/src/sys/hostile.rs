@@ -185,15 +185,17 @@ pub fn time_stamp() -> u64 {
     u64::from(low) | u64::from(high) << 32
 }
 
-/// Fills all sixteen XMM registers with values made of `pattern`, loops `rounds` times without touching them, and tells
-/// whether they still hold the values.
+/// Fills all sixteen XMM registers with values made of `pattern`, writes the byte at `touch` (memory of the caller, which
+/// may have no frame yet), enters the kernel without waiting, loops `rounds` times, and tells whether the registers still
+/// hold the values.
 #[must_use]
-pub fn vector_state_survives(pattern: u64, rounds: u64) -> bool {
+pub fn vector_state_survives(pattern: u64, touch: u64, rounds: u64) -> bool {
     let (mut values, mut after) = ([[0u64; 2]; 16], [[0u64; 2]; 16]);
     for (index, value) in values.iter_mut().enumerate() {
         *value = [pattern ^ index as u64, !pattern.wrapping_add(index as u64)];
     }
-    // SAFETY: reads and writes the two arrays alone; all sixteen registers are named.
+    // SAFETY: reads and writes the two arrays and the caller's byte alone; the vector registers and those that a system call
+    // changes are named.
     unsafe {
         core::arch::asm!(
             "movdqu xmm0, [{values}]", "movdqu xmm1, [{values} + 16]", "movdqu xmm2, [{values} + 32]",
@@ -202,6 +204,7 @@ pub fn vector_state_survives(pattern: u64, rounds: u64) -> bool {
             "movdqu xmm9, [{values} + 144]", "movdqu xmm10, [{values} + 160]", "movdqu xmm11, [{values} + 176]",
             "movdqu xmm12, [{values} + 192]", "movdqu xmm13, [{values} + 208]", "movdqu xmm14, [{values} + 224]",
             "movdqu xmm15, [{values} + 240]",
+            "mov byte ptr [{touch}], 0", "syscall",
             "2:", "dec {rounds}", "jnz 2b",
             "movdqu [{after}], xmm0", "movdqu [{after} + 16], xmm1", "movdqu [{after} + 32], xmm2",
             "movdqu [{after} + 48], xmm3", "movdqu [{after} + 64], xmm4", "movdqu [{after} + 80], xmm5",
@@ -211,7 +214,9 @@ pub fn vector_state_survives(pattern: u64, rounds: u64) -> bool {
             "movdqu [{after} + 240], xmm15",
             values = in(reg) values.as_ptr(),
             after = in(reg) after.as_mut_ptr(),
+            touch = in(reg) touch,
             rounds = inout(reg) rounds.max(1) => _,
+            inout("rax") 1u64 => _, in("rdi") 0u64, in("rsi") 0u64, in("rdx") 0u64, out("rcx") _, out("r11") _,
             out("xmm0") _, out("xmm1") _, out("xmm2") _, out("xmm3") _, out("xmm4") _, out("xmm5") _,
             out("xmm6") _, out("xmm7") _, out("xmm8") _, out("xmm9") _, out("xmm10") _, out("xmm11") _,
             out("xmm12") _, out("xmm13") _, out("xmm14") _, out("xmm15") _,

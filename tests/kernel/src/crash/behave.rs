@@ -24,8 +24,8 @@ pub(crate) fn find(name: &str) -> Option<fn(&CapSet) -> u32> {
         ("unreadable report", |_| unreadable_report()),
         ("spin", |_| hostile::spin()),
         ("wait for ever", |_| wait_for_ever()),
-        ("vectors 1", |_| vectors(0x1111_2222_3333_4444)),
-        ("vectors 2", |_| vectors(0xfeed_beef_dead_0123)),
+        ("vectors 1", |capabilities| vectors(capabilities, 0x1111_2222_3333_4444)),
+        ("vectors 2", |capabilities| vectors(capabilities, 0xfeed_beef_dead_0123)),
         ("held exactly", held_exactly),
         ("nothing held", nothing_held),
         ("touch stack", |_| (touch(40) != 40).into()),
@@ -57,10 +57,20 @@ fn wait_for_ever() -> u32 {
     1
 }
 
-/// Long enough to be preempted several times.
-fn vectors(pattern: u64) -> u32 {
-    let survived = (0..20).all(|round| hostile::vector_state_survives(pattern.rotate_left(round), 2_000_000));
-    (!survived).into()
+/// Long enough to be preempted several times; each round touches a page that has no frame yet.
+fn vectors(capabilities: &CapSet, pattern: u64) -> u32 {
+    const ROUNDS: u32 = 20;
+    let Ok(memory) = capabilities.get::<VirtualMemory>("memory") else { return 1 };
+    let length = u64::from(ROUNDS) * 4096;
+    let Ok(address) = memory.reserve(length) else { return 2 };
+    if memory.commit(address, length).is_err() {
+        return 3;
+    }
+    let survived = (0..ROUNDS).all(|round| {
+        let touch = address + u64::from(round) * 4096;
+        hostile::vector_state_survives(pattern.rotate_left(round), touch, 2_000_000)
+    });
+    if survived { 0 } else { 4 }
 }
 
 /// Its CapSet has `argument` and a `timer` that can only be read.

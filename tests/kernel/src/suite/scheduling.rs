@@ -17,7 +17,7 @@ pub(crate) fn run(harness: &mut Harness<'_>) {
         &[
             ("a busy loop does not stop a worker", busy_loop),
             ("busy loops share", busy_loops),
-            ("vector registers survive preemption", vectors),
+            ("vector registers survive preemption, page faults and system calls", vectors),
             ("two instances have different random numbers", random),
         ],
     );
@@ -48,8 +48,13 @@ fn busy_loops(context: &Context) -> Outcome {
 }
 
 fn vectors(context: &Context) -> Outcome {
-    let one = child::start(context, "vectors 1")?;
-    let other = child::start(context, "vectors 2")?;
+    let start = |way| {
+        let child = child::create(context, way)?;
+        child::grant(&child, "memory", &child.memory, u64::from(u8::MAX >> 1))?;
+        done("start", child.process.start())?;
+        Ok::<_, alloc::string::String>(child)
+    };
+    let (one, other) = (start("vectors 1")?, start("vectors 2")?);
     equal("one", end(&child::wait(&one)?), ("exited", 0))?;
     equal("other", end(&child::wait(&other)?), ("exited", 0))
 }
