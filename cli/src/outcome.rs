@@ -40,6 +40,8 @@ pub enum Ending {
         outcome: MachineOutcome,
         /// True if the main process is the adapter with a wasm module, whose faults are capOS's own.
         is_instance: bool,
+        /// Where the log is kept, in words, if the end is a failure of capOS.
+        log: Option<String>,
     },
     /// The request, the manifest or the image was refused.
     Refused(String),
@@ -79,7 +81,7 @@ impl Ending {
     #[must_use]
     pub fn status(&self) -> u8 {
         match self {
-            Ending::Machine { outcome, is_instance } => machine_status(outcome, *is_instance),
+            Ending::Machine { outcome, is_instance, .. } => machine_status(outcome, *is_instance),
             Ending::Refused(_) => STATUS_REFUSED,
             Ending::Failed(_) | Ending::KernelFailed { .. } => STATUS_FAILED,
             Ending::Deadline | Ending::Unread => 142,
@@ -122,11 +124,12 @@ impl Ending {
 
     fn text(&self) -> Option<String> {
         Some(match self {
-            Ending::Machine { outcome, .. } => {
+            Ending::Machine { outcome, log, .. } => {
                 if outcome.kind == OutcomeKind::Exited && outcome.code <= GUEST_CODE_MAX {
                     return None;
                 }
-                machine_text(outcome)
+                let log = log.as_ref().map(|log| format!("; {log}")).unwrap_or_default();
+                format!("{}{log}", machine_text(outcome))
             }
             Ending::Refused(reason) | Ending::Failed(reason) | Ending::KernelFailed { reason, .. } => {
                 reason.clone()
@@ -157,7 +160,8 @@ impl Ending {
     }
 }
 
-fn machine_status(outcome: &MachineOutcome, is_instance: bool) -> u8 {
+/// The status for what a machine told.
+pub(crate) fn machine_status(outcome: &MachineOutcome, is_instance: bool) -> u8 {
     match outcome.kind {
         OutcomeKind::Exited => match u8::try_from(outcome.code) {
             Ok(code) if outcome.code <= GUEST_CODE_MAX => code,
@@ -179,6 +183,11 @@ fn machine_text(outcome: &MachineOutcome) -> String {
     if outcome.kind == OutcomeKind::Exited {
         return format!("with code {}, which is above {GUEST_CODE_MAX}: the exit status is 1", outcome.code);
     }
+    if outcome.kind == OutcomeKind::Fault {
+        let report = outcome.report.trim();
+        let what = if report.is_empty() { "a processor exception" } else { report };
+        return format!("process \"{}\": {what}", outcome.process);
+    }
     if !outcome.report.trim().is_empty() {
         return outcome.report.trim().to_owned();
     }
@@ -190,9 +199,8 @@ fn machine_text(outcome: &MachineOutcome) -> String {
         OutcomeKind::Output => "the limit of output bytes is reached",
         OutcomeKind::Killed => "ended by the holder of its process handle",
         OutcomeKind::Revoked => "a capability that it needs was revoked",
-        OutcomeKind::Fault => "a processor exception",
         OutcomeKind::Invalid => "refused before it started",
-        OutcomeKind::Internal | OutcomeKind::Exited => "capOS failed without a report",
+        OutcomeKind::Internal | OutcomeKind::Exited | OutcomeKind::Fault => "capOS failed without a report",
     };
     text.to_owned()
 }
@@ -219,7 +227,7 @@ mod tests {
 
     fn machine(kind: OutcomeKind, code: u32) -> Ending {
         let outcome = MachineOutcome { kind, code, process: "app".into(), report: String::new() };
-        Ending::Machine { outcome, is_instance: true }
+        Ending::Machine { outcome, is_instance: true, log: None }
     }
 
     #[test]
@@ -260,7 +268,7 @@ mod tests {
             process: "app".into(),
             report: String::new(),
         };
-        assert_eq!(Ending::Machine { outcome, is_instance: false }.status(), 134);
+        assert_eq!(Ending::Machine { outcome, is_instance: false, log: None }.status(), 134);
     }
 
     #[test]

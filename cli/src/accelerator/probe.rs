@@ -9,6 +9,8 @@ use std::io::Read;
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::{Child, ExitStatus, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -26,6 +28,8 @@ const SUCCESS: i32 = (0x2a << 1) | 1;
 const MEMORY_BYTES: u64 = 32 * MEBIBYTE;
 /// How often QEMU is looked at.
 const INTERVAL: Duration = Duration::from_millis(5);
+/// How long the rest of what QEMU said may take to be read once it has ended.
+const READ_LIMIT: Duration = Duration::from_secs(1);
 /// What QEMU says when KVM cannot go on; it then waits for a debugger.
 const STUCK_WORD: &str = "KVM internal error";
 /// The letters that the guest writes before its steps.
@@ -57,9 +61,10 @@ pub fn run(emulator: &Path, guest: &Path, accelerator: Accelerator, limit: Durat
     let messages = collect(child.stderr.take());
     let exit = wait(&mut child, limit, &messages);
     // QEMU's end closes both, unless something that it started holds them open; then what came so far has to do.
-    thread::sleep(INTERVAL);
-    let step = step_of(&text(&letters));
-    let said = text(&messages).lines().next().unwrap_or("").trim().to_owned();
+    letters.wait();
+    messages.wait();
+    let step = step_of(&letters.so_far());
+    let said = messages.so_far().lines().next().unwrap_or("").trim().to_owned();
     let how = match exit.map(|exit| (exit.code(), exit.signal())) {
         Some((Some(SUCCESS), _)) => return verdict(true, format!("{name}: the probe ran to its end")),
         Some((Some(code), _)) => format!("ended with status {code}"),
@@ -70,12 +75,31 @@ pub fn run(emulator: &Path, guest: &Path, accelerator: Accelerator, limit: Durat
     verdict(false, format!("{name}: the probe {how} at {step}{reason}"))
 }
 
-type Text = std::sync::Arc<std::sync::Mutex<Vec<u8>>>;
+/// What a thread has read so far.
+struct Text {
+    bytes: Arc<Mutex<Vec<u8>>>,
+    end: Receiver<()>,
+}
+
+impl Text {
+    fn so_far(&self) -> String {
+        let bytes = self.bytes.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        String::from_utf8_lossy(&bytes).into_owned()
+    }
+
+    /// Waits until all is read, but not long.
+    fn wait(&self) {
+        // The sender sends nothing: it is dropped when all is read.
+        let _ = self.end.recv_timeout(READ_LIMIT);
+    }
+}
 
 fn collect(source: Option<impl Read + Send + 'static>) -> Text {
-    let text = Text::default();
-    let shared = text.clone();
+    let bytes = Arc::<Mutex<Vec<u8>>>::default();
+    let shared = bytes.clone();
+    let (sender, end) = channel();
     thread::spawn(move || {
+        let _sender = sender;
         let Some(mut source) = source else { return };
         let mut buffer = [0; 1024];
         while let Ok(count) = source.read(&mut buffer) {
@@ -87,11 +111,7 @@ fn collect(source: Option<impl Read + Send + 'static>) -> Text {
             kept.extend_from_slice(&buffer[..count]);
         }
     });
-    text
-}
-
-fn text(collected: &Text) -> String {
-    String::from_utf8_lossy(&collected.lock().unwrap_or_else(|poisoned| poisoned.into_inner())).into_owned()
+    Text { bytes, end }
 }
 
 /// Waits for the end; ends QEMU at the limit, or as soon as it says that it cannot go on. None if it had to be ended.
@@ -100,7 +120,7 @@ fn wait(child: &mut Child, limit: Duration, messages: &Text) -> Option<ExitStatu
     loop {
         match child.try_wait() {
             Ok(Some(exit)) => return Some(exit),
-            Ok(None) if Instant::now() < deadline && !text(messages).contains(STUCK_WORD) => {
+            Ok(None) if Instant::now() < deadline && !messages.so_far().contains(STUCK_WORD) => {
                 thread::sleep(INTERVAL);
             }
             Ok(None) | Err(_) => break,

@@ -10,7 +10,7 @@ use std::process::ExitStatus;
 use capos_abi::host::{EXIT_FINISHED, EXIT_IMAGE_REFUSED, EXIT_KERNEL_FAILED};
 use capos_abi::outcome::OutcomeKind;
 
-use crate::outcome::{Ending, MachineOutcome, one_line};
+use crate::outcome::{Ending, MachineOutcome, STATUS_FAILED, machine_status, one_line};
 use crate::qemu::log::{Log, keep};
 use crate::qemu::output::OutputError;
 use crate::qemu::supervisor::{Facts, Stop};
@@ -59,11 +59,17 @@ pub(crate) fn of(facts: Facts<'_>) -> Ending {
 /// is not out.
 fn timed_out(facts: &Facts<'_>) -> Option<Ending> {
     match &facts.outcome {
-        Some(Ok(outcome)) if outcome.kind == OutcomeKind::WallClock => {
-            Some(Ending::Machine { outcome: outcome.clone(), is_instance: facts.is_instance })
-        }
+        Some(Ok(outcome)) if outcome.kind == OutcomeKind::WallClock => Some(machine(outcome.clone(), facts)),
         _ => None,
     }
+}
+
+/// What the machine told. If that is a failure of capOS, the log is kept.
+fn machine(outcome: MachineOutcome, facts: &Facts<'_>) -> Ending {
+    let is_instance = facts.is_instance;
+    let is_failure = machine_status(&outcome, is_instance) == STATUS_FAILED;
+    let log = is_failure.then(|| keep_log(facts, &outcome.report));
+    Ending::Machine { outcome, is_instance, log }
 }
 
 /// What the addresses in the log mean.
@@ -94,7 +100,7 @@ fn by_exit(facts: &Facts<'_>) -> Ending {
     let code = facts.exit.and_then(|exit| exit.code());
     match (code, &facts.outcome) {
         (Some(code), Some(Ok(outcome))) if code == exit_code(EXIT_FINISHED) => {
-            Ending::Machine { outcome: with_fault(outcome, facts), is_instance: facts.is_instance }
+            machine(with_fault(outcome, facts), facts)
         }
         (Some(code), _) if code == exit_code(EXIT_IMAGE_REFUSED) => Ending::Refused(
             last_words(facts).unwrap_or_else(|| "the machine refused the boot image".to_owned()),
@@ -175,6 +181,11 @@ fn failed(facts: &Facts<'_>, reason: &str) -> Ending {
 
 /// The reason with the name of the file in which what was said is kept.
 fn kept(facts: &Facts<'_>, reason: &str) -> String {
+    format!("{reason}; {}", keep_log(facts, reason))
+}
+
+/// Keeps what was said in a file; returns where that is, in words.
+fn keep_log(facts: &Facts<'_>, reason: &str) -> String {
     let places: String = explanations(facts)
         .iter()
         .map(|it| format!("{}\n    {}\n", it.line, it.places.join("\n    ")))
@@ -189,7 +200,7 @@ fn kept(facts: &Facts<'_>, reason: &str) -> String {
         facts.kernel_log.text(),
     );
     match keep(&text) {
-        Ok(path) => format!("{reason}; the log is {}", path.display()),
-        Err(error) => format!("{reason}; {error}"),
+        Ok(path) => format!("the log is {}", path.display()),
+        Err(error) => error.to_string(),
     }
 }

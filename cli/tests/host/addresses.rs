@@ -65,7 +65,7 @@ fn a_fault_names_the_function() {
     ));
     let shown = tree.run(&["app.wasm"]);
     let line = shown.stderr.lines().next().unwrap();
-    assert!(line.starts_with(&format!("capos: fault: {words} in ")), "{line}");
+    assert!(line.starts_with(&format!("capos: fault: process \"app\": {words} in ")), "{line}");
     assert!(line.contains(FUNCTION) && line.contains("cli/src/qemu/launcher.rs:"), "{line}");
     let verbose = tree.run(&["--verbose", "app.wasm"]);
     let at = verbose.stderr.lines().position(|line| line.starts_with("capos: [kernel] process 2")).unwrap();

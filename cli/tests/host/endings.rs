@@ -24,13 +24,19 @@ fn outcomes_become_statuses_and_lines() {
         (4, 0, "", 142, "wall clock: the time limit passed; --timeout sets it"),
         (5, 0, "", 153, "output: the limit of output bytes is reached"),
         (6, 0, "unknown import \"env.f\"", 126, "invalid: unknown import \"env.f\""),
-        (7, 0, "vector 14", 127, "fault: vector 14"),
+        (7, 0, "vector 14", 127, "fault: process \"app\": vector 14; the log is"),
+        (7, 0, "", 127, "fault: process \"app\": a processor exception; the log is"),
         (8, 0, "", 143, "killed: ended by the holder of its process handle"),
         (9, 0, "", 143, "revoked: a capability that it needs was revoked"),
-        (10, 0, "panic\nat line 1", 127, "internal: panic | at line 1"),
+        (10, 0, "panic\nat line 1", 127, "internal: panic | at line 1; the log is"),
     ];
     for (kind, code, report, status, line) in table {
-        let shown = finishes(kind, code, report).run(&["app.wasm"]);
+        let tree = finishes(kind, code, report);
+        let mut shown = tree.run(&["app.wasm"]);
+        if status == 127 {
+            assert!(tree.kept_log().contains("[kernel] stand-in"), "a failure of capOS keeps the log");
+            shown.stderr = format!("{}\n", shown.stderr.rsplit_once(' ').unwrap().0);
+        }
         let expected = if line.is_empty() { String::new() } else { format!("capos: {line}\n") };
         assert_eq!((shown.status, shown.stderr), (status, expected), "kind {kind}");
         assert_eq!(shown.stdout, "");
