@@ -236,6 +236,18 @@ impl<'a> Image<'a> {
     /// # Errors
     /// [`ImageError::Missing`], [`ImageError::PartCorrupt`].
     pub fn verify(&self, name: &'a str) -> Result<&'a [u8], ImageError<'a>> {
+        self.verify_by(name, crc32c)
+    }
+
+    /// The same with a CRC-32C of the caller's, which may use the processor's instruction.
+    ///
+    /// # Errors
+    /// [`ImageError::Missing`], [`ImageError::PartCorrupt`].
+    pub fn verify_by(
+        &self,
+        name: &'a str,
+        crc32c: impl FnOnce(&[u8]) -> u32,
+    ) -> Result<&'a [u8], ImageError<'a>> {
         let part = self.find(name)?;
         let contents = self.contents(&part);
         if crc32c(contents) == part.checksum { Ok(contents) } else { Err(ImageError::PartCorrupt(name)) }

@@ -19,6 +19,7 @@ use capos_abi::ring::Layout;
 use capos_kernel_core::capability::Capability;
 use capos_kernel_core::options::Options;
 use capos_kernel_core::pool::Id;
+use capos_kernel_hal::checksum::crc32c;
 use capos_kernel_hal::time::Clock;
 use capos_kernel_hal::virtio::rng::Rng;
 use capos_kernel_hal::{Hardware, cpu, entropy, frames, power};
@@ -76,7 +77,7 @@ fn log_hardware(hardware: &Hardware) {
 }
 
 fn read_options(image: &Image<'static>) -> Options {
-    let text = match image.verify(OPTIONS) {
+    let text = match image.verify_by(OPTIONS, crc32c) {
         Ok(text) => text,
         Err(ImageError::Missing(_)) => return Options::default(),
         Err(error) => refuse(format_args!("{error}")),
@@ -106,7 +107,7 @@ impl Kernel {
     }
 
     fn start_init(&mut self) {
-        if let Err(error) = self.image.verify(INIT) {
+        if let Err(error) = self.image.verify_by(INIT, crc32c) {
             refuse(format_args!("{error}"));
         }
         let part = self.image.find(INIT).unwrap_or_else(|error| refuse(format_args!("{error}")));

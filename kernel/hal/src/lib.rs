@@ -13,6 +13,7 @@
 extern crate alloc;
 
 mod backtrace;
+pub mod checksum;
 pub mod cpu;
 pub mod debug;
 pub mod entropy;
