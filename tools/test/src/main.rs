@@ -8,6 +8,7 @@
 #![forbid(unsafe_code)]
 
 mod count;
+mod documents;
 mod failing;
 mod step;
 mod steps;
@@ -24,12 +25,16 @@ fn root() -> &'static Path {
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
+    if arguments == ["documents"] {
+        return documents();
+    }
     let steps = match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         [group] => steps::of_group(group),
         _ => None,
     };
     let Some(steps) = steps else {
-        eprintln!("usage: capos-test GROUP, where GROUP is one of {}", steps::GROUPS.join(", "));
+        let groups = steps::GROUPS.join(", ");
+        eprintln!("usage: capos-test GROUP, where GROUP is one of {groups}, documents");
         return ExitCode::from(2);
     };
     let start = Instant::now();
@@ -44,4 +49,18 @@ fn main() -> ExitCode {
     );
     println!("{} passed, {} failed", total.passed, total.failed);
     if total.failed == 0 && total.passed > 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// The sessions in the documents, with a total of their own.
+fn documents() -> ExitCode {
+    match documents::run(root()) {
+        Ok(count) => {
+            println!("{} passed, {} failed", count.passed, count.failed);
+            if count.failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+        }
+        Err(message) => {
+            eprintln!("capos-test: {message}");
+            ExitCode::FAILURE
+        }
+    }
 }

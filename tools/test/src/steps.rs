@@ -43,6 +43,12 @@ fn distribution() -> Vec<Step> {
     vec![
         step("dist", "make --no-print-directory dist", 1800, Expect::Success),
         step("dist-alone", "tools/dist/try", 600, Expect::Tests(10)),
+        step(
+            "documents",
+            "cargo run --quiet --locked --package capos-test -- documents",
+            900,
+            Expect::Tests(15),
+        ),
     ]
 }
 
