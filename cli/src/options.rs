@@ -72,7 +72,8 @@ pub enum Verb {
     after_help = RUN_HELP
 )]
 pub struct RunOptions {
-    /// Set a variable of the guest's environment, or hand on the one of that name, if it is set; the last one of a name counts
+    /// Set a variable of the guest's environment, or hand on the one of that name, if it is set;
+    /// the last one of a name counts
     #[arg(long, value_name = "NAME[=VALUE]")]
     pub env: Vec<OsString>,
 
@@ -80,7 +81,8 @@ pub struct RunOptions {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub fuel: Option<u64>,
 
-    /// The most linear memory that the guest can have: bytes, or with KiB, MiB, GiB, up to 64GiB [default: 256MiB]
+    /// The most linear memory that the guest can have: bytes, or with KiB, MiB, GiB; at most 64GiB
+    /// and three quarters of the host's memory [default: 256MiB]
     #[arg(long, value_name = "SIZE", value_parser = parse_size)]
     pub memory: Option<u64>,
 

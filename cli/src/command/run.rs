@@ -163,7 +163,7 @@ fn attempt(options: &mut RunOptions, outcome: &mut Option<File>) -> Result<Optio
     let boot = Boot {
         machine: options.machine,
         accelerator: decision.accelerator,
-        memory_bytes: memory_bytes(&bootable.traits, host_memory()),
+        memory_bytes: memory_bytes(&bootable.traits, host_memory())?,
         boot_stage: layout.boot_stage()?,
         image: bootable.path.clone(),
         debugger: None,
@@ -352,11 +352,22 @@ fn host_limit(traits: &Traits, option: Option<Duration>) -> Option<Duration> {
     }
 }
 
-/// Enough for every limit to be reached, but no more than three quarters of the host's memory: a limit is not a need.
-fn memory_bytes(traits: &Traits, host: u64) -> u64 {
+/// Enough for every limit to be reached, which is what the kernel asks for before it starts a process.
+///
+/// # Errors
+/// It is more than three quarters of the host's memory; says what would be accepted.
+fn memory_bytes(traits: &Traits, host: u64) -> Result<u64, Failure> {
     let wanted = traits.memory_total.saturating_add(traits.image_bytes).saturating_add(MEMORY_OVERHEAD);
     let most = (host / 4 * 3).max(MEMORY_MIN);
-    wanted.clamp(MEMORY_MIN, most).next_multiple_of(64 * MEBIBYTE)
+    if wanted <= most {
+        return Ok(wanted.max(MEMORY_MIN).next_multiple_of(64 * MEBIBYTE));
+    }
+    let [wanted, most] = [wanted.div_ceil(MEBIBYTE), most / MEBIBYTE];
+    let remedy = if traits.is_instance && !traits.has_several { "a lower --memory" } else { "lower limits" };
+    Err(Failure::request(format!(
+        "the memory limits need a machine of {wanted}MiB; here it can have {most}MiB, three quarters of this \
+         host's memory: choose {remedy}"
+    )))
 }
 
 fn host_memory() -> u64 {
@@ -374,10 +385,14 @@ mod tests {
     fn memory_follows_the_limits() {
         let traits = |memory_total| Traits { memory_total, ..Traits::default() };
         let host = 16 << 30;
-        assert_eq!(memory_bytes(&traits(0), host), 512 << 20);
-        assert_eq!(memory_bytes(&traits(1 << 30), host), (1 << 30) + (128 << 20));
-        assert_eq!(memory_bytes(&traits(u64::MAX), host), 12 << 30);
-        assert_eq!(memory_bytes(&traits(u64::MAX), 256 << 20), 512 << 20);
+        assert_eq!(memory_bytes(&traits(0), host), Ok(512 << 20));
+        assert_eq!(memory_bytes(&traits(1 << 30), host), Ok((1 << 30) + (128 << 20)));
+        assert_eq!(memory_bytes(&traits(300 << 20), 256 << 20), Ok(512 << 20));
+        let most = (12 << 30) - MEMORY_OVERHEAD;
+        assert_eq!(memory_bytes(&traits(most), host), Ok(12 << 30));
+        let message = memory_bytes(&traits(most + 1), host).unwrap_err().message;
+        assert!(message.contains("a machine of 12289MiB; here it can have 12288MiB"), "{message}");
+        assert!(memory_bytes(&traits(u64::MAX), host).is_err());
     }
 
     #[test]
