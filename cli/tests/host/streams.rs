@@ -147,6 +147,7 @@ fn signals_end_the_run_even_while_nobody_reads() {
         (Signal::INT, 130, "capos: interrupted: ended by Ctrl-C\n"),
         (Signal::TERM, 143, "capos: killed: ended by signal 15\n"),
         (Signal::HUP, 129, "capos: killed: ended by signal 1\n"),
+        (Signal::QUIT, 131, "capos: killed: ended by signal 3\n"),
     ] {
         let tree = floods();
         let (mut child, reader) = start(&tree);
