@@ -3,8 +3,9 @@
 //! Started by `make bench` (prints; with `--record` it writes the counts of this toolchain into the table), `make
 //! bench-check` (fails on a move) and `make profile` (instructions by function). Runs the real `capos` command.
 //!
-//! Invariant: counts are exact: under QEMU's instruction clock, with a fixed seed and start of time, two runs give the same
-//! numbers. No figure depends on the time that anything takes here.
+//! Invariant: counts are exact: under QEMU's instruction clock, with a fixed seed and start of time, the same code gives the
+//! same numbers. Where the host's answers come in between (console, random source), the least of several runs counts; no figure
+//! depends on the time that anything takes here.
 #![forbid(unsafe_code)]
 
 mod counts;

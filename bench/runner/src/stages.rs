@@ -7,8 +7,11 @@
 use std::path::Path;
 
 use crate::Counts;
-use crate::machine::{Machine, Mark};
+use crate::machine::{Machine, Mark, Ran};
 use crate::symbols::Program;
+
+/// Runs of each boot.
+const RUNS: usize = 7;
 
 const FOLDER: &str = "target/capos/lib/capos";
 
@@ -38,7 +41,7 @@ pub(crate) fn measure(machine: &Machine) -> Result<Counts, String> {
     let mut counts = Counts::new();
     let marks = marks()?;
     for (name, manifest) in BOOTS {
-        let ran = machine.run(Path::new(manifest), &marks, false)?;
+        let ran = least(machine, Path::new(manifest), &marks)?;
         let at = places(&ran.marks);
         let mut start = 0;
         for (stage, mark) in STAGES {
@@ -58,6 +61,13 @@ pub(crate) fn measure(machine: &Machine) -> Result<Counts, String> {
         }
     }
     Ok(counts)
+}
+
+/// Of several runs the one with the fewest instructions: the kernel looks again and again until the host's random source has
+/// answered, and how often is the host's affair.
+fn least(machine: &Machine, manifest: &Path, marks: &[Mark]) -> Result<Ran, String> {
+    let runs: Result<Vec<Ran>, String> = (0..RUNS).map(|_| machine.run(manifest, marks, false)).collect();
+    runs?.into_iter().min_by_key(|ran| ran.total).ok_or_else(|| "nothing was run".to_owned())
 }
 
 fn marks() -> Result<Vec<Mark>, String> {
