@@ -107,11 +107,16 @@ fn sleeps_in_order(context: &Context) -> Outcome {
     let late = done("begin", context.timer.begin_sleep(now + 9_000_000))?;
     let early = done("begin", context.timer.begin_sleep(now + 3_000_000))?;
     let middle = done("begin", context.timer.begin_sleep(now + 6_000_000))?;
+    // On a host that stands still for milliseconds several have ended, and the first of the list is named.
     let first = done("wait", wait_any(&[late.call(), early.call(), middle.call()], Deadline::NEVER))?;
-    equal("first", first, Some(1))?;
+    if done("now", context.timer.now())? < now + 6_000_000 {
+        equal("first", first, Some(1))?;
+    }
     done("early", early.wait())?;
     let second = done("wait", wait_any(&[late.call(), middle.call()], Deadline::NEVER))?;
-    equal("second", second, Some(1))?;
+    if done("now", context.timer.now())? < now + 9_000_000 {
+        equal("second", second, Some(1))?;
+    }
     done("middle", middle.wait())?;
     done("late", late.wait())
 }
