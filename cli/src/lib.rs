@@ -12,6 +12,7 @@ pub mod image;
 pub mod layout;
 pub mod options;
 pub mod outcome;
+pub mod progress;
 pub mod qemu;
 pub mod quantities;
 pub mod symbols;

@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 
 use crate::failure::Failure;
 use crate::layout::Layout;
+use crate::progress::Progress;
 use crate::qemu::machine::Accelerator;
 
 /// The environment variable that chooses where no option does.
@@ -104,6 +105,7 @@ fn probed(layout: &Layout, emulator: &Path) -> Verdict {
     if let Some(verdict) = file.as_deref().and_then(cache::read) {
         return verdict;
     }
+    let _progress = Progress::of("trying whether KVM works here");
     let verdict = probe::run(emulator, &guest, Accelerator::Kvm, probe::LIMIT);
     if let Some(file) = file {
         cache::write(&file, &verdict);

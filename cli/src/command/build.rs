@@ -7,8 +7,6 @@
 
 use std::path::{Path, PathBuf};
 
-use capos_manifest_model::load;
-
 use crate::command::{files, prepare};
 use crate::failure::Failure;
 use crate::image::write;
@@ -24,8 +22,7 @@ pub(crate) fn build(options: &BuildOptions) -> Result<(), Failure> {
     let what = format!("-o {}", output.display());
     files::refuse_inputs(&what, output, [options.manifest.as_path()])?;
     let layout = Layout::find()?;
-    let package = load(&prepare::library(&layout), &options.manifest)
-        .map_err(|refusals| prepare::manifest_refused(&refusals))?;
+    let package = prepare::load(&prepare::library(&layout), &options.manifest)?;
     let own: [PathBuf; 2] = [layout.kernel()?, layout.init()?];
     files::refuse_inputs(
         &what,

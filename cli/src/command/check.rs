@@ -7,7 +7,7 @@
 use std::path::Path;
 
 use capos_abi::image::{Image, MANIFEST};
-use capos_manifest_model::{System, decode, describe, describe_json, load, verify};
+use capos_manifest_model::{System, decode, describe, describe_json, verify};
 use serde_json::json;
 
 use crate::command::prepare;
@@ -36,8 +36,7 @@ pub(crate) fn check(options: &CheckOptions) -> Result<(), Failure> {
 
 fn manifest(file: &Path) -> Result<System, Failure> {
     let layout = Layout::find()?;
-    let package =
-        load(&prepare::library(&layout), file).map_err(|refusals| prepare::manifest_refused(&refusals))?;
+    let package = prepare::load(&prepare::library(&layout), file)?;
     Ok(package.system)
 }
 

@@ -17,6 +17,7 @@ use crate::failure::{Context, Failure};
 use crate::image::{NamedPart, memory_file, memory_file_path, write};
 use crate::layout::Layout;
 use crate::outcome::one_line;
+use crate::progress::Progress;
 
 /// An image that is ready to boot.
 #[derive(Debug)]
@@ -164,6 +165,15 @@ pub(crate) fn built(
         .collect();
     parts.push(NamedPart { name: OPTIONS.to_owned(), contents: options_text(kernel_options)? });
     into_memory(&parts, traits, Vec::new())
+}
+
+/// The package that a manifest describes.
+///
+/// # Errors
+/// All that is wrong with it.
+pub(crate) fn load(library: &Library, manifest: &Path) -> Result<Package, Failure> {
+    let _progress = Progress::of("evaluating the manifest");
+    capos_manifest_model::load(library, manifest).map_err(|refusals| manifest_refused(&refusals))
 }
 
 /// The refusals of a manifest, one line each.

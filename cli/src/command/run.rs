@@ -12,7 +12,7 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use capos_manifest_model::{Instance, describe, load};
+use capos_manifest_model::{Instance, describe};
 
 use crate::accelerator;
 use crate::command::prepare::{self, Bootable, Traits};
@@ -232,7 +232,7 @@ fn bootable(
             prepare::bootable(layout, package, &options.kernel_option).map(Some)
         }
         Subject::Manifest => {
-            let package = load(&library, file).map_err(|refusals| prepare::manifest_refused(&refusals))?;
+            let package = prepare::load(&library, file)?;
             if options.print_manifest {
                 super::print(&describe(&package.system))?;
                 return Ok(None);
