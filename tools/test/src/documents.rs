@@ -3,7 +3,7 @@
 //! Called by `main` as `capos-test documents`, and so by the step of that name. A session is a code block marked
 //! `console`; a line that begins with `$ ` is a command for bash, the lines after it are what it prints on both streams.
 //! A line `...` stands for any lines. An HTML comment `<!-- file: NAME` with lines up to `-->` is a file that the sessions
-//! of its document find in their folder.
+//! of its document find in their folder; so is a code block whose info string ends in `file=NAME`.
 //!
 //! Invariant: a document that says that it has sessions and has none fails, so nothing is left out in silence.
 
@@ -52,8 +52,8 @@ fn parse(text: &str) -> Session {
     let mut session = Session::default();
     let mut lines = text.lines().enumerate();
     while let Some((_, line)) = lines.next() {
-        if let Some(name) = line.strip_prefix("<!-- file: ") {
-            let body = lines.by_ref().map(|(_, line)| line).take_while(|line| *line != "-->");
+        if let Some((name, end)) = file_of(line) {
+            let body = lines.by_ref().map(|(_, line)| line).take_while(|line| *line != end);
             let body: String = body.flat_map(|line| [line, "\n"]).collect();
             session.files.push((name.to_owned(), body));
         } else if line == "```console" {
@@ -68,6 +68,13 @@ fn parse(text: &str) -> Session {
         }
     }
     session
+}
+
+/// The name of the file that begins after this line, and the line that ends it.
+fn file_of(line: &str) -> Option<(&str, &'static str)> {
+    let hidden = line.strip_prefix("<!-- file: ").map(|name| (name, "-->"));
+    let shown = || line.strip_prefix("```")?.split_once(" file=").map(|(_, name)| (name, "```"));
+    hidden.or_else(shown)
 }
 
 /// An empty folder with the document's files, from which the clone's manifests and products can be named.
@@ -130,6 +137,14 @@ mod tests {
             Exchange { line, command: command.to_owned(), output }
         };
         assert_eq!(session.exchanges, [exchange(9, "cat a.txt", &["one"]), exchange(11, "true", &[])]);
+    }
+
+    #[test]
+    fn files_are_hidden_or_shown() {
+        let session =
+            parse("<!-- file: a.txt\none\n-->\n```text file=b.txt\ntwo\n```\n```text\nno file\n```\n");
+        let file = |name: &str, text: &str| (name.to_owned(), text.to_owned());
+        assert_eq!(session.files, [file("a.txt", "one\n"), file("b.txt", "two\n")]);
     }
 
     #[test]
