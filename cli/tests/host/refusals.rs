@@ -164,3 +164,17 @@ fn images_are_verified() {
     let message = "capos: app.wasm: is a module; `capos check` takes a .cue manifest or a boot image\n";
     assert_eq!((result.status, &*result.stderr), (1, message));
 }
+
+#[test]
+fn build_says_what_is_no_manifest() {
+    let tree = Tree::new();
+    fs::write(tree.path("work/whole.img"), capos_abi::image::MAGIC).unwrap();
+    for (name, what) in
+        [("app.wasm", "a module; `capos run` takes it as it is"), ("whole.img", "a boot image already")]
+    {
+        let result = shown(tree.command(&["build", name, "-o", "out.img"]).output().unwrap());
+        let message = format!("capos: {name}: is {what}; `capos build` takes a .cue manifest\n");
+        assert_eq!((result.status, &*result.stderr), (1, &*message));
+        assert!(!tree.path("work/out.img").exists());
+    }
+}
