@@ -4,7 +4,7 @@
 //!
 //! Invariant: recording changes the lines of recorded figures only; everything that people wrote stays as it is.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -56,18 +56,34 @@ impl Table {
     /// It cannot be read, or is not such a table.
     pub(crate) fn read(path: &Path) -> Result<Table, String> {
         let text = fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))?;
+        Table::parse(path.to_path_buf(), text)
+    }
+
+    /// The table that a text is.
+    ///
+    /// # Errors
+    /// It is not such a table, or names a figure twice or a toolchain that it does not describe.
+    pub(crate) fn parse(path: PathBuf, text: String) -> Result<Table, String> {
         let file: File = toml::from_str(&text).map_err(|error| format!("{}: {error}", path.display()))?;
-        Ok(Table { path: path.to_path_buf(), text, toolchains: file.toolchain, figures: file.figure })
+        let mut names = BTreeSet::new();
+        for figure in &file.figure {
+            let name = &figure.name;
+            if !names.insert(name) {
+                return Err(format!("{}: the figure {name} is there twice", path.display()));
+            }
+            if let Some(id) = figure.recorded.keys().find(|id| !file.toolchain.contains_key(*id)) {
+                return Err(format!(
+                    "{}: {name} is recorded for {id}, which is no toolchain here",
+                    path.display()
+                ));
+            }
+        }
+        Ok(Table { path, text, toolchains: file.toolchain, figures: file.figure })
     }
 
     /// What this toolchain is called in the table, if it is there.
     pub(crate) fn toolchain(&self, toolchain: &Toolchain) -> Option<&str> {
         self.toolchains.iter().find(|(_, known)| *known == toolchain).map(|(id, _)| id.as_str())
-    }
-
-    /// The figures recorded for a toolchain.
-    pub(crate) fn recorded<'t>(&'t self, id: &'t str) -> impl Iterator<Item = (&'t Figure, f64)> {
-        self.figures.iter().filter_map(move |figure| Some((figure, *figure.recorded.get(id)?)))
     }
 
     /// Writes counts into the table as those of this toolchain, which must be in it.
@@ -88,30 +104,83 @@ impl Table {
     }
 }
 
-/// The text with the counts as lines `recorded.ID = COUNT`, each behind the name of its figure.
+/// The text with the counts as lines `recorded.ID = COUNT`, behind the name of their figure where there is none yet. What
+/// was not measured keeps its line, and a line keeps the remark behind its number.
 fn with_recorded(text: &str, id: &str, counts: &Counts) -> String {
     let key = format!("recorded.{id} = ");
-    let mut out = String::new();
-    for line in text.lines().filter(|line| !line.starts_with(&key)) {
-        out.push_str(line);
-        out.push('\n');
-        let name = line.strip_prefix("name = \"").and_then(|rest| rest.strip_suffix('"'));
-        if let Some(count) = name.and_then(|name| counts.get(name)) {
-            out.push_str(&format!("{key}{count:.0}\n"));
+    let name_in = |line: &str| {
+        let name = line.strip_prefix("name = \"")?.strip_suffix('"')?;
+        Some((name.to_owned(), *counts.get(name)?))
+    };
+    let measured: Vec<Option<(String, f64)>> = text.lines().map(name_in).collect();
+    let mut out: Vec<String> = Vec::new();
+    // The count that the current figure still lacks a line for, and where one would go.
+    let mut pending: Option<(usize, f64)> = None;
+    for (line, measured) in text.lines().zip(measured) {
+        if line.starts_with("[[") {
+            insert(&mut out, &key, pending.take());
+        }
+        match (line.strip_prefix(&key), pending) {
+            (Some(rest), Some((_, count))) => {
+                let remark = rest.find('#').map_or(String::new(), |at| format!(" {}", &rest[at..]));
+                out.push(format!("{key}{count:.0}{remark}"));
+                pending = None;
+            }
+            _ => out.push(line.to_owned()),
+        }
+        if let Some((_, count)) = measured {
+            pending = Some((out.len(), count));
         }
     }
-    out
+    insert(&mut out, &key, pending);
+    out.join("\n") + "\n"
+}
+
+fn insert(out: &mut Vec<String>, key: &str, pending: Option<(usize, f64)>) {
+    if let Some((at, count)) = pending {
+        out.insert(at, format!("{key}{count:.0}"));
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn recorded(text: &str) -> String {
+        with_recorded(text, "x", &Counts::from([("a".to_owned(), 4.4), ("c".to_owned(), 5.0)]))
+    }
+
     #[test]
-    fn recording_replaces_one_toolchains_lines() {
-        let text = "# kept\nname = \"a\"\nrecorded.x = 1\nrecorded.y = 2\naim = 3\nname = \"b\"\n";
-        let counts = Counts::from([("a".to_owned(), 4.4), ("c".to_owned(), 5.0)]);
-        let expected = "# kept\nname = \"a\"\nrecorded.x = 4\nrecorded.y = 2\naim = 3\nname = \"b\"\n";
-        assert_eq!(with_recorded(text, "x", &counts), expected);
+    fn recording_replaces_one_toolchains_values() {
+        let text = "# kept\n[[figure]]\nname = \"a\"\nrecorded.x = 1 # why\nrecorded.y = 2\naim = 3\n";
+        let expected = "# kept\n[[figure]]\nname = \"a\"\nrecorded.x = 4 # why\nrecorded.y = 2\naim = 3\n";
+        assert_eq!(recorded(text), expected);
+    }
+
+    #[test]
+    fn a_line_that_stands_further_down_is_replaced_there() {
+        let text = "[[figure]]\nname = \"a\"\naim = 3\nrecorded.x = 1\n\n[[figure]]\nname = \"b\"\n";
+        let expected = "[[figure]]\nname = \"a\"\naim = 3\nrecorded.x = 4\n\n[[figure]]\nname = \"b\"\n";
+        assert_eq!(recorded(text), expected);
+    }
+
+    #[test]
+    fn a_figure_without_a_line_gets_one_and_one_that_was_not_measured_keeps_its_own() {
+        let text = "[[figure]]\nname = \"b\"\nrecorded.x = 7\n\n[[figure]]\nname = \"c\"\naim = 3\n";
+        let expected =
+            "[[figure]]\nname = \"b\"\nrecorded.x = 7\n\n[[figure]]\nname = \"c\"\nrecorded.x = 5\naim = 3\n";
+        assert_eq!(recorded(text), expected);
+        assert_eq!(recorded(expected), expected);
+    }
+
+    #[test]
+    fn a_table_with_a_name_twice_or_an_unknown_toolchain_is_refused() {
+        let figure = "[[figure]]\nname = \"a\"\nunit = \"bytes\"\nabout = \"x\"\n";
+        let told = |text: String| Table::parse("t.toml".into(), text).map(|_| ()).unwrap_err();
+        assert_eq!(told(format!("[toolchain]\n{figure}{figure}")), "t.toml: the figure a is there twice");
+        assert_eq!(
+            told(format!("[toolchain]\n{figure}recorded.z = 1\n")),
+            "t.toml: a is recorded for z, which is no toolchain here"
+        );
     }
 }

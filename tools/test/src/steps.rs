@@ -12,8 +12,11 @@ pub(crate) const GROUPS: &[&str] = &["all", "ci", "config", "verbs", "suites", "
 /// The steps of a group; `None` if there is no such group.
 pub(crate) fn of_group(group: &str) -> Option<Vec<Step>> {
     match group {
-        "all" => Some(all()),
-        "ci" => Some(all().into_iter().chain(other_compiler()).collect()),
+        "all" => Some(all("make --no-print-directory bench-check")),
+        "ci" => {
+            let gate = "make --no-print-directory bench-check OPTIONS=--must-compare";
+            Some(all(gate).into_iter().chain(other_compiler()).collect())
+        }
         "config" => Some(config()),
         "verbs" => Some(verbs("").into_iter().chain(failing_verbs()).collect()),
         "suites" => Some(suites()),
@@ -22,7 +25,8 @@ pub(crate) fn of_group(group: &str) -> Option<Vec<Step>> {
     }
 }
 
-fn all() -> Vec<Step> {
+/// What `make test` runs. `gate` compares the counts with the recorded ones; CI's fails where there are none.
+fn all(gate: &str) -> Vec<Step> {
     let mut steps = vec![
         step("build", "make --no-print-directory build", 1800, Expect::Success),
         step("doctor", "target/debug/capos doctor", 120, Expect::Success).showing("accelerator"),
@@ -34,6 +38,7 @@ fn all() -> Vec<Step> {
     steps.extend(verbs(""));
     steps.extend(failing_verbs());
     steps.extend(suites());
+    steps.push(step("bench-check", gate, 1800, Expect::Success).showing("bench:"));
     steps.extend(distribution());
     steps
 }
