@@ -96,7 +96,7 @@ impl Layout {
             return Ok(path);
         }
         Err(Failure::host(format!(
-            "{} is missing from this installation; in a clone, run `cargo build --features qemu` first",
+            "{} is missing from this installation; install capOS again, or in a clone, run `make build` first",
             path.display()
         )))
     }

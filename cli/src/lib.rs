@@ -8,6 +8,7 @@
 pub mod accelerator;
 pub mod command;
 pub mod failure;
+pub mod folders;
 pub mod image;
 pub mod layout;
 pub mod options;

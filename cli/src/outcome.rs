@@ -53,6 +53,8 @@ pub enum Ending {
         reason: String,
         /// Functions with lines, the innermost first; empty where they are unknown.
         calls: Vec<String>,
+        /// Why they are unknown, if that is for want of symbols.
+        absence: Option<String>,
     },
     /// The host's own deadline passed after the machine's.
     Deadline,
@@ -114,9 +116,10 @@ impl Ending {
         let word = self.word();
         match self {
             Ending::Refused(_) => text.lines().map(|line| format!("{word}: {}", one_line(line))).collect(),
-            Ending::KernelFailed { calls, .. } => {
+            Ending::KernelFailed { calls, absence, .. } => {
                 let calls = calls.iter().map(|call| format!("  in {}", one_line(call)));
-                std::iter::once(format!("{word}: {}", one_line(&text))).chain(calls).collect()
+                let absence = absence.iter().map(|reason| format!("  no names for its addresses: {reason}"));
+                std::iter::once(format!("{word}: {}", one_line(&text))).chain(calls).chain(absence).collect()
             }
             _ => vec![format!("{word}: {}", one_line(&text))],
         }
@@ -258,6 +261,19 @@ mod tests {
             assert_eq!(ending.status(), status, "{ending:?}");
             assert_eq!(ending.lines().is_empty(), [0, 125, 141].contains(&status), "{ending:?}");
         }
+    }
+
+    #[test]
+    fn an_end_without_a_report_has_words() {
+        let line = |kind| machine(kind, 0).lines().concat();
+        assert_eq!(line(OutcomeKind::Invalid), "invalid: refused before it started");
+        assert_eq!(line(OutcomeKind::Internal), "internal: capOS failed without a report");
+        assert_eq!(line(OutcomeKind::Trap), "trap: a wasm trap");
+        let closed = Ending::OutputClosed.json();
+        assert!(
+            closed.contains("\"report\":\"the reader of the output is gone\",\"status\":141"),
+            "{closed}"
+        );
     }
 
     #[test]

@@ -1,10 +1,12 @@
 //! What takes long says so, to people: one line on a terminal once it has taken 2 s.
 //!
-//! Called by `command` and `accelerator` around what may take long on the host.
+//! Called by `command`, `accelerator` and `qemu` around what may take long on the host.
 //!
-//! Invariant: nothing is said where standard error is no terminal, or after the work is done.
+//! Invariant: nothing is said where standard error is no terminal, or after the work is done; and no work waits for a
+//! terminal that takes nothing (Ctrl-S).
 
 use std::io::{IsTerminal, Write};
+use std::os::fd::AsFd;
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
@@ -28,16 +30,26 @@ impl Progress {
         }
     }
 
-    fn start(work: &'static str, limit: Duration, mut target: impl Write + Send + 'static) -> Progress {
+    fn start(
+        work: &'static str,
+        limit: Duration,
+        mut target: impl Write + AsFd + Send + 'static,
+    ) -> Progress {
         let (done, end) = channel();
         let say = move || {
-            if end.recv_timeout(limit) == Err(RecvTimeoutError::Timeout) {
+            if end.recv_timeout(limit) == Err(RecvTimeoutError::Timeout) && is_writable(&target) {
                 // A terminal that takes no line is no reason to stop.
                 let _ = writeln!(target, "capos: {work} ...");
             }
         };
         Progress { done: Some(done), thread: thread::Builder::new().spawn(say).ok() }
     }
+}
+
+/// True if a line can be written now.
+fn is_writable(target: &impl AsFd) -> bool {
+    let mut descriptors = [rustix::event::PollFd::new(target, rustix::event::PollFlags::OUT)];
+    matches!(rustix::event::poll(&mut descriptors, Some(&rustix::event::Timespec::default())), Ok(1..))
 }
 
 impl Drop for Progress {
@@ -64,6 +76,16 @@ mod tests {
         drop(progress);
         reader.read_to_string(&mut text).unwrap();
         text
+    }
+
+    #[test]
+    fn a_reader_that_takes_nothing_holds_nothing_up() {
+        let (_reader, mut writer) = std::io::pipe().unwrap();
+        let flags = rustix::fs::fcntl_getfl(&writer).unwrap();
+        rustix::fs::fcntl_setfl(&writer, flags | rustix::fs::OFlags::NONBLOCK).unwrap();
+        while writer.write(&[b'x'; 4096]).is_ok() {}
+        rustix::fs::fcntl_setfl(&writer, flags).unwrap();
+        drop(Progress::start("looking", Duration::ZERO, writer));
     }
 
     #[test]

@@ -13,14 +13,13 @@ use std::path::{Path, PathBuf};
 use sha2::{Digest, Sha256};
 
 use crate::accelerator::Verdict;
+use crate::folders;
 use crate::qemu::machine::Accelerator;
 
 /// The folder, if the user has one.
 #[must_use]
 pub fn folder() -> Option<PathBuf> {
-    let absolute = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
-    let base = absolute("XDG_CACHE_HOME").or_else(|| Some(absolute("HOME")?.join(".cache")))?;
-    Some(base.join("capos/accelerator"))
+    Some(folders::cache()?.join("accelerator"))
 }
 
 /// The name of the file for this emulator and guest on this machine.

@@ -16,6 +16,7 @@ use crate::failure::Failure;
 use crate::image::write;
 use crate::layout::Layout;
 use crate::options::BuildOptions;
+use crate::progress::Progress;
 
 /// Builds an image.
 ///
@@ -34,6 +35,7 @@ pub(crate) fn build(options: &BuildOptions) -> Result<(), Failure> {
         output,
         own.iter().chain(&package.files).map(|path: &PathBuf| -> &Path { path }),
     )?;
+    let _progress = Progress::of("making the boot image");
     let parts = prepare::parts(&layout, package, &options.kernel_option)?;
     let mut bytes = Vec::new();
     write(&parts, &mut bytes)?;

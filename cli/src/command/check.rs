@@ -2,13 +2,13 @@
 //!
 //! Called by `command`; calls `capos-manifest-model` for the checks of a system and `image` for those of an image.
 //!
-//! Invariant: of an image every byte of every part is verified before anything is printed.
+//! Invariant: of an image every byte of every part is verified before anything of it is printed.
 
 use std::path::Path;
 
 use capos_abi::image::{Image, MANIFEST};
-use capos_manifest_model::{System, decode, describe, describe_json, verify};
-use serde_json::json;
+use capos_manifest_model::{Refusal, Refusals, System, decode, describe, describe_json, load, verify};
+use serde_json::{Value, json};
 
 use crate::command::prepare;
 use crate::command::target::{self, Subject, Verb};
@@ -16,39 +16,97 @@ use crate::failure::Failure;
 use crate::image::{self, PartRow};
 use crate::layout::Layout;
 use crate::options::CheckOptions;
+use crate::progress::Progress;
 
-/// Checks a file and prints what it grants.
+/// A system, and the parts of the image that it comes from.
+type Checked = (System, Option<Vec<PartRow>>);
+
+/// Why a file is refused.
+enum Refused {
+    /// As a whole.
+    File(Failure),
+    /// For what its manifest says, or for what an image's manifest says.
+    Manifest(Refusals),
+}
+
+impl From<Failure> for Refused {
+    fn from(failure: Failure) -> Refused {
+        Refused::File(failure)
+    }
+}
+
+/// Checks a file and prints what it grants. With `--json` a refusal is printed as an object too, on standard output.
 ///
 /// # Errors
 /// What is wrong with it.
 pub(crate) fn check(options: &CheckOptions) -> Result<(), Failure> {
-    let file = &options.file;
-    let (system, parts) = match target::open(file, Verb::Check)? {
-        Subject::Image { bytes, .. } => image(file, &bytes).map(|(system, parts)| (system, Some(parts)))?,
-        Subject::Manifest | Subject::Module(_) => (manifest(file)?, None),
-    };
-    super::print(&if options.json {
-        json(&system, parts.as_deref())
-    } else {
-        text(&system, parts.as_deref())
-    })
+    match checked(&options.file) {
+        Ok((system, parts)) if options.json => super::print(&json(&system, parts.as_deref())),
+        Ok((system, parts)) => super::print(&text(&system, parts.as_deref())),
+        Err(refused) => {
+            if options.json {
+                super::print(&errors(&refused, &options.file))?;
+            }
+            Err(match refused {
+                Refused::File(failure) => failure,
+                Refused::Manifest(refusals) => prepare::manifest_refused(&refusals),
+            })
+        }
+    }
 }
 
-fn manifest(file: &Path) -> Result<System, Failure> {
+fn checked(file: &Path) -> Result<Checked, Refused> {
+    match target::open(file, Verb::Check)? {
+        Subject::Image { bytes, .. } => image(file, &bytes).map(|(system, parts)| (system, Some(parts))),
+        Subject::Manifest | Subject::Module(_) => Ok((manifest(file)?, None)),
+    }
+}
+
+fn manifest(file: &Path) -> Result<System, Refused> {
     let layout = Layout::find()?;
-    let package = prepare::load(&prepare::library(&layout), file)?;
+    let _progress = Progress::of("evaluating the manifest");
+    let package = load(&prepare::library(&layout), file).map_err(Refused::Manifest)?;
     Ok(package.system)
 }
 
-fn image(file: &Path, bytes: &[u8]) -> Result<(System, Vec<PartRow>), Failure> {
+fn image(file: &Path, bytes: &[u8]) -> Result<(System, Vec<PartRow>), Refused> {
     let refuse = |reason: String| Failure::request(format!("{}: {reason}", file.display()));
+    let _progress = Progress::of("verifying the boot image");
     let image = Image::parse(bytes).map_err(|error| refuse(error.to_string()))?;
     let rows = image::verify(&image, bytes).map_err(|failure| refuse(failure.message))?;
     let manifest = image.verify(MANIFEST).map_err(|error| refuse(error.to_string()))?;
     let system = decode(manifest).map_err(|error| refuse(format!("part \"{MANIFEST}\": {error}")))?;
     let names: Vec<&str> = rows.iter().map(|row| row.name.as_str()).collect();
-    verify(&system, &names).map_err(|refusals| prepare::manifest_refused(&refusals))?;
+    verify(&system, &names).map_err(Refused::Manifest)?;
     Ok((system, rows))
+}
+
+/// One object whose `errors` are the lines of standard error in parts; what is not known of one is null.
+fn errors(refused: &Refused, file: &Path) -> String {
+    let errors: Vec<Value> = match refused {
+        Refused::File(failure) => {
+            let file = file.to_string_lossy();
+            let error = |line| json!({"file": file, "line": null, "column": null, "path": null, "message": line, "accepted": null});
+            failure.message.lines().map(error).collect()
+        }
+        Refused::Manifest(refusals) => refusals.0.iter().map(error).collect(),
+    };
+    json!({ "errors": errors }).to_string()
+}
+
+fn error(refusal: &Refusal) -> Value {
+    let position = refusal.position.as_ref();
+    // A file as a whole has line 0.
+    let place = position.filter(|position| position.line > 0);
+    let text = |text: &str| if text.is_empty() { Value::Null } else { text.into() };
+    json!({
+        "file": position.map(|position| &position.file),
+        "line": place.map(|position| position.line),
+        "column": place.map(|position| position.column),
+        "path": text(&refusal.path),
+        "message": refusal.message,
+        "accepted": text(&refusal.accepted),
+    })
 }
 
 fn text(system: &System, parts: Option<&[PartRow]>) -> String {

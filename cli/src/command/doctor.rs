@@ -13,8 +13,10 @@ use finding::Finding;
 
 use crate::accelerator::{self, Choice};
 use crate::failure::Failure;
+use crate::folders;
 use crate::layout::Layout;
 use crate::options::{DoctorOptions, VERSION};
+use crate::progress::Progress;
 use crate::qemu::machine::Accelerator;
 use crate::qemu::program;
 
@@ -27,6 +29,7 @@ pub(crate) fn doctor(options: &DoctorOptions) -> Result<(), Failure> {
     let layout = Layout::find();
     findings.extend(files(&layout));
     let emulator = program::find();
+    let progress = Progress::of("asking QEMU what it can do");
     match &emulator {
         Ok(path) => findings.extend(emulator::findings(path)),
         Err(_) => findings.push(
@@ -34,9 +37,17 @@ pub(crate) fn doctor(options: &DoctorOptions) -> Result<(), Failure> {
                 .with_remedy(&program::PACKAGES),
         ),
     }
+    drop(progress);
     if let (Ok(layout), Ok(emulator)) = (&layout, &emulator) {
         findings.extend(accelerators(&options.kvm_device, layout, emulator)?);
     }
+    findings.push(match folders::state() {
+        Some(folder) => Finding::good("logs", folder.join("logs").display()),
+        None => Finding::absent(
+            "logs",
+            "neither XDG_STATE_HOME nor HOME is set: they go into the folder for temporary files",
+        ),
+    });
     findings.push(match accelerator::cache_folder() {
         Some(folder) => Finding::good("cache", folder.display()),
         None => Finding::absent("cache", "neither XDG_CACHE_HOME nor HOME is set: KVM is probed in each run"),

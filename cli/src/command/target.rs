@@ -229,6 +229,7 @@ mod tests {
         }
         let message = |path: &str| open(Path::new(path), Verb::Run).unwrap_err().message;
         assert_eq!(message("/nonexistent.wasm"), "/nonexistent.wasm: there is no such file");
+        assert_eq!(reason(&std::io::ErrorKind::PermissionDenied.into()), "cannot be read: permission denied");
         assert!(message("/").starts_with("/: is a folder"));
         assert!(message("/dev/null").starts_with("/dev/null: is empty"));
         assert!(message("/dev/zero").contains("starts with the bytes 00 00 00 00"));

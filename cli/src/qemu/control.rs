@@ -1,8 +1,8 @@
 //! The outcome of a run, from the control port.
 //!
-//! One thread of `supervisor` runs [`read`].
+//! One thread of `readers` runs [`read`] and then [`end`].
 //!
-//! Invariant: only a whole frame with a kind of outcome that `capos-abi` knows is an outcome.
+//! Invariant: only a whole frame with a kind of outcome that `capos-abi` knows is an outcome, and only if nothing follows.
 
 use std::io::Read;
 
@@ -30,6 +30,17 @@ pub fn read(mut source: impl Read) -> Result<Option<MachineOutcome>, String> {
         return Ok(None);
     }
     decode(&message).map(Some)
+}
+
+/// Waits for the end of the channel after the outcome.
+///
+/// # Errors
+/// Something follows the outcome: a machine has one.
+pub fn end(mut source: impl Read) -> Result<(), String> {
+    match fill(&mut source, &mut [0]) {
+        0 => Ok(()),
+        _ => Err("something follows the outcome on the control port".to_owned()),
+    }
 }
 
 fn decode(message: &[u8]) -> Result<MachineOutcome, String> {
@@ -70,6 +81,12 @@ mod tests {
                 report: "unreachable".into()
             }
         );
+    }
+
+    #[test]
+    fn a_machine_has_one_outcome() {
+        assert_eq!(end(&b""[..]), Ok(()));
+        assert_eq!(end(&b"\0"[..]), Err("something follows the outcome on the control port".to_owned()));
     }
 
     #[test]

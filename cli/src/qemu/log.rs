@@ -5,17 +5,26 @@
 //! Invariant: a [`Log`] holds at most [`HEAD_BYTES`] + [`TAIL_BYTES`] however much is said; the middle is what is dropped.
 
 use std::collections::VecDeque;
+use std::fs;
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
+use std::time::SystemTime;
 
 use crate::failure::{Context, Failure};
+use crate::folders;
 use crate::outcome::one_line;
 
 /// Bytes kept of the beginning.
 const HEAD_BYTES: usize = 64 << 10;
 /// Bytes kept of the end.
 const TAIL_BYTES: usize = 256 << 10;
+/// Logs of failures that are kept at most: what a run of failing tests leaves, in some tens of MiB.
+const KEPT_MAX: usize = 64;
+/// Characters of a line that are quoted at most; the log has all of them.
+const LINE_CHARACTERS_MAX: usize = 400;
+const PREFIX: &str = "capos-";
+const SUFFIX: &str = ".log";
 
 #[derive(Debug, Default)]
 struct Kept {
@@ -56,16 +65,23 @@ impl Log {
         text
     }
 
-    /// The last line that says something, with control characters escaped.
+    /// The last line that says something, with control characters escaped, as far as it fits into a message.
     #[must_use]
     pub fn last_line(&self) -> Option<String> {
-        self.text().lines().rev().map(str::trim).find(|line| !line.is_empty()).map(one_line)
+        self.text().lines().rev().map(str::trim).find(|line| !line.is_empty()).map(shortened)
     }
 
-    /// The last line that contains `word`, with control characters escaped.
+    /// The last line that contains `word`, with control characters escaped, as far as it fits into a message.
     #[must_use]
     pub fn last_line_with(&self, word: &str) -> Option<String> {
-        self.text().lines().rev().map(str::trim).find(|line| line.contains(word)).map(one_line)
+        self.text().lines().rev().map(str::trim).find(|line| line.contains(word)).map(shortened)
+    }
+}
+
+fn shortened(line: &str) -> String {
+    match line.char_indices().nth(LINE_CHARACTERS_MAX) {
+        Some((at, _)) => format!("{} ...", one_line(&line[..at])),
+        None => one_line(line),
     }
 }
 
@@ -89,21 +105,46 @@ pub fn follow(mut source: impl Read, log: &Log, is_shown: bool, mut each: impl F
     }
 }
 
-/// Writes a text into a file of its own in the folder for temporary files, for people to look at; returns its path.
+/// Writes a text into a file of its own, for people to look at; returns its path. It goes into `logs` of the folder for
+/// state, of which the newest [`KEPT_MAX`] stay; without such a folder, into the one for temporary files.
 ///
 /// # Errors
-/// The folder cannot be written to.
+/// Neither folder can be written to.
 pub fn keep(text: &str) -> Result<PathBuf, Failure> {
+    let own = folders::state().map(|folder| folder.join("logs"));
+    if let Some(folder) = own.filter(|folder| fs::create_dir_all(folder).is_ok())
+        && let Ok(path) = keep_in(&folder, text)
+    {
+        drop_old(&folder, &path);
+        return Ok(path);
+    }
     keep_in(&std::env::temp_dir(), text)
 }
 
 fn keep_in(folder: &Path, text: &str) -> Result<PathBuf, Failure> {
     let what = || format!("the log cannot be kept in {}", folder.display());
     let mut file =
-        tempfile::Builder::new().prefix("capos-").suffix(".log").tempfile_in(folder).or_host(what())?;
+        tempfile::Builder::new().prefix(PREFIX).suffix(SUFFIX).tempfile_in(folder).or_host(what())?;
     file.write_all(text.as_bytes()).or_host(what())?;
     let (_, path) = file.keep().or_host(what())?;
     Ok(path)
+}
+
+/// Removes the oldest logs of a folder as far as there are too many, but never `own`. Another run may do the same meanwhile.
+fn drop_old(folder: &Path, own: &Path) {
+    let is_log = |name: &str| name.starts_with(PREFIX) && name.ends_with(SUFFIX);
+    let Ok(entries) = fs::read_dir(folder) else { return };
+    let mut logs: Vec<(SystemTime, PathBuf)> = entries
+        .flatten()
+        .filter(|entry| entry.file_name().to_str().is_some_and(is_log) && entry.path() != own)
+        .filter_map(|entry| Some((entry.metadata().ok()?.modified().ok()?, entry.path())))
+        .collect();
+    logs.sort_unstable();
+    let excess = (logs.len() + 1).saturating_sub(KEPT_MAX);
+    for (_, path) in &logs[..excess.min(logs.len())] {
+        // What cannot be removed stays; that is no reason to fail.
+        let _ = fs::remove_file(path);
+    }
 }
 
 #[cfg(test)]
@@ -127,9 +168,27 @@ mod tests {
     }
 
     #[test]
+    fn the_newest_logs_stay() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("other.txt"), "").unwrap();
+        let second = std::time::Duration::from_secs(1);
+        for index in 0..KEPT_MAX as u32 + 3 {
+            let file = fs::File::create(folder.path().join(format!("capos-{index}.log"))).unwrap();
+            file.set_modified(SystemTime::UNIX_EPOCH + second * index).unwrap();
+        }
+        let own = folder.path().join("capos-0.log");
+        drop_old(folder.path(), &own);
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), KEPT_MAX + 1, "and what is no log");
+        let is_there = |name: &str| folder.path().join(name).exists();
+        assert!(own.exists() && is_there("capos-4.log") && !is_there("capos-3.log"));
+    }
+
+    #[test]
     fn short_logs_are_whole() {
         let log = Log::default();
         follow(&b"a\nb\n"[..], &log, false, |_| {});
         assert_eq!(log.text(), "a\nb\n");
+        log.add(&[b'x'; 1000]);
+        assert_eq!(log.last_line(), Some(format!("{} ...", "x".repeat(LINE_CHARACTERS_MAX))));
     }
 }

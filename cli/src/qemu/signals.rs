@@ -3,7 +3,7 @@
 //! Called by `supervisor`; one thread waits for signals.
 //!
 //! Invariant: a signal that the command was told to ignore when it was started (`nohup`, a job in the background) stays
-//! ignored.
+//! ignored. Once nobody takes the values any more, a signal does what it does to any other program.
 
 use std::fs;
 use std::thread;
@@ -22,7 +22,8 @@ pub fn is_stop(signal: i32) -> bool {
     signal == SIGTSTP
 }
 
-/// Calls `handle` with each signal, on a thread of its own, until it returns false.
+/// Calls `handle` with each signal, on a thread of its own. A signal for which it returns false has its default effect:
+/// the run is over, and what is left, a line for a reader who does not read, must not outlast a Ctrl-C.
 ///
 /// # Errors
 /// The handlers cannot be installed.
@@ -33,7 +34,8 @@ pub fn watch(handle: impl Fn(i32) -> bool + Send + 'static) -> Result<(), Failur
     thread::spawn(move || {
         for signal in signals.forever() {
             if !handle(signal) {
-                return;
+                // It fails for no signal that this module handles.
+                let _ = signal_hook::low_level::emulate_default_handler(signal);
             }
         }
     });

@@ -11,9 +11,10 @@ use capos_abi::host::{EXIT_FINISHED, EXIT_IMAGE_REFUSED, EXIT_KERNEL_FAILED};
 use capos_abi::outcome::OutcomeKind;
 
 use crate::outcome::{Ending, MachineOutcome, STATUS_FAILED, machine_status, one_line};
-use crate::qemu::log::{Log, keep};
+use crate::qemu::log::keep;
 use crate::qemu::output::OutputError;
-use crate::qemu::supervisor::{Facts, Stop};
+use crate::qemu::supervisor::Facts;
+use crate::qemu::watch::Stop;
 use crate::symbols::Explanation;
 
 /// What QEMU says when KVM cannot go on; it then hangs, paused.
@@ -31,9 +32,12 @@ pub(crate) const fn exit_code(value: u8) -> i32 {
     (value as i32) << 1 | 1
 }
 
-/// True if QEMU has said that it cannot go on.
-pub(crate) fn is_stuck(messages: &Log) -> bool {
-    let text = messages.text();
+/// Bytes that the longest of [`STUCK_WORDS`] has, and some more.
+pub(crate) const STUCK_WORD_BYTES: usize = 32;
+
+/// True if QEMU says here that it cannot go on.
+pub(crate) fn is_stuck(messages: &[u8]) -> bool {
+    let text = String::from_utf8_lossy(messages);
     STUCK_WORDS.iter().any(|word| text.contains(word))
 }
 
@@ -49,6 +53,10 @@ pub(crate) fn of(facts: Facts<'_>) -> Ending {
             failed(&facts, &format!("the machine's output makes no sense: {reason}"))
         }
         Some(Stop::Silent) => failed(&facts, "the machine was started and says nothing"),
+        Some(Stop::NoPowerOff) if matches!(facts.outcome, Some(Err(_))) => by_exit(&facts),
+        Some(Stop::NoPowerOff) if facts.outcome.is_none() => {
+            failed(&facts, "QEMU closed all that it could be heard by, and goes on")
+        }
         Some(Stop::NoPowerOff) => failed(&facts, "the machine told the outcome and did not power off"),
         Some(Stop::Stuck) => failed(&facts, &stuck_text(&facts)),
         None => by_exit(&facts),
@@ -91,7 +99,8 @@ fn with_fault(outcome: &MachineOutcome, facts: &Facts<'_>) -> MachineOutcome {
         return outcome;
     };
     let explanation = facts.symbols.load().explain(line).pop();
-    let place = explanation.map(|it| format!(" in {}", it.places.join(", inlined into ")));
+    let place = explanation.filter(|it| !it.places.is_empty());
+    let place = place.map(|it| format!(" in {}", it.places.join(", inlined into ")));
     outcome.report = format!("{fault}{}", place.unwrap_or_default());
     outcome
 }
@@ -121,7 +130,9 @@ fn kernel_failed(facts: &Facts<'_>) -> Ending {
         .unwrap_or_else(|| "the kernel failed".to_owned());
     let explanations = explanations(facts);
     let calls = explanations.iter().filter(|it| it.is_kernel).flat_map(|it| it.places.clone());
-    Ending::KernelFailed { reason: kept(facts, &reason), calls: calls.take(CALLS_MAX).collect() }
+    let calls = calls.take(CALLS_MAX).collect();
+    let absence = explanations.iter().find(|it| it.is_kernel).and_then(|it| it.absence.clone());
+    Ending::KernelFailed { reason: kept(facts, &reason), calls, absence }
 }
 
 /// Why the kernel gave up: the line that says so, which the calls that led to it follow. A panic has its reason on the
@@ -188,7 +199,8 @@ fn kept(facts: &Facts<'_>, reason: &str) -> String {
 fn keep_log(facts: &Facts<'_>, reason: &str) -> String {
     let places: String = explanations(facts)
         .iter()
-        .map(|it| format!("{}\n    {}\n", it.line, it.places.join("\n    ")))
+        .map(|it| (it, it.absence.iter().chain(&it.places).cloned().collect::<Vec<_>>()))
+        .map(|(it, told)| format!("{}\n    {}\n", it.line, told.join("\n    ")))
         .collect();
     let exit = facts.exit.map_or_else(|| "unknown".to_owned(), exit_text);
     let text = format!(

@@ -4,7 +4,7 @@
 //! installation.
 //!
 //! Invariant: a program's addresses are explained only by a file with the same build id, so an image of another version
-//! is never explained wrongly. What cannot be explained stays as it is; nothing here fails.
+//! is never explained wrongly. What cannot be explained stays as it is, with the reason; nothing here fails.
 
 mod program;
 mod record;
@@ -20,6 +20,9 @@ use record::{Record, read};
 
 const ELF: &[u8] = b"\x7fELF";
 
+/// The symbols of a program of the image, or why there are none.
+type Found = Result<Program, String>;
+
 /// Where to look for what an address means; nothing is read before somebody asks.
 #[derive(Clone, Debug)]
 pub struct Source {
@@ -32,8 +35,8 @@ pub struct Source {
 /// The programs of one boot image, as far as their symbols are known.
 #[derive(Debug, Default)]
 pub struct Symbols {
-    kernel: Option<Program>,
-    processes: Vec<(String, Option<Program>)>,
+    kernel: Option<Found>,
+    processes: Vec<(String, Found)>,
 }
 
 /// A line of the log with what its addresses mean.
@@ -41,8 +44,10 @@ pub struct Symbols {
 pub struct Explanation {
     /// The line.
     pub line: String,
-    /// For each address the places, the innermost call first.
+    /// For each address the places, the innermost call first; empty if there are no symbols.
     pub places: Vec<String>,
+    /// Why there are no symbols, if there are none.
+    pub absence: Option<String>,
     /// True if it is about ring 0.
     pub is_kernel: bool,
 }
@@ -55,10 +60,10 @@ impl Source {
         let Ok(image) = Image::parse(&bytes) else { return Symbols::default() };
         let find = |name: &str| Program::find(part(&image, name)?, &self.folders);
         let system = part(&image, MANIFEST).and_then(|it| decode(it).ok()).unwrap_or_default();
-        let processes = system.processes.iter().map(|it| (it.name.clone(), find(&it.image)));
+        let processes = system.processes.iter().filter_map(|it| Some((it.name.clone(), find(&it.image)?)));
         // What a process starts by itself is called, as a rule, by the name of its part.
         let programs = image.parts().filter(|it| it.name != KERNEL && image.contents(it).starts_with(ELF));
-        let started = programs.map(|it| (it.name.to_owned(), find(it.name)));
+        let started = programs.filter_map(|it| Some((it.name.to_owned(), find(it.name)?)));
         Symbols { kernel: find(KERNEL), processes: processes.chain(started).collect() }
     }
 }
@@ -68,24 +73,30 @@ fn part<'a>(image: &Image<'a>, name: &str) -> Option<&'a [u8]> {
 }
 
 impl Symbols {
-    /// Every line of the log with addresses that mean something.
+    /// Every line of the log with addresses of a program in the image.
     #[must_use]
     pub fn explain(&self, log: &str) -> Vec<Explanation> {
         log.lines().filter_map(|line| self.explain_line(line)).collect()
     }
 
     fn explain_line(&self, line: &str) -> Option<Explanation> {
-        let (program, addresses, is_kernel) = match read(line)? {
+        let (found, addresses, is_kernel) = match read(line)? {
             Record::Kernel(addresses) => (self.kernel.as_ref()?, addresses, true),
             Record::Process { name, addresses } => (self.process(name)?, addresses, false),
         };
-        let places: Vec<String> =
-            addresses.into_iter().flat_map(|it| program.places(it)).map(|it| it.to_string()).collect();
-        (!places.is_empty()).then(|| Explanation { line: line.to_owned(), places, is_kernel })
+        let (places, absence): (Vec<String>, _) = match found {
+            Ok(program) => {
+                let places = addresses.into_iter().flat_map(|it| program.places(it));
+                (places.map(|it| it.to_string()).collect(), None)
+            }
+            Err(reason) => (Vec::new(), Some(reason.clone())),
+        };
+        let is_told = !places.is_empty() || absence.is_some();
+        is_told.then(|| Explanation { line: line.to_owned(), places, absence, is_kernel })
     }
 
-    fn process(&self, name: &str) -> Option<&Program> {
-        self.processes.iter().find(|(its_name, _)| its_name == name)?.1.as_ref()
+    fn process(&self, name: &str) -> Option<&Found> {
+        self.processes.iter().find(|(its_name, _)| its_name == name).map(|(_, found)| found)
     }
 }
 
@@ -133,7 +144,11 @@ mod tests {
         assert_eq!(found.len(), 2, "{found:?}");
         for explanation in found {
             let place = explanation.places.last().unwrap();
-            assert!(place.contains("addresses_come_out_as_function_and_line"), "{place}");
+            assert!(
+                place.contains("capos_cli::symbols::tests::addresses_come_out_as_function_and_line"),
+                "{place}"
+            );
+            assert_eq!(explanation.absence, None);
             assert!(place.contains("cli/src/symbols/mod.rs:"), "{place}");
         }
     }
@@ -145,7 +160,13 @@ mod tests {
         let address = program::tests::address_of(&own, "a_file_with_another_build_id_explains_nothing");
         program::tests::change_build_id(&mut own);
         let symbols = source(folder.path(), &own).load();
-        assert_eq!(symbols.explain(&format!("[kernel] called from {address:#x}")), []);
+        let [explanation] = &symbols.explain(&format!("[kernel] called from {address:#x}"))[..] else {
+            panic!()
+        };
+        assert_eq!(explanation.places, [""; 0]);
+        let absence = explanation.absence.as_deref().unwrap();
+        let start = format!("no file *.debug in {} has its build id ", folder.path().display());
+        assert!(absence.starts_with(&start), "{absence}");
     }
 
     #[test]

@@ -40,27 +40,47 @@ impl Display for Place {
 }
 
 impl Program {
-    /// The file in one of these folders whose build id is that of the stripped program.
+    /// The file in one of these folders whose build id is that of the stripped program, or why there is none and where it
+    /// would be. None for a program without a build id, which is none of ours.
     #[must_use]
-    pub fn find(stripped: &[u8], folders: &[PathBuf]) -> Option<Program> {
+    pub fn find(stripped: &[u8], folders: &[PathBuf]) -> Option<Result<Program, String>> {
         let id = build_id(stripped)?;
         let entries = folders.iter().filter_map(|folder| fs::read_dir(folder).ok()).flatten().flatten();
-        entries
+        let file = entries
             .map(|entry| entry.path())
             .filter(|path| path.extension().is_some_and(|it| it == "debug"))
             .filter(|path| path.metadata().is_ok_and(|it| it.len() <= FILE_BYTES_MAX))
             .filter_map(|path| fs::read(path).ok())
-            .find(|file| build_id(file).as_ref() == Some(&id))
-            .map(|file| Program { file })
+            .find(|file| build_id(file).as_ref() == Some(&id));
+        Some(file.map(|file| Program { file }).ok_or_else(|| absence(&id, folders)))
     }
 
     /// The function at this address and those that it was inlined into, the innermost first. Empty if it is unknown.
     #[must_use]
     pub fn places(&self, address: u64) -> Vec<Place> {
+        if address == u64::MAX {
+            // Of a return address 0, where a stack ends. addr2line adds one to it.
+            return Vec::new();
+        }
         let Ok(file) = object::File::parse(&*self.file) else { return Vec::new() };
-        let places = by_line_table(&file, address).unwrap_or_default();
-        if places.is_empty() { by_symbol(&file, address).into_iter().collect() } else { places }
+        let mut places = by_line_table(&file, address).unwrap_or_default();
+        match (places.last_mut(), by_symbol(&file, address)) {
+            // Our line tables have bare names (`main`), to stay small. The symbol has the path, of what was not inlined.
+            (Some(outermost), Some(symbol)) if symbol.function.contains(&outermost.function) => {
+                outermost.function = symbol.function;
+            }
+            (None, symbol) => places.extend(symbol),
+            _ => {}
+        }
+        places.retain(|place| !place.function.is_empty());
+        places
     }
+}
+
+fn absence(id: &[u8], folders: &[PathBuf]) -> String {
+    let id: String = id.iter().map(|byte| format!("{byte:02x}")).collect();
+    let folders: Vec<String> = folders.iter().map(|folder| folder.display().to_string()).collect();
+    format!("no file *.debug in {} has its build id {id}", folders.join(" or "))
 }
 
 fn build_id(file: &[u8]) -> Option<Vec<u8>> {
@@ -78,19 +98,20 @@ fn by_line_table(file: &object::File<'_>, address: u64) -> Option<Vec<Place>> {
     let mut frames = context.find_frames(address).skip_all_loads().ok()?;
     let mut places = Vec::new();
     while let Ok(Some(frame)) = frames.next() {
-        let Some(function) = frame.function.as_ref().and_then(|it| it.demangle().ok()) else { continue };
+        // Line tables alone name only those functions into which others were inlined.
+        let name = frame.function.as_ref().and_then(|it| it.demangle().ok()).unwrap_or_default();
         let line = frame.location.and_then(|it| Some((short(it.file?).to_owned(), it.line?)));
-        places.push(Place { function: without_hash(&function).to_owned(), line });
+        places.push(Place { function: without_hash(&name).to_owned(), line });
     }
     Some(places)
 }
 
 /// Functions written in assembly have no lines; their symbols have no sizes.
 fn by_symbol(file: &object::File<'_>, address: u64) -> Option<Place> {
-    let is_code = file
-        .sections()
-        .filter(|section| section.kind() == object::SectionKind::Text)
-        .any(|section| (section.address()..section.address() + section.size()).contains(&address));
+    let is_code =
+        file.sections().filter(|section| section.kind() == object::SectionKind::Text).any(|section| {
+            (section.address()..section.address().saturating_add(section.size())).contains(&address)
+        });
     let symbols = file.symbols().filter(|it| matches!(it.kind(), SymbolKind::Text | SymbolKind::Unknown));
     let symbol = symbols.filter(|it| is_code && it.address() <= address).max_by_key(|it| it.address())?;
     let name = symbol.name().ok().filter(|name| !name.is_empty())?;
@@ -135,6 +156,30 @@ pub(super) mod tests {
     fn a_hash_is_no_part_of_a_name() {
         assert_eq!(without_hash("a::b::h0123456789abcdef"), "a::b");
         assert_eq!(without_hash("a::hello"), "a::hello");
+    }
+
+    #[test]
+    fn a_name_has_its_path_where_the_line_table_lacks_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let (source, program) = (folder.path().join("outer.rs"), folder.path().join("outer"));
+        let text = "mod inner {\n    #[inline(never)]\n    pub fn place() { println!(\"here\") }\n}\nfn main() { inner::place() }\n";
+        fs::write(&source, text).unwrap();
+        let mut compiler = std::process::Command::new("rustc");
+        compiler.args(["-Cdebuginfo=line-tables-only", "-o"]).arg(&program).arg(&source);
+        assert!(compiler.status().unwrap().success());
+        let file = fs::read(program).unwrap();
+        let address = address_of(&file, "5inner5place");
+        let places = Program { file }.places(address);
+        let outermost = places.last().unwrap();
+        assert_eq!(outermost.function, "outer::inner::place");
+        assert_eq!(outermost.line.as_ref().unwrap().1, 3);
+    }
+
+    #[test]
+    fn the_last_address_means_nothing() {
+        let own = Program { file: fs::read(std::env::current_exe().unwrap()).unwrap() };
+        assert_eq!(own.places(u64::MAX), []);
+        assert_eq!(own.places(u64::MAX - 1), []);
     }
 
     #[test]

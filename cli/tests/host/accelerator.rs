@@ -156,66 +156,47 @@ fn kvm_that_is_not_there_is_refused_by_name() {
     assert_eq!(probes(&tree), 0);
 }
 
-/// Answers what `capos doctor` asks, and the probe.
-const ANSWERS: &str = "case \"$1 $2\" in
-    '--version ') echo 'QEMU emulator version 8.2.1';;
-    '-M help') echo 'microvm   a'; echo 'q35   b';;
-    '-device help') for it in virtserialport isa-debugcon isa-debug-exit virtio-rng-device; do echo \"name \\\"$it\\\"\"; done;;
-    '-L help') echo $here;;
-    *) exit 85;;
-esac; exit 0";
-
-fn doctor(tree: &Tree, device: &str) -> crate::support::Shown {
-    shown(tree.command(&["doctor", "--kvm-device", device]).output().unwrap())
-}
-
 #[test]
-fn the_doctor_finds_everything() {
-    let tree = Tree::with_emulator(ANSWERS);
-    tree.give("qboot.rom", b"");
-    fs::write(tree.path("lib/capos/capos-manifest"), "").unwrap();
-    let shown = doctor(&tree, "/dev/null");
-    assert_eq!((shown.status, &*shown.stderr), (0, ""), "{}", shown.stdout);
-    let names = [
-        "capos",
-        "files",
-        "manifests",
-        "QEMU",
-        "microvm",
-        "q35",
-        "qboot",
-        "console",
-        "accelerator",
-        "KVM",
-        "cache",
-    ];
-    let found: Vec<&str> = shown.stdout.lines().map(|line| line[9..].split(' ').next().unwrap()).collect();
-    assert_eq!(found, names);
-    assert!(shown.stdout.lines().all(|line| line.starts_with("ok ")), "{}", shown.stdout);
-    assert!(shown.stdout.contains("QEMU emulator version 8.2.1"));
-    assert!(shown.stdout.contains(&tree.path("cache").display().to_string()));
-}
-
-#[test]
-fn the_doctor_names_what_is_missing_and_the_remedy() {
-    let tree = Tree::with_emulator(&ANSWERS.replace("microvm   a", "pc   a"));
-    let shown = doctor(&tree, "/nonexistent/kvm");
-    assert_eq!((shown.status, &*shown.stderr), (1, "capos: 3 of 11 things are missing\n"));
-    let missing: Vec<&str> =
-        shown.stdout.lines().filter_map(|line| line.strip_prefix("missing  ")?.split(' ').next()).collect();
-    assert_eq!(missing, ["manifests", "microvm", "qboot"]);
-    for line in [
-        "Debian: apt install qemu-system-x86",
-        "Fedora: dnf install qboot",
-        "Arch: pacman -S qemu-system-x86-firmware",
-    ] {
-        assert!(shown.stdout.lines().any(|it| it.trim() == line), "{line} is not in {}", shown.stdout);
+fn the_reason_is_told_when_it_is_asked_for() {
+    let tree = tree("exit 85");
+    let told = |arguments: &[&str]| run(&tree, arguments).1.lines().next().unwrap().to_owned();
+    let line = told(&["--accel", "kvm", "-v"]);
+    assert_eq!(line, "capos: accelerator kvm: asked for; not probed; memory 512 MiB");
+    // auto is also what an empty variable means, and what the option says against the variable.
+    for accel in ["", "auto"] {
+        let mut command = tree.command(&["run", "-v", "--kvm-device", "/nonexistent", "app.wasm"]);
+        let result = shown(command.env("ACCEL", accel).output().unwrap());
+        assert!(
+            result.stderr.starts_with("capos: accelerator tcg: /nonexistent does not exist"),
+            "{result:?}"
+        );
     }
-    let kvm = "no       KVM          /nonexistent/kvm does not exist: this machine offers no virtualization";
-    assert!(shown.stdout.lines().any(|line| line == kvm), "{}", shown.stdout);
-    fs::remove_file(tree.path("path/qemu-system-x86_64")).unwrap();
-    let mut command = tree.command(&["doctor"]);
-    let without = crate::support::shown(command.env("PATH", tree.path("path")).output().unwrap());
-    assert!(without.stdout.contains("missing  QEMU         qemu-system-x86_64 is in no folder of PATH\n"));
-    assert!(without.stdout.contains("Fedora: dnf install qemu-system-x86-core\n"));
+    let words = ["run", "-v", "--accel", "auto", "--kvm-device", "/nonexistent", "app.wasm"];
+    let result = shown(tree.command(&words).env("ACCEL", "kvm").output().unwrap());
+    assert_eq!(result.status, 0, "{result:?}");
+}
+
+#[test]
+fn a_device_that_is_no_device_is_named() {
+    let tree = tree("exit 85");
+    let words = ["run", "-v", "--kvm-device", "/", "app.wasm"];
+    let result = shown(tree.command(&words).output().unwrap());
+    let line = result.stderr.lines().next().unwrap();
+    let start = "capos: accelerator tcg: / cannot be opened: Is a directory";
+    assert!(result.status == 0 && line.starts_with(start), "{result:?}");
+}
+
+#[test]
+fn a_qemu_that_is_no_program_is_named() {
+    let tree = tree("");
+    fs::write(tree.path("path/qemu-system-x86_64"), "#!/nonexistent/shell\n").unwrap();
+    let words = ["run", "-v", "--kvm-device", "/dev/null", "app.wasm"];
+    let result = shown(tree.command(&words).output().unwrap());
+    assert_eq!(result.status, 127);
+    // The probe told the same before.
+    assert!(result.stderr.contains("the probe ended with status 127 at its start: "), "{result:?}");
+    assert!(
+        result.stderr.contains("qemu-system-x86_64 cannot be started: No such file or directory"),
+        "{result:?}"
+    );
 }

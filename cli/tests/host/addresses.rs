@@ -26,7 +26,7 @@ fn stand_in(tree: &Tree, program: &str) -> u64 {
 }
 
 fn check_line(line: &str) {
-    assert!(line.starts_with("capos:   in "), "{line}");
+    assert!(line.starts_with("capos:   in capos_cli::qemu::launcher::become_program ("), "{line}");
     assert!(line.contains(FUNCTION) && line.contains("cli/src/qemu/launcher.rs:"), "{line}");
 }
 
@@ -51,7 +51,12 @@ fn a_kernel_that_fails_names_the_calls() {
     );
     // Another version's symbols say nothing.
     fs::write(tree.path("lib/capos/kernel.elf.debug"), "\x7fELF other").unwrap();
-    assert_eq!(tree.run(&["app.wasm"]).stderr.lines().count(), 1);
+    let without = tree.run(&["app.wasm"]).stderr;
+    let [_, absence] = without.lines().collect::<Vec<_>>()[..] else { panic!("{without}") };
+    let start = "capos:   no names for its addresses: no file *.debug in ";
+    assert!(absence.starts_with(start) && absence.contains("/lib/capos has its build id "), "{absence}");
+    let verbose = tree.run(&["-v", "app.wasm"]).stderr;
+    assert!(verbose.contains("capos:   no names: no file *.debug in "), "{verbose}");
 }
 
 #[test]

@@ -8,9 +8,17 @@
 mod accelerator;
 mod addresses;
 mod command_line;
+mod coverage;
+mod crowd;
+mod doctor;
 mod endings;
 mod files;
+mod floods;
+mod hostile;
+mod installed;
 mod manifests;
 mod refusals;
 mod streams;
 mod support;
+mod terminal;
+mod texts;

@@ -74,10 +74,35 @@ fn a_manifest_and_its_image_are_described_alike() {
         assert_eq!((shown.status, shown.stderr.as_str()), (0, ""), "{arguments:?}");
         shown.stdout
     };
-    run(&["build", "x.cue", "-o", "x.image"]);
+    run(&["build", "x.cue", "--output", "x.image"]);
     let of_manifest = run(&["check", "x.cue"]);
     assert!(of_manifest.contains("\n  random  EntropySource  read\n"), "{of_manifest}");
     assert!(run(&["check", "x.image"]).starts_with(&of_manifest));
+}
+
+#[test]
+fn programs_read_refusals_as_an_object() {
+    let Some(tree) = tree() else { return };
+    let refused = |file: &str| {
+        let shown = shown(tree.command(&["check", "--json", file]).output().unwrap());
+        assert_eq!(shown.status, 1);
+        (serde_json::from_str::<serde_json::Value>(&shown.stdout).unwrap(), shown.stderr)
+    };
+    fs::write(tree.path("work/x.cue"), WRONG[4].0).unwrap();
+    let (object, lines) = refused("x.cue");
+    assert_eq!(lines, format!("capos: {}\n", WRONG[4].1), "people read the same");
+    let error = serde_json::json!({
+        "file": "x.cue", "line": 2, "column": 59, "path": "processes[0].caps.timer[0]",
+        "message": "Timer has no method \"write\"", "accepted": "now, sleep, resolution",
+    });
+    assert_eq!(object, serde_json::json!({ "errors": [error] }));
+    let (object, lines) = refused("app.wasm");
+    let message = "app.wasm: is a module; `capos check` takes a .cue manifest or a boot image";
+    assert_eq!(lines, format!("capos: {message}\n"));
+    let error = serde_json::json!({
+        "file": "app.wasm", "line": null, "column": null, "path": null, "message": message, "accepted": null,
+    });
+    assert_eq!(object, serde_json::json!({ "errors": [error] }));
 }
 
 /// A tree with the manifest tool, if that can be had.

@@ -29,6 +29,9 @@ done
 if [ -n "$log" ]; then echo "[kernel] stand-in" >&$log; fi
 "#;
 
+/// By which the processes of one tree are known.
+const MARKER: &str = "CAPOS_HOST_TEST";
+
 /// An installed tree.
 pub(crate) struct Tree {
     folder: tempfile::TempDir,
@@ -46,7 +49,7 @@ impl Tree {
     /// A tree without QEMU.
     pub(crate) fn new() -> Tree {
         let tree = Tree { folder: tempfile::tempdir().unwrap() };
-        for folder in ["bin", "lib/capos", "path", "cache", "temporary", "work"] {
+        for folder in ["bin", "lib/capos", "path", "cache", "state", "temporary", "work"] {
             fs::create_dir_all(tree.path(folder)).unwrap();
         }
         let capos = env!("CARGO_BIN_EXE_capos");
@@ -93,7 +96,8 @@ impl Tree {
         let mut command = Command::new(self.path("bin/capos"));
         command.args(arguments).current_dir(self.path("work")).stdin(Stdio::null());
         command.env_clear().env("PATH", format!("{}:/usr/bin:/bin", self.path("path").display()));
-        command.env("XDG_CACHE_HOME", self.path("cache")).env("TMPDIR", self.path("temporary"));
+        command.env("XDG_CACHE_HOME", self.path("cache")).env("XDG_STATE_HOME", self.path("state"));
+        command.env("TMPDIR", self.path("temporary")).env(MARKER, self.folder.path());
         command
     }
 
@@ -109,10 +113,21 @@ impl Tree {
         gone(Path::new("/proc").join(pid.trim()).as_path())
     }
 
-    /// The only file in the folder for temporary files.
+    /// True if no process that this tree's commands started is left; gives them a moment to end.
+    pub(crate) fn is_quiet(&self) -> bool {
+        let entry = format!("{MARKER}={}", self.folder.path().display());
+        let is_ours = |process: &Path| {
+            let environment = fs::read(process.join("environ")).unwrap_or_default();
+            environment.split(|byte| *byte == 0).any(|it| it == entry.as_bytes())
+        };
+        let processes = fs::read_dir("/proc").unwrap().flatten().map(|entry| entry.path());
+        processes.filter(|process| is_ours(process)).all(|process| gone(&process))
+    }
+
+    /// The only log that was kept.
     pub(crate) fn kept_log(&self) -> String {
-        let files: Vec<PathBuf> =
-            fs::read_dir(self.path("temporary")).unwrap().map(|entry| entry.unwrap().path()).collect();
+        let logs = fs::read_dir(self.path("state/capos/logs")).unwrap();
+        let files: Vec<PathBuf> = logs.map(|entry| entry.unwrap().path()).collect();
         assert_eq!(files.len(), 1, "{files:?}");
         fs::read_to_string(&files[0]).unwrap()
     }
@@ -143,6 +158,15 @@ pub(crate) fn shown(output: Output) -> Shown {
         stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
     }
 }
+
+/// Answers what `capos doctor` asks, and the probe.
+pub(crate) const ANSWERS: &str = "case \"$1 $2\" in
+    '--version ') echo 'QEMU emulator version 8.2.1';;
+    '-M help') echo 'microvm   a'; echo 'q35   b';;
+    '-device help') for it in virtserialport isa-debugcon isa-debug-exit virtio-rng-device; do echo \"name \\\"$it\\\"\"; done;;
+    '-L help') echo $here;;
+    *) exit 85;;
+esac; exit 0";
 
 /// One frame.
 pub(crate) fn frame(stream: u16, kind: FrameKind, payload: &[u8]) -> Vec<u8> {

@@ -2,13 +2,18 @@
 //!
 //! Called by `doctor`; starts QEMU for its lists.
 //!
-//! Invariant: no machine is started.
+//! Invariant: no machine is started, and a QEMU that hangs is not waited for.
 
+use std::ffi::OsString;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use super::finding::Finding;
 use crate::qemu::program::{PACKAGES, Packages, QBOOT};
+use crate::qemu::question::ask;
+
+/// How long one answer may take. It takes 20 ms where QEMU works.
+const LIMIT: Duration = Duration::from_secs(5);
 
 /// The oldest version that capOS is tested with.
 const TESTED: (u32, u32) = (7, 2);
@@ -17,20 +22,20 @@ const DEVICES: [&str; 4] = ["virtserialport", "isa-debugcon", "isa-debug-exit", 
 
 /// Looks at version, machines, firmware and devices.
 pub(super) fn findings(emulator: &Path) -> Vec<Finding> {
-    let firmware = ask(emulator, &["-L", "help"]);
+    let firmware = answer(emulator, &["-L", "help"]);
     let has_qboot = firmware.lines().any(|folder| Path::new(folder.trim()).join("qboot.rom").is_file());
-    let machines = ask(emulator, &["-M", "help"]);
+    let machines = answer(emulator, &["-M", "help"]);
     let has_machine = |name: &str| machines.lines().any(|line| line.split(' ').next() == Some(name));
     let finding = |name, is_there: bool, what: &str, packages: &'static Packages| match is_there {
         true => Finding::good(name, what),
         false => Finding::missing(name, format!("{what}: this QEMU lacks it")).with_remedy(packages),
     };
     vec![
-        version(emulator, &ask(emulator, &["--version"])),
+        version(emulator, &answer(emulator, &["--version"])),
         finding("microvm", has_machine("microvm"), "the default machine", &PACKAGES),
         finding("q35", has_machine("q35"), "the second machine", &PACKAGES),
         finding("qboot", has_qboot, "qboot.rom, the firmware of the second machine", &QBOOT),
-        console(&ask(emulator, &["-device", "help"])),
+        console(&answer(emulator, &["-device", "help"])),
     ]
 }
 
@@ -69,9 +74,11 @@ fn console(devices: &str) -> Finding {
     }
 }
 
-fn ask(emulator: &Path, arguments: &[&str]) -> String {
-    let output = Command::new(emulator).args(arguments).stdin(Stdio::null()).stderr(Stdio::null()).output();
-    output.map(|it| String::from_utf8_lossy(&it.stdout).into_owned()).unwrap_or_default()
+/// What this QEMU prints; nothing if it cannot be started or does not end by itself.
+fn answer(emulator: &Path, arguments: &[&str]) -> String {
+    let arguments: Vec<OsString> = arguments.iter().map(OsString::from).collect();
+    let answer = ask(emulator, &arguments, LIMIT, |_| false).unwrap_or_default();
+    if answer.exit.is_some() { answer.output } else { String::new() }
 }
 
 #[cfg(test)]
