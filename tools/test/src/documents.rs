@@ -3,17 +3,18 @@
 //! Called by `main` as `capos-test documents`, and so by the step of that name. A session is a code block marked
 //! `console`; a line that begins with `$ ` is a command for bash, the lines after it are what it prints on both streams.
 //! A line `...` stands for any lines. An HTML comment `<!-- file: NAME` with lines up to `-->` is a file that the sessions
-//! of its document find in their folder; so is a code block whose info string ends in `file=NAME`.
+//! of its document find in their folder; so is a code block whose info string ends in `file=NAME`. A session under the
+//! line `<!-- not run: REASON -->` is printed as skipped.
 //!
-//! Invariant: a document that says that it has sessions and has none fails, so nothing is left out in silence.
+//! Invariant: nothing is left out in silence: every block says what it is, and a command is in a session or is refused.
 
 use crate::count::Count;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// The documents with sessions.
-const DOCUMENTS: [&str; 3] = ["README.md", "docs/book/debugging.md", "docs/book/manifest.md"];
+/// What a block may be that is no session: languages, and text that nobody runs.
+const NO_SESSION: [&str; 6] = ["c", "cue", "rust", "text", "toml", "wat"];
 
 /// A command and what it prints.
 #[derive(Debug, PartialEq, Eq)]
@@ -28,16 +29,18 @@ struct Exchange {
 struct Session {
     files: Vec<(String, String)>,
     exchanges: Vec<Exchange>,
+    /// Lines of sessions that are not run, and why.
+    skipped: Vec<(usize, String)>,
 }
 
 /// Runs the sessions of every document; prints what differs.
 pub(crate) fn run(root: &Path) -> Result<Count, String> {
     let mut total = Count::default();
-    for document in DOCUMENTS {
+    for document in &documents(root)? {
         let text = fs::read_to_string(root.join(document)).map_err(|error| format!("{document}: {error}"))?;
-        let session = parse(&text);
-        if session.exchanges.is_empty() {
-            return Err(format!("{document}: no code block is marked `console`"));
+        let session = parse(&text).map_err(|problem| format!("{document}:{problem}"))?;
+        for (line, reason) in &session.skipped {
+            println!("skip  {document}:{line}: {reason}");
         }
         let folder = prepare(root, document, &session).map_err(|error| format!("{document}: {error}"))?;
         for exchange in &session.exchanges {
@@ -48,26 +51,74 @@ pub(crate) fn run(root: &Path) -> Result<Count, String> {
     Ok(total)
 }
 
-fn parse(text: &str) -> Session {
+/// The README and the chapters of the book, from the root.
+fn documents(root: &Path) -> Result<Vec<String>, String> {
+    const BOOK: &str = "docs/book";
+    let told = |error: std::io::Error| format!("{BOOK}: {error}");
+    let mut names = vec!["README.md".to_owned()];
+    for entry in fs::read_dir(root.join(BOOK)).map_err(told)? {
+        let name = entry.map_err(told)?.file_name().to_string_lossy().into_owned();
+        if name.ends_with(".md") {
+            names.push(format!("{BOOK}/{name}"));
+        }
+    }
+    names.sort();
+    Ok(names)
+}
+
+fn parse(text: &str) -> Result<Session, String> {
     let mut session = Session::default();
     let mut lines = text.lines().enumerate();
-    while let Some((_, line)) = lines.next() {
+    let mut previous = "";
+    while let Some((number, line)) = lines.next() {
         if let Some((name, end)) = file_of(line) {
             let body = lines.by_ref().map(|(_, line)| line).take_while(|line| *line != end);
             let body: String = body.flat_map(|line| [line, "\n"]).collect();
             session.files.push((name.to_owned(), body));
-        } else if line == "```console" {
-            for (number, line) in lines.by_ref().take_while(|(_, line)| *line != "```") {
-                if let Some(command) = line.strip_prefix("$ ") {
-                    let command = command.to_owned();
-                    session.exchanges.push(Exchange { line: number + 1, command, output: Vec::new() });
-                } else if let Some(last) = session.exchanges.last_mut() {
-                    last.output.push(line.to_owned());
-                }
+        } else if let Some(kind) = line.strip_prefix("```") {
+            let body: Vec<(usize, &str)> = lines.by_ref().take_while(|(_, line)| *line != "```").collect();
+            let reason = previous.strip_prefix("<!-- not run: ").and_then(|rest| rest.strip_suffix(" -->"));
+            match (kind, reason) {
+                ("console", Some(reason)) => session.skipped.push((number + 1, reason.to_owned())),
+                ("console", None) => session.exchanges.extend(exchanges(&body)?),
+                _ => no_commands(number + 1, kind, &body)?,
             }
         }
+        previous = line;
     }
-    session
+    Ok(session)
+}
+
+/// The commands of a session with what they print.
+fn exchanges(body: &[(usize, &str)]) -> Result<Vec<Exchange>, String> {
+    let mut exchanges: Vec<Exchange> = Vec::new();
+    for (number, line) in body {
+        let line_number = number + 1;
+        match (line.strip_prefix("$ "), exchanges.last_mut()) {
+            (Some(command), _) => {
+                exchanges.push(Exchange {
+                    line: line_number,
+                    command: command.to_owned(),
+                    output: Vec::new(),
+                });
+            }
+            (None, Some(last)) => last.output.push((*line).to_owned()),
+            (None, None) => return Err(format!("{line_number}: a session begins with `$ ` and a command")),
+        }
+    }
+    Ok(exchanges)
+}
+
+/// Refuses a block that may be a session and does not say so.
+fn no_commands(line: usize, kind: &str, body: &[(usize, &str)]) -> Result<(), String> {
+    if !NO_SESSION.contains(&kind.split(' ').next().unwrap_or_default()) {
+        let known = NO_SESSION.join(", ");
+        return Err(format!("{line}: a block is `console` or one of {known}, not \"{kind}\""));
+    }
+    match body.iter().find(|(_, line)| line.starts_with("$ ")) {
+        Some((number, _)) => Err(format!("{}: a command outside a block marked `console`", number + 1)),
+        None => Ok(()),
+    }
 }
 
 /// The name of the file that begins after this line, and the line that ends it.
@@ -129,20 +180,45 @@ mod tests {
 
     #[test]
     fn sessions_are_found() {
-        let text = "text\n<!-- file: a.txt\none\n-->\n```\n$ not this\n```\n```console\n$ cat a.txt\none\n$ true\n```\n";
-        let session = parse(text);
+        let text = "text\n<!-- file: a.txt\none\n-->\n<!-- not run: why -->\n```console\n$ no\n```\n```console\n$ cat a.txt\none\n$ true\n```\n";
+        let session = parse(text).unwrap();
         assert_eq!(session.files, [("a.txt".to_owned(), "one\n".to_owned())]);
         let exchange = |line, command: &str, output: &[&str]| {
             let output = output.iter().map(|line| (*line).to_owned()).collect();
             Exchange { line, command: command.to_owned(), output }
         };
-        assert_eq!(session.exchanges, [exchange(9, "cat a.txt", &["one"]), exchange(11, "true", &[])]);
+        assert_eq!(session.exchanges, [exchange(10, "cat a.txt", &["one"]), exchange(12, "true", &[])]);
+        assert_eq!(session.skipped, [(6, "why".to_owned())]);
+    }
+
+    #[test]
+    fn a_command_that_would_not_be_run_is_refused() {
+        let refusal = |text: &str| parse(text).map(|_| String::new()).unwrap_or_else(|told| told);
+        assert!(refusal("```\nmake test\n```\n").starts_with("1: a block is `console` or one of"));
+        assert_eq!(refusal("\n```text\nwords\n$ ls\n```\n"), "4: a command outside a block marked `console`");
+        assert_eq!(refusal("```console\nls\n```\n"), "2: a session begins with `$ ` and a command");
+        assert_eq!(refusal("```cue\na: 1\n```\n"), "");
+    }
+
+    #[test]
+    fn a_wrong_output_fails() {
+        let folder = std::env::temp_dir();
+        let exchange = |command: &str, output: &[&str]| Exchange {
+            line: 1,
+            command: command.to_owned(),
+            output: output.iter().map(|line| (*line).to_owned()).collect(),
+        };
+        let is_right = |it: &Exchange| play(&folder, &folder, "a document", it).unwrap();
+        assert!(is_right(&exchange("echo one; echo two >&2", &["one", "two"])));
+        assert!(!is_right(&exchange("echo one", &["two"])));
+        assert!(!is_right(&exchange("echo one", &[])));
+        assert!(!is_right(&exchange("true", &["one"])));
     }
 
     #[test]
     fn files_are_hidden_or_shown() {
-        let session =
-            parse("<!-- file: a.txt\none\n-->\n```text file=b.txt\ntwo\n```\n```text\nno file\n```\n");
+        let text = "<!-- file: a.txt\none\n-->\n```text file=b.txt\ntwo\n```\n```text\nno file\n```\n";
+        let session = parse(text).unwrap();
         let file = |name: &str, text: &str| (name.to_owned(), text.to_owned());
         assert_eq!(session.files, [file("a.txt", "one\n"), file("b.txt", "two\n")]);
     }
