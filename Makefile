@@ -69,10 +69,10 @@ fmt-check: ## fail if anything is not formatted
 	$(NEED) rust go
 	@$(CHECK) format
 generate: ## write the generated files again
-	$(NEED) rust capnp
+	$(NEED) rust capnp go
 	@$(CHECK) --fix generated
 generated-code-check: ## fail if a generated file is not what its source says
-	$(NEED) rust capnp
+	$(NEED) rust capnp go
 	@$(CHECK) generated
 capos-rt-check: ## lint the runtime for its own target and run its host tests
 	$(NEED) rust lld

@@ -28,5 +28,10 @@ mod tests {
             assert!(NOTICES.lines().any(|line| line.starts_with(&format!("{name} "))), "{name}");
         }
         assert!(NOTICES.contains("Permission is hereby granted"));
+        let (_, tool) = NOTICES.split_once("The manifest tool capos-manifest").unwrap();
+        for line in ["cuelang.org/go v", "golang.org/x/text v"] {
+            assert!(tool.lines().any(|it| it.starts_with(line)), "{line}");
+        }
+        assert!(tool.contains("Redistribution and use in source and binary forms"));
     }
 }
