@@ -87,6 +87,11 @@ test: ## check, host tests, every run verb, and the suites inside QEMU
 ## Measuring
 bench: ## count what operations and boots cost, in instructions; OPTIONS=--record writes them into the table
 bench-check: ## fail if a count has moved from what is recorded
-profile: ## instructions of a boot by function; OPTIONS=MANIFEST
-bench bench-check profile: build wasm-empty-build wasm-hello-rust-build wasm-hello-c-build
+profile: ## instructions of a run by function; OPTIONS=what `capos run` takes
+bench-reference: linux-kernel ## build the Linux guest, count it and record its results
+linux-kernel:
+	$(NEED) linux
+bench-wall: dist ## time `capos run` as it is installed beside an empty guest; OPTIONS=--record
+bench-report: ## write the page of figures and its plots from what is recorded
+bench bench-check bench-reference bench-report bench-wall profile: build wasm-empty-build wasm-hello-rust-build wasm-hello-c-build
 	@$(BENCH) $@ $(OPTIONS)

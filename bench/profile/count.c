@@ -6,7 +6,7 @@
  *
  *     total INSTRUCTIONS
  *     mark NAME INSTRUCTIONS-BEFORE-IT         (each time a mark is reached, up to a limit)
- *     block ADDRESS INSTRUCTIONS TIMES          (with profile=on)
+ *     block ADDRESS INSTRUCTIONS TIMES BYTES    (with profile=on; the code that it begins with: programs share addresses)
  *
  * Arguments: out=FILE, profile=on, and any number of mark=NAME:ADDRESS:BYTES (hexadecimal; the code that must stand there).
  */
@@ -47,6 +47,8 @@ struct block {
     struct block *next;
     uint64_t address, instructions, times;
     int mark;
+    unsigned char code[CODE];
+    size_t length;
 };
 
 static struct mark marks[MARKS];
@@ -67,6 +69,17 @@ static void executed(unsigned int cpu, void *data)
     }
     total += block->instructions;
     block->times++;
+}
+
+/* Keeps the first bytes of a block's code. */
+static void keep_code(struct block *block, const struct qemu_plugin_tb *tb)
+{
+    for (size_t number = 0; number < block->instructions; number++) {
+        struct qemu_plugin_insn *insn = qemu_plugin_tb_get_insn(tb, number);
+        size_t size = qemu_plugin_insn_size(insn), space = CODE - block->length;
+        memcpy(block->code + block->length, qemu_plugin_insn_data(insn), size < space ? size : space);
+        block->length += size < space ? size : space;
+    }
 }
 
 static int mark_of(const struct qemu_plugin_tb *tb, uint64_t address, size_t instructions)
@@ -97,6 +110,8 @@ static void translated(qemu_plugin_id_t id, struct qemu_plugin_tb *tb)
     block->address = qemu_plugin_tb_vaddr(tb);
     block->instructions = qemu_plugin_tb_n_insns(tb);
     block->mark = mark_of(tb, block->address, block->instructions);
+    if (is_profile)
+        keep_code(block, tb);
     block->next = blocks;
     blocks = block;
     qemu_plugin_register_vcpu_tb_exec_cb(tb, executed, 0, block);
@@ -111,10 +126,15 @@ static void ended(qemu_plugin_id_t id, void *data)
     fprintf(file, "total %llu\n", (unsigned long long)total);
     for (int index = 0; index < hit_count; index++)
         fprintf(file, "mark %s %llu\n", marks[hits[index].mark].name, (unsigned long long)hits[index].at);
-    for (const struct block *block = is_profile ? blocks : NULL; block; block = block->next)
-        if (block->times)
-            fprintf(file, "block %llx %llu %llu\n", (unsigned long long)block->address,
-                    (unsigned long long)block->instructions, (unsigned long long)block->times);
+    for (const struct block *block = is_profile ? blocks : NULL; block; block = block->next) {
+        if (!block->times)
+            continue;
+        fprintf(file, "block %llx %llu %llu ", (unsigned long long)block->address,
+                (unsigned long long)block->instructions, (unsigned long long)block->times);
+        for (size_t at = 0; at < block->length; at++)
+            fprintf(file, "%02x", block->code[at]);
+        fputc('\n', file);
+    }
     fclose(file);
 }
 

@@ -141,3 +141,37 @@ fetch_sysroot() {
     mv "$work/tree" "$sysroot"
     rm -rf "$work"
 }
+
+# The kernel of the Linux guest that the reference bench counts: the image inside Debian's package of its cloud kernel. Debian
+# keeps only the newest, so the version is not pinned; the bench records it with its results.
+need_linux() {
+    local folder=$tools/linux
+    if [ -f "$folder/vmlinuz" ] && [ -f "$folder/version" ]; then
+        say linux "$(cat "$folder/version")"
+        return
+    fi
+    [ "$1" = look ] || fail_linux
+    command -v apt-get >/dev/null && command -v dpkg-deb >/dev/null || fail_linux
+    say linux "fetching Debian's cloud kernel into target/tools"
+    fetch_linux "$folder" >"$tools/linux.log" 2>&1 </dev/null || fail_linux
+}
+
+fail_linux() {
+    fail "missing: a Linux kernel for the reference bench. It comes with apt-get and dpkg-deb from Debian's package
+    linux-image-cloud-amd64 (see target/tools/linux.log); or put one there as target/tools/linux/vmlinuz, and what it is
+    into target/tools/linux/version."
+}
+
+fetch_linux() {
+    local package work=$1.new
+    rm -rf "$work"
+    mkdir -p "$work"
+    package=$(apt-cache depends linux-image-cloud-amd64 | sed -n 's/.*Depends: \(linux-image-.*\)/\1/p' | head -n 1)
+    [ -n "$package" ] || return 1
+    (cd "$work" && apt-get download --quiet "$package") || return 1
+    dpkg-deb -x "$work/$package"_*.deb "$work/tree" || return 1
+    dpkg-deb --show --showformat '${Package} ${Version}\n' "$work/$package"_*.deb >"$work/version" || return 1
+    mv "$work/tree/boot/vmlinuz-"* "$work/vmlinuz" || return 1
+    rm -rf "$work/tree" "$work/$package"_*.deb "$1"
+    mv "$work" "$1"
+}

@@ -4,8 +4,6 @@
 //!
 //! Invariant: a cost is the difference between 2N and N operations, divided by N.
 
-use std::path::Path;
-
 use crate::Counts;
 use crate::machine::Machine;
 
@@ -14,7 +12,7 @@ use crate::machine::Machine;
 /// # Errors
 /// It does not run, or says something else.
 pub(crate) fn measure(machine: &Machine) -> Result<Counts, String> {
-    let ran = machine.run(Path::new("bench/counts.cue"), &[], false)?;
+    let ran = machine.run(&["bench/counts.cue"], &[], false)?;
     ran.stdout.lines().map(|line| cost(line).ok_or_else(|| format!("counts said: {line}"))).collect()
 }
 

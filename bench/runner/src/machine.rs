@@ -10,7 +10,8 @@ use std::process::Command;
 
 /// QEMU's CPU: without the fast string instructions, of which the instruction clock counts every round.
 pub(crate) const CPU: &str = "max,-erms,-fsrm";
-const CLOCK: [&str; 4] = ["-icount", "shift=0,sleep=off", "-rtc", "base=2026-01-01,clock=vm"];
+/// One instruction takes one nanosecond, and the time of day is always the same.
+pub(crate) const CLOCK: [&str; 4] = ["-icount", "shift=0,sleep=off", "-rtc", "base=2026-01-01,clock=vm"];
 
 /// What is needed to run.
 pub(crate) struct Machine {
@@ -33,8 +34,18 @@ pub(crate) struct Ran {
     pub(crate) total: u64,
     /// Marks in the order in which they were reached, with the instructions before each.
     pub(crate) marks: Vec<(String, u64)>,
-    /// Address, instructions and executions of each block of code, if asked for.
-    pub(crate) blocks: Vec<(u64, u64, u64)>,
+    /// Blocks of code, if asked for.
+    pub(crate) blocks: Vec<Block>,
+}
+
+/// A block of code that was executed.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Block {
+    pub(crate) address: u64,
+    /// Instructions of all its executions.
+    pub(crate) count: u64,
+    /// The code that it begins with.
+    pub(crate) code: Vec<u8>,
 }
 
 impl Machine {
@@ -48,17 +59,20 @@ impl Machine {
         let mut guests = Command::new("cargo");
         guests.args(["build", "--quiet", "--locked", "--package", "capos-cli", "--package", "capos-image"]);
         output(guests.args(["--features", "capos-image/tests"]).current_dir(root))?;
+        let mut kernels = Command::new("cargo");
+        kernels.args(["run", "--quiet", "--locked", "--package", "capos-demos", "--", "bench/kernels"]);
+        output(kernels.current_dir(root))?;
         let mut compiler = Command::new("cc");
         compiler.args(["-O2", "-Wall", "-shared", "-fPIC", "-o"]).arg(&plugin);
         output(compiler.arg(root.join("bench/profile/count.c")))?;
         Ok(Machine { root: root.to_path_buf(), plugin })
     }
 
-    /// Boots a manifest, named from the root.
+    /// Runs what `capos run` takes: a manifest or a module, named from the root, with options and arguments.
     ///
     /// # Errors
     /// `capos` fails, or QEMU takes no plugins.
-    pub(crate) fn run(&self, manifest: &Path, marks: &[Mark], is_profile: bool) -> Result<Ran, String> {
+    pub(crate) fn run(&self, words: &[&str], marks: &[Mark], is_profile: bool) -> Result<Ran, String> {
         let out = self.root.join("target/bench/counted");
         let _ = fs::remove_file(&out);
         let mut plugin = format!("file={},out={}", self.plugin.display(), out.display());
@@ -74,7 +88,7 @@ impl Machine {
         for argument in CLOCK.into_iter().chain(["-plugin", &plugin]) {
             command.arg(format!("--qemu-argument={argument}"));
         }
-        let stdout = output(command.arg(manifest))?;
+        let stdout = output(command.args(words))?;
         let text = fs::read_to_string(&out)
             .map_err(|error| format!("{}: {error}: does this QEMU take plugins?", out.display()))?;
         parse(&text, stdout).ok_or_else(|| format!("{}: not what the plugin writes", out.display()))
@@ -88,14 +102,21 @@ fn parse(text: &str, stdout: String) -> Option<Ran> {
         match words.as_slice() {
             ["total", count] => ran.total = count.parse().ok()?,
             ["mark", name, at] => ran.marks.push(((*name).to_owned(), at.parse().ok()?)),
-            ["block", address, size, times] => {
+            ["block", address, size, times, code] => {
                 let address = u64::from_str_radix(address, 16).ok()?;
-                ran.blocks.push((address, size.parse().ok()?, times.parse().ok()?));
+                let count = size.parse::<u64>().ok()? * times.parse::<u64>().ok()?;
+                ran.blocks.push(Block { address, count, code: bytes(code)? });
             }
             _ => return None,
         }
     }
     Some(ran)
+}
+
+/// The bytes that hexadecimal digits stand for.
+fn bytes(digits: &str) -> Option<Vec<u8>> {
+    let byte = |at: usize| u8::from_str_radix(digits.get(at..at + 2)?, 16).ok();
+    (0..digits.len()).step_by(2).map(byte).collect()
 }
 
 /// Standard output of a command that succeeds.
@@ -109,4 +130,19 @@ pub(crate) fn output(command: &mut Command) -> Result<String, String> {
         return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
     }
     Err(format!("{program}: {}: {}", output.status, String::from_utf8_lossy(&output.stderr).trim()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_plugin_writes_is_understood_and_nothing_else() {
+        let ran = parse("total 9\nmark init 4\nblock ffff 2 3 90c3\n", String::new()).unwrap();
+        assert_eq!((ran.total, ran.marks), (9, vec![("init".to_owned(), 4)]));
+        assert_eq!(ran.blocks, [Block { address: 0xffff, count: 6, code: vec![0x90, 0xc3] }]);
+        for text in ["block ffff 2 3\n", "block ffff 2 3 9\n", "block x 2 3 90\n", "total -1\n", "noise\n"] {
+            assert!(parse(text, String::new()).is_none(), "{text}");
+        }
+    }
 }

@@ -1,33 +1,43 @@
 //! `capos-bench`: counts what the system costs, in instructions, and holds the counts against the recorded figures.
 //!
 //! Started by `make bench` (prints; with `--record` it writes the counts of this toolchain into the table), `make
-//! bench-check` (fails on a move) and `make profile` (instructions by function). Runs the real `capos` command.
+//! bench-check` (fails on a move), `make bench-reference` (counts Linux) and `make profile` (instructions by function). Runs the real `capos` command.
 //!
 //! Invariant: counts are exact: under QEMU's instruction clock, with a fixed seed and start of time, the same code gives the
 //! same numbers. Where the host's answers come in between (console, random source), the least of several runs counts; no figure
 //! depends on the time that anything takes here.
 #![forbid(unsafe_code)]
 
+mod archive;
 mod counts;
+mod kernels;
 mod machine;
+mod page;
+mod plot;
 mod profile;
+mod reference;
 mod report;
 mod sizes;
 mod stages;
 mod symbols;
 mod table;
 mod toolchain;
+mod wall;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use machine::Machine;
+use reference::Reference;
 use table::Table;
 use toolchain::Toolchain;
 
 /// Counts by the name of their figure.
 pub(crate) type Counts = BTreeMap<String, f64>;
+
+const USAGE: &str = "usage: capos-bench bench [--record] | bench-check [--must-compare] | bench-reference |
+    bench-report [--check] | bench-wall [--record] | profile [WHAT-CAPOS-RUN-TAKES]...";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -37,10 +47,14 @@ fn main() -> ExitCode {
         ["bench", "--record"] => bench(Mode::Record),
         ["bench-check"] => bench(Mode::Check { must_compare: false }),
         ["bench-check", "--must-compare"] => bench(Mode::Check { must_compare: true }),
-        ["profile"] => profile::profile(&root(), Path::new("bench/counts.cue")).map(|()| true),
-        ["profile", manifest] => profile::profile(&root(), Path::new(manifest)).map(|()| true),
-        _ => Err("usage: capos-bench bench [--record] | bench-check [--must-compare] | profile [MANIFEST]"
-            .to_owned()),
+        ["bench-reference"] => reference::rebuild(&root()).map(|()| true),
+        ["bench-report"] => page::report(&root(), false).map(|()| true),
+        ["bench-report", "--check"] => page::report(&root(), true).map(|()| true),
+        ["bench-wall"] => wall::measure(&root(), false).map(|()| true),
+        ["bench-wall", "--record"] => wall::measure(&root(), true).map(|()| true),
+        ["profile"] => profile::profile(&root(), &["bench/counts.cue"]).map(|()| true),
+        ["profile", words @ ..] => profile::profile(&root(), words).map(|()| true),
+        _ => Err(USAGE.to_owned()),
     };
     match done {
         Ok(true) => ExitCode::SUCCESS,
@@ -72,12 +86,15 @@ fn bench(mode: Mode) -> Result<bool, String> {
     let root = root();
     let table = Table::read(&root.join("bench/figures.toml"))?;
     let toolchain = Toolchain::find(&root)?;
+    let reference = Reference::read(&root)?;
     let machine = Machine::new(&root)?;
     let mut measured = counts::measure(&machine)?;
     measured.extend(stages::measure(&machine)?);
+    measured.extend(kernels::measure(&machine)?);
     measured.extend(sizes::measure(&root)?);
     let id = table.toolchain(&toolchain);
-    println!("{}", report::text(&table, &measured, &toolchain, id));
+    table.check_references(&reference)?;
+    println!("{}", report::text(&table, &reference, &measured, &toolchain, id));
     if mode == Mode::Record {
         table.record(&measured, &toolchain)?;
         return Ok(true);

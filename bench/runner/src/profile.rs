@@ -1,47 +1,98 @@
-//! Instructions by function, for `make profile`.
+//! Instructions by program and by function, for `make profile`.
 //!
-//! Called by `main`; boots a manifest with the plugin's profile on.
+//! Called by `main`; runs what `capos run` takes with the plugin's profile on.
 //!
-//! Invariant: a block of code counts for the function that it starts in; addresses of ring 3 are looked up in the programs
-//! below, of which the first that has a function there wins, because programs share addresses.
+//! Invariant: a block of code counts for the function that it starts in. Programs share addresses, so a block belongs to the
+//! first program that has the block's code there; every instruction of the run is in one line of the programs.
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use crate::machine::Machine;
+use crate::machine::{Block, Machine};
 use crate::symbols::Program;
 
 /// Functions that are printed.
 const LINES: usize = 50;
-/// Ring 0's addresses begin here.
-const KERNEL: u64 = 1 << 63;
+/// The programs of a run, by their folders in `target/capos`: the parts of the system, and what only benches start.
+const PROGRAMS: [(&str, &str); 6] = [
+    ("lib/capos", "kernel"),
+    ("lib/capos", "capos-wasm"),
+    ("lib/capos", "init"),
+    ("lib/capos", "boot"),
+    ("tests", "counts"),
+    ("tests", "first"),
+];
+/// What no program has: firmware, and code of programs that are not listed.
+const OTHER: &str = "(other)";
 
-/// Boots `manifest` and prints the functions that took most.
+/// Runs what `words` say and prints the programs and the functions that took most.
 ///
 /// # Errors
-/// It does not run.
-pub(crate) fn profile(root: &Path, manifest: &Path) -> Result<(), String> {
+/// It does not run, or a program is not built.
+pub(crate) fn profile(root: &Path, words: &[&str]) -> Result<(), String> {
     let machine = Machine::new(root)?;
-    let ran = machine.run(manifest, &[], true)?;
-    let library = root.join("target/capos/lib/capos");
-    let kernel = Program::read(library.join("kernel.elf.debug"))?;
-    let user = if manifest.ends_with("counts.cue") {
-        Program::read(root.join("target/capos/tests/counts.elf.debug"))?
-    } else {
-        Program::read(library.join("capos-wasm.elf.debug"))?
+    let ran = machine.run(words, &[], true)?;
+    let read = |(folder, name)| {
+        let path = root.join("target/capos").join(folder).join(format!("{name}.elf.debug"));
+        Program::read(path).map(|program| (name, program))
     };
-    let mut by_function: BTreeMap<&str, u64> = BTreeMap::new();
-    for (address, instructions, times) in &ran.blocks {
-        let program = if *address >= KERNEL { &kernel } else { &user };
-        let at = program.functions.partition_point(|(start, _)| start <= address);
-        let name = at.checked_sub(1).map_or("(no function)", |at| program.functions[at].1.as_str());
-        *by_function.entry(name).or_default() += instructions * times;
-    }
-    let mut functions: Vec<_> = by_function.into_iter().collect();
-    functions.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
-    println!("{:>12}  100.0 %  all", ran.total);
-    for (name, count) in functions.into_iter().take(LINES) {
-        println!("{count:>12}  {:5.1} %  {name}", count as f64 * 100.0 / ran.total as f64);
-    }
+    let programs: Result<Vec<_>, String> = PROGRAMS.into_iter().map(read).collect();
+    let programs = programs?;
+    print!("{}", text(ran.total, &ran.blocks, |block| place(&programs, block)));
     Ok(())
+}
+
+/// The program and the function that a block is in.
+fn place(programs: &[(&'static str, Program)], block: &Block) -> (&'static str, String) {
+    let found = programs.iter().find(|(_, program)| program.has_code(block.address, &block.code));
+    let function = found.and_then(|(_, program)| program.function_at(block.address));
+    let name = function.map_or_else(String::new, |name| format!("{:#}", rustc_demangle::demangle(name)));
+    (found.map_or(OTHER, |(name, _)| name), name)
+}
+
+/// Both lists, the largest first.
+fn text(total: u64, blocks: &[Block], place: impl Fn(&Block) -> (&'static str, String)) -> String {
+    let mut by_program: BTreeMap<String, u64> = BTreeMap::new();
+    let mut by_function: BTreeMap<String, u64> = BTreeMap::new();
+    for block in blocks {
+        let (program, function) = place(block);
+        *by_program.entry(program.to_owned()).or_default() += block.count;
+        *by_function.entry(format!("{program:10}  {function}")).or_default() += block.count;
+    }
+    let mut out = String::new();
+    let line = |(name, count): (String, u64)| {
+        let share = count as f64 * 100.0 / total.max(1) as f64;
+        format!("{count:>12}  {share:5.1} %  {name}\n")
+    };
+    out.push_str(&line(("all".to_owned(), total)));
+    out.extend(sorted(by_program).into_iter().map(line));
+    out.push('\n');
+    out.extend(sorted(by_function).into_iter().take(LINES).map(line));
+    out
+}
+
+fn sorted(counts: BTreeMap<String, u64>) -> Vec<(String, u64)> {
+    let mut counts: Vec<_> = counts.into_iter().collect();
+    counts.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+    counts
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn blocks_add_up_by_program_and_by_function() {
+        let block = |address, count| Block { address, count, code: Vec::new() };
+        let blocks = [block(1, 5), block(2, 30), block(3, 15)];
+        let place = |block: &Block| match block.address {
+            1 => ("init", "main".to_owned()),
+            2 => ("kernel", "enter".to_owned()),
+            _ => ("init", "read".to_owned()),
+        };
+        let expected = "          50  100.0 %  all\n          30   60.0 %  kernel\n          20   40.0 %  init\n\n\
+            \u{20}         30   60.0 %  kernel      enter\n          15   30.0 %  init        read\n\
+            \u{20}          5   10.0 %  init        main\n";
+        assert_eq!(text(50, &blocks, place), expected);
+    }
 }

@@ -7,6 +7,7 @@
 use std::fmt::Write;
 
 use crate::Counts;
+use crate::reference::Reference;
 use crate::table::Table;
 use crate::toolchain::Toolchain;
 
@@ -14,23 +15,33 @@ use crate::toolchain::Toolchain;
 const TOLERANCE: f64 = 0.02;
 
 /// The whole table.
-pub(crate) fn text(table: &Table, counts: &Counts, toolchain: &Toolchain, id: Option<&str>) -> String {
+pub(crate) fn text(
+    table: &Table,
+    reference: &Reference,
+    counts: &Counts,
+    toolchain: &Toolchain,
+    id: Option<&str>,
+) -> String {
     let mut out = String::new();
     let Toolchain { rustc, llvm, qemu, cpu } = toolchain;
     let _ = writeln!(out, "{rustc}, LLVM {llvm}\n{qemu}, -cpu {cpu}, instruction clock\n");
     let _ = writeln!(
         out,
-        "{:28} {:>12} {:>12} {:>10}  unit; what; Linux",
-        "figure", "measured", "recorded", "aim"
+        "{:28} {:>12} {:>12} {:>10} {:>12} {:>6}  unit; what; Linux",
+        "figure", "measured", "recorded", "aim", "Linux", "share"
     );
     for figure in &table.figures {
         let number = |count: Option<f64>| count.map_or("-".to_owned(), |count| format!("{count:.0}"));
         let measured = number(counts.get(&figure.name).copied());
         let recorded = number(id.and_then(|id| figure.recorded.get(id).copied()));
-        let aim = number(figure.aim);
+        let (aim, linux_count) = (number(figure.aim(reference)), figure.linux_count(reference));
+        let share = counts.get(&figure.name).zip(linux_count).map(|(count, linux)| count / linux);
+        let share = share.map_or("-".to_owned(), |share| format!("{share:.3}"));
         let linux = figure.linux.as_deref().map_or(String::new(), |linux| format!("; Linux: {linux}"));
         let about = format!("{}; {}{linux}", figure.unit, figure.about);
-        let _ = writeln!(out, "{:28} {measured:>12} {recorded:>12} {aim:>10}  {about}", figure.name);
+        let linux = number(linux_count);
+        let numbers = format!("{measured:>12} {recorded:>12} {aim:>10} {linux:>12} {share:>6}");
+        let _ = writeln!(out, "{:28} {numbers}  {about}", figure.name);
     }
     out
 }
@@ -72,10 +83,13 @@ fn moved(name: &str, recorded: f64, count: f64) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
 
     const TABLE: &str = "[toolchain.t]\nrustc = \"r\"\nllvm = \"l\"\nqemu = \"q\"\ncpu = \"c\"\n\
-        [[figure]]\nname = \"a\"\nunit = \"instructions\"\nabout = \"x\"\nrecorded.t = 100\n";
+        [[figure]]\nname = \"a\"\nunit = \"instructions\"\nabout = \"x\"\nreference = \"r\"\n\
+        aim_ratio = 0.4\nrecorded.t = 100\n";
 
     fn table() -> Table {
         Table::parse("table".into(), TABLE.to_owned()).unwrap()
@@ -113,9 +127,12 @@ mod tests {
     fn the_text_has_every_figure_with_and_without_a_known_toolchain() {
         let toolchain = Toolchain { rustc: "r".into(), llvm: "l".into(), qemu: "q".into(), cpu: "c".into() };
         let counts = Counts::from([("a".to_owned(), 101.0)]);
-        let line = |id| text(&table(), &counts, &toolchain, id).lines().last().unwrap().to_owned();
-        let words = |line: &str| line.split_whitespace().take(4).map(str::to_owned).collect::<Vec<_>>();
-        assert_eq!(words(&line(Some("t"))), ["a", "101", "100", "-"]);
-        assert_eq!(words(&line(None)), ["a", "101", "-", "-"]);
+        let reference =
+            Reference { conditions: BTreeMap::new(), results: BTreeMap::from([("r".to_owned(), 202.0)]) };
+        let line =
+            |id| text(&table(), &reference, &counts, &toolchain, id).lines().last().unwrap().to_owned();
+        let words = |line: &str| line.split_whitespace().take(6).map(str::to_owned).collect::<Vec<_>>();
+        assert_eq!(words(&line(Some("t"))), ["a", "101", "100", "81", "202", "0.500"]);
+        assert_eq!(words(&line(None)), ["a", "101", "-", "81", "202", "0.500"]);
     }
 }

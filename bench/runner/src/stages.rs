@@ -22,6 +22,13 @@ const BOOTS: [(&str, &str); 3] = [
     ("hello-rust", "manifests/system-wasi-hello-rust.cue"),
 ];
 
+/// Programs whose fuel is limited, and what their figures are called. (The engine counts fuel in every run.)
+const WITH_FUEL: [(&str, &str); 2] = [
+    ("hello-c", "target/capos/demos/wasi-hello-c.wasm"),
+    ("hello-rust", "target/capos/demos/wasi-hello-rust.wasm"),
+];
+const FUEL: [&str; 4] = ["--fuel", "1000000000", "--memory", "16MiB"];
+
 /// Stages in their order, each with the mark at which it ends.
 const STAGES: [(&str, &str); 7] = [
     ("firmware", "boot"),
@@ -41,7 +48,7 @@ pub(crate) fn measure(machine: &Machine) -> Result<Counts, String> {
     let mut counts = Counts::new();
     let marks = marks()?;
     for (name, manifest) in BOOTS {
-        let ran = least(machine, Path::new(manifest), &marks)?;
+        let ran = least(machine, &[manifest], &marks)?;
         let at = places(&ran.marks);
         let mut start = 0;
         for (stage, mark) in STAGES {
@@ -60,13 +67,21 @@ pub(crate) fn measure(machine: &Machine) -> Result<Counts, String> {
             counts.extend(count.map(|count| (format!("{name}-{sum}"), count)));
         }
     }
+    for (name, module) in WITH_FUEL {
+        let words: Vec<&str> = FUEL.into_iter().chain([module]).collect();
+        let ran = least(machine, &words, &marks)?;
+        let at = places(&ran.marks);
+        if let (Some(start), Some(end)) = (at("spawn"), at("end")) {
+            counts.insert(format!("{name}-fuel-spawn-to-end"), (end - start) as f64);
+        }
+    }
     Ok(counts)
 }
 
 /// Of several runs the one with the fewest instructions: the kernel looks again and again until the host's random source has
 /// answered, and how often is the host's affair.
-fn least(machine: &Machine, manifest: &Path, marks: &[Mark]) -> Result<Ran, String> {
-    let runs: Result<Vec<Ran>, String> = (0..RUNS).map(|_| machine.run(manifest, marks, false)).collect();
+fn least(machine: &Machine, words: &[&str], marks: &[Mark]) -> Result<Ran, String> {
+    let runs: Result<Vec<Ran>, String> = (0..RUNS).map(|_| machine.run(words, marks, false)).collect();
     runs?.into_iter().min_by_key(|ran| ran.total).ok_or_else(|| "nothing was run".to_owned())
 }
 

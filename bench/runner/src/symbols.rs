@@ -51,6 +51,18 @@ impl Program {
         self.offset(address).and_then(|at| self.bytes.get(at..at + CODE_BYTES)).unwrap_or(&[]).to_vec()
     }
 
+    /// Whether this code stands at an address.
+    pub(crate) fn has_code(&self, address: u64, code: &[u8]) -> bool {
+        let there = self.offset(address).and_then(|at| self.bytes.get(at..at.checked_add(code.len())?));
+        there == Some(code)
+    }
+
+    /// The mangled name of the function that an address is in or behind.
+    pub(crate) fn function_at(&self, address: u64) -> Option<&str> {
+        let behind = self.functions.partition_point(|(start, _)| *start <= address);
+        self.functions.get(behind.checked_sub(1)?).map(|(_, name)| name.as_str())
+    }
+
     /// The first byte in the file for an address: by the program headers.
     fn offset(&self, address: u64) -> Option<usize> {
         let table = number(&self.bytes, 32, 8)? as usize;

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 use crate::Counts;
+use crate::reference::Reference;
 use crate::toolchain::Toolchain;
 
 #[derive(Deserialize)]
@@ -31,14 +32,30 @@ pub(crate) struct Figure {
     pub(crate) about: String,
     /// What it should be at most.
     pub(crate) aim: Option<f64>,
-    /// What Linux takes for the nearest thing.
+    /// What it should be at most, as a share of Linux's result.
+    pub(crate) aim_ratio: Option<f64>,
+    /// The result of `bench/reference/results.toml` that it stands beside: what Linux takes for the nearest thing.
+    pub(crate) reference: Option<String>,
+    /// Linux in words: where there is no such result, or what it leaves out.
     pub(crate) linux: Option<String>,
-    /// What it goes into, where that is not evident; read by people.
-    #[serde(rename = "reason")]
-    _reason: Option<String>,
+    /// What it goes into, where that is not evident.
+    pub(crate) reason: Option<String>,
     /// By toolchain.
     #[serde(default)]
     pub(crate) recorded: BTreeMap<String, f64>,
+}
+
+impl Figure {
+    /// What Linux takes, in the figure's unit.
+    pub(crate) fn linux_count(&self, reference: &Reference) -> Option<f64> {
+        reference.results.get(self.reference.as_ref()?).copied()
+    }
+
+    /// What it should be at most: the smaller of the two aims.
+    pub(crate) fn aim(&self, reference: &Reference) -> Option<f64> {
+        let share = self.aim_ratio.zip(self.linux_count(reference)).map(|(ratio, linux)| ratio * linux);
+        [self.aim, share].into_iter().flatten().reduce(f64::min)
+    }
 }
 
 /// The table.
@@ -81,9 +98,28 @@ impl Table {
         Ok(Table { path, text, toolchains: file.toolchain, figures: file.figure })
     }
 
+    /// The toolchains by what they are called here.
+    pub(crate) fn toolchains(&self) -> &BTreeMap<String, Toolchain> {
+        &self.toolchains
+    }
+
     /// What this toolchain is called in the table, if it is there.
     pub(crate) fn toolchain(&self, toolchain: &Toolchain) -> Option<&str> {
         self.toolchains.iter().find(|(_, known)| *known == toolchain).map(|(id, _)| id.as_str())
+    }
+
+    /// Makes sure that Linux has a result wherever a figure stands beside one.
+    ///
+    /// # Errors
+    /// It has not.
+    pub(crate) fn check_references(&self, reference: &Reference) -> Result<(), String> {
+        let is_missing = |figure: &&Figure| {
+            let is_there = |name| reference.results.contains_key(name);
+            figure.reference.as_ref().map_or(figure.aim_ratio.is_some(), |name| !is_there(name))
+        };
+        self.figures.iter().find(is_missing).map_or(Ok(()), |figure| {
+            Err(format!("{}: {} stands beside no result of Linux", self.path.display(), figure.name))
+        })
     }
 
     /// Writes counts into the table as those of this toolchain, which must be in it.

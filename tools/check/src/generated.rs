@@ -5,9 +5,15 @@
 use crate::repository::Repository;
 use crate::{Verdict, notices, run};
 
-/// Checks (or with `fix` writes) everything that is made from `schema/`, the coverage page, and the notices.
+/// Checks (or with `fix` writes) everything that is made from `schema/`, the coverage page, the page of figures, and the
+/// notices.
 pub(crate) fn check(repository: &Repository, fix: bool) -> Verdict {
-    let verdicts = [schema(repository, fix), coverage(repository, fix), notices::check(repository, fix)];
+    let verdicts = [
+        schema(repository, fix),
+        coverage(repository, fix),
+        figures(repository, fix),
+        notices::check(repository, fix),
+    ];
     let complaints: Vec<String> = verdicts.into_iter().filter_map(Result::err).flatten().collect();
     if complaints.is_empty() { Ok(String::new()) } else { Err(complaints) }
 }
@@ -35,4 +41,14 @@ fn coverage(repository: &Repository, fix: bool) -> Verdict {
     }
     let written = std::fs::write(repository.root().join(PAGE), page);
     written.map(|()| String::new()).map_err(|error| vec![format!("{PAGE}: {error}")])
+}
+
+/// The page of figures with its plots, from what the bench has recorded.
+fn figures(repository: &Repository, fix: bool) -> Verdict {
+    let mut generator = repository.command("cargo");
+    generator.args(["run", "--quiet", "--locked", "--package", "capos-bench", "--", "bench-report"]);
+    if !fix {
+        generator.arg("--check");
+    }
+    run::output(&mut generator).map(|_| String::new()).map_err(|complaint| vec![complaint])
 }
