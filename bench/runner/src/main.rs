@@ -97,7 +97,8 @@ fn bench(mode: Mode) -> Result<bool, String> {
     println!("{}", report::text(&table, &reference, &measured, &toolchain, id));
     if mode == Mode::Record {
         table.record(&measured, &toolchain)?;
-        return Ok(true);
+        // The page shows what is recorded.
+        return page::report(&root, false).map(|()| true);
     }
     Ok(judge(mode, id.map(|id| (id, report::complaints(&table, &measured, id))), measured.len()))
 }

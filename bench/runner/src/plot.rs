@@ -20,6 +20,8 @@ const OURS: RGBColor = RGBColor(0x1f, 0x6f, 0xb4);
 const LINUX: RGBColor = RGBColor(0xb8, 0xb8, 0xb8);
 /// Half of the height of a bar, in rows.
 const HALF: f64 = 0.2;
+/// Rows above the bars that are the legend's.
+const LEGEND: f64 = 1.0;
 
 /// Bars of all pairs on one logarithmic scale.
 ///
@@ -33,7 +35,7 @@ pub(crate) fn bars(title: &str, pairs: &[Pair]) -> Result<String, String> {
 
 fn draw(title: &str, pairs: &[Pair], out: &mut String) -> Result<(), Box<dyn std::error::Error>> {
     let rows = pairs.len() as f64;
-    let height = MARGIN + ROW * pairs.len() as u32;
+    let height = MARGIN + ROW * (pairs.len() as u32 + 1);
     let largest = pairs.iter().flat_map(|pair| [pair.ours, pair.linux]).fold(1.0, f64::max);
     let least = pairs.iter().flat_map(|pair| [pair.ours, pair.linux]).fold(largest, f64::min);
     let (from, to) = (10f64.powf(least.log10().floor()), 10f64.powf(largest.log10().ceil()));
@@ -44,7 +46,7 @@ fn draw(title: &str, pairs: &[Pair], out: &mut String) -> Result<(), Box<dyn std
         .margin(12)
         .x_label_area_size(36)
         .y_label_area_size(190)
-        .build_cartesian_2d((from..to).log_scale(), 0.0..rows)?;
+        .build_cartesian_2d((from..to).log_scale(), 0.0..rows + LEGEND)?;
     let name = |at: &f64| {
         let row = at.floor();
         let is_middle = (at - row - 0.5).abs() < 0.01;
@@ -56,7 +58,7 @@ fn draw(title: &str, pairs: &[Pair], out: &mut String) -> Result<(), Box<dyn std
         .disable_y_mesh()
         .x_desc("instructions")
         .x_label_formatter(&|count| grouped(*count))
-        .y_labels(2 * pairs.len() + 1)
+        .y_labels(2 * pairs.len() + 3)
         .y_label_formatter(&name)
         .light_line_style(WHITE)
         .draw()?;
@@ -80,7 +82,7 @@ fn draw(title: &str, pairs: &[Pair], out: &mut String) -> Result<(), Box<dyn std
     }
     chart
         .configure_series_labels()
-        .position(SeriesLabelPosition::LowerRight)
+        .position(SeriesLabelPosition::UpperRight)
         .background_style(WHITE)
         .border_style(BLACK)
         .draw()?;

@@ -5,8 +5,9 @@
 use crate::Verdict;
 use crate::repository::Repository;
 
-/// Hosts that a URL in this repository may name: the specifications it follows, and the index that Cargo records.
-const HOSTS: &[&str] = &["cuelang.org", "github.com", "www.apache.org", "localhost"];
+/// Hosts that a URL in this repository may name: the specifications it follows, the namespace of SVG, and the index that
+/// Cargo records.
+const HOSTS: &[&str] = &["cuelang.org", "github.com", "www.apache.org", "localhost", "www.w3.org"];
 
 /// Files whose text is not ours.
 const FOREIGN: &[&str] = &["LICENSE-APACHE", "Cargo.lock", "cli/notices.txt", "go.sum"];
