@@ -249,27 +249,26 @@ impl Submission {
         Ok(submission)
     }
 
-    /// Decodes the shape that almost every submission has: a call without capabilities whose messages lie in the message
-    /// area of `area_bytes` bytes. `None` for every other, and for whatever [`Submission::decode`] would refuse.
+    /// Decodes the shape that almost every submission has: a call without capabilities whose messages both lie in the first
+    /// `limit` bytes of the message area, at most [`MESSAGE_BYTES_MAX`]; an empty one lies there too. `None` for every other,
+    /// and for whatever [`Submission::decode`] would refuse.
     #[inline(always)] // One caller, and on the path of every call: saves a copy of the result.
     #[must_use]
-    pub fn decode_plain_call(words: &[u64; 8], area_bytes: u32) -> Option<Submission> {
-        let flags = (words[0] >> 8) as u8;
+    pub fn decode_plain_call(words: &[u64; 8], limit: u32) -> Option<Submission> {
+        /// The bits of an offset that has whole words.
+        const OFFSET: u64 = 0xffff_fff8;
         let (length, result_capacity) = (words[4] as u32, (words[4] >> 32) as u32);
-        let is_call = words[0] & (0xff | (!FLAGS as u64) << 8) == Opcode::Call as u64;
-        // Without a flag there is no message; the offset is then nothing.
-        let has = |flag: u8, bytes: u32| flags & flag != 0 || bytes == 0;
-        let is_plain = words[6] | words[7] == 0
-            && (words[3] | words[5]) & 7 == 0
-            && has(FLAG_PARAMETERS_IN_AREA, length)
-            && has(FLAG_RESULT_IN_AREA, result_capacity);
-        let area = (area_bytes as u64).min(MESSAGE_BYTES_MAX as u64);
-        let inside = |start: u64, bytes: u32| start <= area && start + bytes as u64 <= area;
-        if !(is_call && is_plain && inside(words[3], length) && inside(words[5], result_capacity)) {
+        let is_inside = |start: u64, bytes: u32| start + u64::from(bytes) <= u64::from(limit);
+        let is_plain = words[0] as u16 == PlainCall::SHAPE
+            && words[6] | words[7] == 0
+            && (words[3] | words[5]) & !OFFSET == 0
+            && is_inside(words[3], length)
+            && is_inside(words[5], result_capacity);
+        if !is_plain {
             return None;
         }
         Some(Submission {
-            flags,
+            flags: FLAGS,
             method: (words[0] >> 16) as u16,
             handle: Handle((words[0] >> 32) as u32),
             interface: words[1],
@@ -305,6 +304,37 @@ impl Submission {
             && self.send_list.is_multiple_of(8)
             && self.receive_list.is_multiple_of(4);
         if parameters && result && send && receive && aligned { Ok(()) } else { Err(Transport::BadAddress) }
+    }
+}
+
+/// A call of the shape that [`Submission::decode_plain_call`] takes: no capabilities, both messages in the message area. Two
+/// words, so it is passed in registers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PlainCall {
+    /// Word 0 of the submission.
+    head: u64,
+    /// Word 1.
+    interface: u64,
+}
+
+impl PlainCall {
+    /// Opcode and flags.
+    const SHAPE: u16 = Opcode::Call as u16 | (FLAGS as u16) << 8;
+
+    /// A call of `method` of `interface` on `handle`.
+    #[inline]
+    #[must_use]
+    pub const fn new(handle: Handle, interface: u64, method: u16) -> PlainCall {
+        let head = PlainCall::SHAPE as u64 | (method as u64) << 16 | (handle.0 as u64) << 32;
+        PlainCall { head, interface }
+    }
+
+    /// The eight words: user data, then offset and bytes of the parameters and of the room for the results.
+    #[inline]
+    #[must_use]
+    pub const fn encode(&self, user_data: u64, parameters: (u64, u32), results: (u64, u32)) -> [u64; 8] {
+        let lengths = parameters.1 as u64 | (results.1 as u64) << 32;
+        [self.head, self.interface, user_data, parameters.0, lengths, results.0, 0, 0]
     }
 }
 

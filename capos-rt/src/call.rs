@@ -69,7 +69,7 @@ pub(crate) fn alone<T: Interface, R>(
     decode: impl FnOnce(&[u8]) -> Result<R, CallError>,
 ) -> Result<R, CallError> {
     let Some(mut lone) = Lone::take(sizes.parameters, sizes.results) else {
-        return at_length(cap, method, sizes, encode, decode);
+        return at_length(cap, method, (sizes.parameters, sizes.results), encode, decode);
     };
     let length = encode(lone.parameters_mut()).map_err(|_| Transport::TooLarge)?;
     decode(lone.call(cap.raw(), T::DESCRIPTION.id, method, length)?)
@@ -80,10 +80,11 @@ pub(crate) fn alone<T: Interface, R>(
 fn at_length<T: Interface, R>(
     cap: &Cap<T>,
     method: u16,
-    sizes: Sizes,
+    (parameters, results): (usize, usize),
     encode: impl FnOnce(&mut [u8]) -> Result<usize, EncodeError>,
     decode: impl FnOnce(&[u8]) -> Result<R, CallError>,
 ) -> Result<R, CallError> {
+    let sizes = Sizes { parameters, results, ..Sizes::default() };
     let call = Call::begin(cap, method, sizes, &[], encode)?;
     call.finish(Deadline::NEVER, |reply| decode(reply.message()))
 }

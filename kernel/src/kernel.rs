@@ -24,6 +24,7 @@ use capos_kernel_core::timer_queue::TimerQueue;
 use capos_kernel_hal::Hardware;
 use capos_kernel_hal::ramdisk::Ramdisk;
 use capos_kernel_hal::time::Clock;
+use capos_kernel_hal::user::Processor;
 
 /// Processes, and so threads, at most.
 const PROCESSES: u32 = 128;
@@ -41,6 +42,7 @@ const NODES: u32 = 16_384;
 /// The state of the machine.
 pub(crate) struct Kernel {
     pub(crate) clock: Clock,
+    pub(crate) processor: Processor,
     pub(crate) ramdisk: Ramdisk,
     pub(crate) image: Image<'static>,
     pub(crate) processes: Pool<Process>,
@@ -75,6 +77,7 @@ impl Kernel {
     pub(crate) fn new(hardware: Hardware, image: Image<'static>) -> Result<Kernel, AllocationRefused> {
         Ok(Kernel {
             clock: hardware.clock,
+            processor: hardware.processor,
             ramdisk: hardware.ramdisk,
             image,
             processes: Pool::with_capacity(PROCESSES)?,

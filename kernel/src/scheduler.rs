@@ -19,7 +19,7 @@ use capos_kernel_core::pool::Id;
 use capos_kernel_core::report::Fault;
 use capos_kernel_core::run_queue::SLICE_NANOSECONDS;
 use capos_kernel_hal::cpu;
-use capos_kernel_hal::user::{self, Event};
+use capos_kernel_hal::user::Event;
 
 /// Bit 0 of a page fault's error code: there was a mapping, and it did not allow the access.
 const PROTECTION: u64 = 1;
@@ -106,13 +106,14 @@ impl Kernel {
         let Some(space) = process.space.as_ref().filter(|_| is_ready) else { return Left::NotReady };
         let readable =
             Readable { table: &process.table, slots: &self.slots, nodes: &self.nodes, clock: &self.clock };
+        let Some(mut seat) = self.processor.seat(&mut thread.context, space) else { return Left::NotReady };
         loop {
             process.entries += 1;
-            let event = user::run(&mut thread.context, space);
+            let event = seat.run();
             if event != Event::SystemCall {
                 return Left::Event(event);
             }
-            match lone::serve(thread, &readable) {
+            match lone::serve(&mut seat, &mut thread.ring, &readable) {
                 Lone::Answered => {}
                 Lone::Taken(taken) => return Left::Call(taken),
                 Lone::Other => return Left::Event(event),
@@ -124,6 +125,8 @@ impl Kernel {
     fn resume_enter(&mut self, id: Id<Thread>) -> Next {
         match self.threads.get(id).map(|thread| (thread.process, thread.state)) {
             Some((process, ThreadState::Entering(wait))) if self.is_running(process) => {
+                // Between two pieces of a long way nobody else looks at the clock.
+                self.expire_timers();
                 self.proceed_enter(id, wait)
             }
             _ => Next::Leave,

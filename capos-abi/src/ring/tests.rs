@@ -38,6 +38,10 @@ fn a_plain_call_is_what_the_general_decoder_says() {
     let area = LAYOUT.area_bytes;
     assert_eq!(Submission::decode_plain_call(&plain.encode(), area), Some(plain));
     assert_eq!(Submission::decode_plain_call(&call().encode(), area), None);
+    let short = PlainCall::new(plain.handle, plain.interface, plain.method);
+    let parameters = (plain.address, plain.length);
+    let results = (plain.result_address, plain.result_capacity);
+    assert_eq!(short.encode(plain.user_data, parameters, results), plain.encode());
     let mut state = 1u64;
     let mut random = || {
         state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);

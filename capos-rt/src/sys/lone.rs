@@ -7,7 +7,7 @@
 
 use capos_abi::error::{CallError, Transport};
 use capos_abi::handle::Handle;
-use capos_abi::ring::{FLAG_PARAMETERS_IN_AREA, FLAG_RESULT_IN_AREA, Opcode, Submission};
+use capos_abi::ring::PlainCall;
 
 use super::thread::{self, Thread};
 
@@ -51,23 +51,10 @@ impl Lone {
         method: u16,
         length: usize,
     ) -> Result<&[u8], CallError> {
-        let offset = self.thread.lone_piece().0;
-        let mut submission = Submission::new(Opcode::Call, 0);
-        submission.handle = handle;
-        submission.interface = interface;
-        submission.method = method;
-        if length != 0 {
-            submission.flags = FLAG_PARAMETERS_IN_AREA;
-            submission.address = offset as u64;
-            submission.length = length.min(self.parameters) as u32;
-        }
-        if self.results != 0 {
-            submission.flags |= FLAG_RESULT_IN_AREA;
-            submission.result_address = (offset + self.parameters) as u64;
-            submission.result_capacity = self.results as u32;
-        }
+        let call = PlainCall::new(handle, interface, method);
+        let lengths = (length.min(self.parameters) as u32, self.results as u32);
         // SAFETY: the buffers are in the piece, which is this value's.
-        let (result, received) = unsafe { self.thread.call_alone(submission) }?;
+        let (result, received) = unsafe { self.thread.call_alone(call, self.parameters as u64, lengths) };
         if result < 0 {
             return CallError::check(result).map(|_| Default::default());
         }
@@ -76,7 +63,8 @@ impl Lone {
             return Err(Transport::BadMessage.into());
         }
         // SAFETY: the piece lies in the area.
-        let start = unsafe { self.thread.region().area().byte_add(offset + self.parameters) };
+        let start =
+            unsafe { self.thread.region().area().byte_add(self.thread.lone_piece().0 + self.parameters) };
         // SAFETY: as for the parameters; the call is over.
         Ok(unsafe { core::slice::from_raw_parts(start.as_ptr(), received) })
     }

@@ -10,7 +10,7 @@ use core::cell::Cell;
 
 use capos_abi::error::Transport;
 use capos_abi::handle::Handle;
-use capos_abi::ring::{Completion, Opcode, Submission};
+use capos_abi::ring::{Completion, Opcode, PlainCall, Submission};
 use capos_abi::system_call::{DEADLINE_NEVER, DEADLINE_NOW};
 
 use super::area::AreaMap;
@@ -25,6 +25,9 @@ pub(crate) const HEAP_SLOT: usize = 0;
 const LONE_SLOT: usize = 1;
 /// Completion entries kept for releases and cancels.
 const SPARE_COMPLETIONS: u32 = 4;
+/// Bits of user data for the slot, which leaves one number for [`IGNORED`]; a serial number is above them.
+const SERIAL_SHIFT: u32 = 8;
+const _: () = assert!(SLOTS < 1 << SERIAL_SHIFT);
 /// User data that is in no slot.
 const IGNORED: u64 = u64::MAX;
 
@@ -43,6 +46,7 @@ pub(crate) struct Thread {
     completion_head: Cell<u32>,
     /// One bit for each slot that may be taken.
     free_slots: Cell<u64>,
+    /// Of the last operation, shifted.
     serial: Cell<u64>,
     slots: [Slot; SLOTS],
     /// A lone call is being made.
@@ -156,15 +160,15 @@ impl Thread {
         submission.user_data = self.next_user_data(slot);
         self.expect(slot, submission.user_data);
         // SAFETY: the caller's promise.
-        unsafe { self.push(&submission) }
+        unsafe { self.push(&submission.encode()) }
     }
 
     /// The user data of the next operation in `slot`.
     #[inline]
     fn next_user_data(&self, slot: usize) -> u64 {
-        let serial = self.serial.get().wrapping_add(1) & (u64::MAX >> 9);
+        let serial = self.serial.get().wrapping_add(1 << SERIAL_SHIFT);
         self.serial.set(serial);
-        serial << 8 | slot as u64
+        serial | slot as u64
     }
 
     /// A completion with this user data will be kept in `slot`.
@@ -177,7 +181,7 @@ impl Thread {
     /// # Safety
     /// As for [`Thread::submit`].
     #[inline]
-    unsafe fn push(&self, submission: &Submission) -> Result<(), Transport> {
+    unsafe fn push(&self, words: &[u64; 8]) -> Result<(), Transport> {
         let tail = self.submission_tail.get();
         if self.is_full(tail) {
             self.flush();
@@ -186,10 +190,20 @@ impl Thread {
             }
         }
         // SAFETY: the entry is free, as just checked; the buffers are the caller's promise.
-        unsafe { self.region.write_submission(tail, &submission.encode()) };
+        unsafe { self.write(tail, words) };
+        Ok(())
+    }
+
+    /// Writes and publishes the submission for `tail`.
+    ///
+    /// # Safety
+    /// The entry is free; for the rest as for [`Thread::submit`].
+    #[inline]
+    unsafe fn write(&self, tail: u32, words: &[u64; 8]) {
+        // SAFETY: the caller's promise.
+        unsafe { self.region.write_submission(tail, words) };
         self.submission_tail.set(tail.wrapping_add(1));
         self.region.publish_submissions(tail.wrapping_add(1));
-        Ok(())
     }
 
     #[inline]
@@ -209,7 +223,7 @@ impl Thread {
         let mut submission = Submission::new(Opcode::Release, IGNORED);
         submission.handle = handle;
         // SAFETY: a release names no buffers. If the ring is full for good, the handle stays until the process ends.
-        let _ = unsafe { self.push(&submission) };
+        let _ = unsafe { self.push(&submission.encode()) };
     }
 
     /// Asks for the end of the operation in `slot`; it completes in any case.
@@ -217,7 +231,7 @@ impl Thread {
         let mut submission = Submission::new(Opcode::Cancel, IGNORED);
         submission.operand = self.slots[slot].user_data.get();
         // SAFETY: a cancel names no buffers. If it cannot be submitted, the operation ends when it is done.
-        let _ = unsafe { self.push(&submission) };
+        let _ = unsafe { self.push(&submission.encode()) };
     }
 
     /// The completion of the operation in `slot`, if it has arrived.
@@ -263,20 +277,30 @@ impl Thread {
         }
     }
 
-    /// Submits, hands everything over, and waits for this one, which is probably the only one: returns its result and the
-    /// bytes of its reply.
-    ///
-    /// # Errors
-    /// [`Transport::LimitReached`] if the submission ring is full.
+    /// Makes a call in the piece for lone calls, hands everything over, and waits for this one, which is probably the only
+    /// one: returns its result and the bytes of its reply. The parameters lie at the start of the piece, the results go
+    /// `results_at` bytes behind it; `lengths` are their bytes. If the submission ring is full, the result is
+    /// [`Transport::LimitReached`].
     ///
     /// # Safety
-    /// The buffers that it names are the caller's for as long as this takes.
-    #[inline]
-    pub(crate) unsafe fn call_alone(&self, mut submission: Submission) -> Result<(i32, u32), Transport> {
+    /// The piece is the caller's for as long as this takes.
+    #[inline(never)] // One for all methods, with its arguments in registers.
+    pub(crate) unsafe fn call_alone(
+        &self,
+        call: PlainCall,
+        results_at: u64,
+        lengths: (u32, u32),
+    ) -> (i32, u32) {
+        let tail = self.submission_tail.get();
+        if self.is_full(tail) {
+            // SAFETY: the caller's promise.
+            return unsafe { self.call_alone_flushed(call, results_at, lengths) };
+        }
         let user_data = self.next_user_data(LONE_SLOT);
-        submission.user_data = user_data;
-        // SAFETY: the caller's promise.
-        unsafe { self.push(&submission) }?;
+        let start = self.lone_piece().0 as u64;
+        let words = call.encode(user_data, (start, lengths.0), (start + results_at, lengths.1));
+        // SAFETY: the entry is free, as just checked; the buffers are the caller's promise.
+        unsafe { self.write(tail, &words) };
         // A refusal shows in the wait below.
         system_call::enter(1, DEADLINE_NEVER, 0);
         let head = self.completion_head.get();
@@ -285,10 +309,25 @@ impl Thread {
             if completion.user_data == user_data {
                 self.completion_head.set(head.wrapping_add(1));
                 self.region.publish_completions(head.wrapping_add(1));
-                return Ok((completion.result, completion.length));
+                return (completion.result, completion.length);
             }
         }
-        Ok(self.find_alone(user_data))
+        self.find_alone(user_data)
+    }
+
+    /// Makes room in the submission ring, and then the call.
+    ///
+    /// # Safety
+    /// As for [`Thread::call_alone`].
+    #[cold]
+    #[inline(never)]
+    unsafe fn call_alone_flushed(&self, call: PlainCall, results_at: u64, lengths: (u32, u32)) -> (i32, u32) {
+        self.flush();
+        if self.is_full(self.submission_tail.get()) {
+            return (Transport::LimitReached.result(), 0);
+        }
+        // SAFETY: the caller's promise.
+        unsafe { self.call_alone(call, results_at, lengths) }
     }
 
     /// Waits for a lone call among the completions of others. None was collected since its submission.

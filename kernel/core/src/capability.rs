@@ -19,6 +19,8 @@ pub const CHUNK_SLOTS: u32 = 64;
 pub const CHUNKS_MAX: usize = 64;
 
 const NONE: u32 = u32::MAX;
+/// The number of no chunk: the store never has so many.
+const NO_CHUNK: u16 = u16::MAX;
 
 /// A capability: the object, what may be done with it, and where it came from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,7 +56,7 @@ pub struct SlotStore<O> {
 }
 
 impl<O: Copy> SlotStore<O> {
-    /// A store of `chunks` chunks.
+    /// A store of `chunks` chunks, at most 65,535.
     ///
     /// # Errors
     /// [`AllocationRefused`].
@@ -83,6 +85,7 @@ impl<O: Copy> SlotStore<O> {
 
 /// The capabilities of one process.
 pub struct Table {
+    /// [`NO_CHUNK`] where there is none.
     chunks: [u16; CHUNKS_MAX],
     chunk_count: u32,
     /// Slots that were used at least once; the rest of the last chunk is fresh.
@@ -103,7 +106,7 @@ impl Table {
     #[must_use]
     pub const fn new() -> Table {
         Table {
-            chunks: [0; CHUNKS_MAX],
+            chunks: [NO_CHUNK; CHUNKS_MAX],
             chunk_count: 0,
             touched: 0,
             used: 0,
@@ -145,6 +148,7 @@ impl Table {
     ///
     /// # Errors
     /// [`Transport::BadHandle`].
+    #[inline]
     pub fn get<'a, O>(
         &self,
         store: &'a SlotStore<O>,
@@ -234,19 +238,17 @@ impl Table {
                 }
             }
         }
+        let chunk = core::mem::replace(self.chunks.get_mut(last_chunk as usize)?, NO_CHUNK);
         self.chunk_count = last_chunk;
         self.first_free = NONE;
         self.last_free = NONE;
-        crate::storage::push(&mut store.free_chunks, self.chunks[last_chunk as usize]);
+        crate::storage::push(&mut store.free_chunks, chunk);
         Some(Dismantled::Chunk)
     }
 
+    /// The place of a slot in the store; past its end for a chunk that the table does not have.
     fn place(&self, index: u32) -> Option<usize> {
-        let chunk = index / CHUNK_SLOTS;
-        if chunk >= self.chunk_count {
-            return None;
-        }
-        let chunk = *self.chunks.get(chunk as usize)?;
+        let chunk = *self.chunks.get((index / CHUNK_SLOTS) as usize)?;
         Some(usize::from(chunk) * CHUNK_SLOTS as usize + (index % CHUNK_SLOTS) as usize)
     }
 }

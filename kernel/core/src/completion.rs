@@ -5,11 +5,18 @@
 //!
 //! Invariant: unread entries plus promised entries never exceed the size of the ring, whatever ring 3 writes.
 
-use capos_abi::ring::distance;
-
 /// The ring's head is further from its tail than the ring is long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HeadOutOfRange;
+
+/// The entry for a completion.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// Its place in the ring.
+    pub place: u32,
+    /// The tail to publish once it is written.
+    pub tail: u32,
+}
 
 /// The state of one completion ring, kept out of ring 3's reach.
 #[derive(Clone, Copy, Debug)]
@@ -32,13 +39,11 @@ impl Completions {
     /// # Errors
     /// [`HeadOutOfRange`] if it is not between the last head and the tail; the last one then stays.
     pub const fn observe(&mut self, head: u32) -> Result<(), HeadOutOfRange> {
-        match (distance(head, self.tail, self.entries), distance(self.head, self.tail, self.entries)) {
-            (Some(unread), Some(before)) if unread <= before => {
-                self.head = head;
-                Ok(())
-            }
-            _ => Err(HeadOutOfRange),
+        if self.tail.wrapping_sub(head) > self.ready() {
+            return Err(HeadOutOfRange);
         }
+        self.head = head;
+        Ok(())
     }
 
     /// Completions that ring 3 has not read yet.
@@ -62,16 +67,24 @@ impl Completions {
         true
     }
 
-    /// Redeems a promise: the place of the entry in the ring and the tail to publish once it is written. `None` without
-    /// a promise.
-    pub const fn post(&mut self) -> Option<(u32, u32)> {
+    /// Redeems a promise. `None` without one.
+    pub const fn post(&mut self) -> Option<Entry> {
         if self.promised == 0 {
             return None;
         }
         self.promised -= 1;
+        Some(self.next())
+    }
+
+    /// An entry that was not promised, for what is answered at once; `None` if there is no room.
+    pub const fn take(&mut self) -> Option<Entry> {
+        if self.has_room() { Some(self.next()) } else { None }
+    }
+
+    const fn next(&mut self) -> Entry {
         let place = self.tail & (self.entries - 1);
         self.tail = self.tail.wrapping_add(1);
-        Some((place, self.tail))
+        Entry { place, tail: self.tail }
     }
 
     /// Entries that are promised and not written.
@@ -92,7 +105,8 @@ mod tests {
             assert!(ring.promise());
         }
         assert!(!ring.promise());
-        assert_eq!(ring.post(), Some((0, 1)));
+        assert_eq!(ring.take(), None);
+        assert_eq!(ring.post(), Some(Entry { place: 0, tail: 1 }));
         assert!(!ring.promise());
         ring.observe(1).unwrap();
         assert!(ring.promise());
@@ -117,8 +131,8 @@ mod tests {
     fn indices_wrap() {
         let mut ring = Completions { entries: 8, head: u32::MAX - 1, tail: u32::MAX - 1, promised: 0 };
         for turn in 0..20u32 {
-            assert!(ring.promise());
-            let (place, tail) = ring.post().unwrap();
+            assert!(turn % 2 == 1 || ring.promise());
+            let Entry { place, tail } = if turn % 2 == 0 { ring.post() } else { ring.take() }.unwrap();
             assert_eq!(place, (turn + 6) % 8);
             assert_eq!(ring.ready(), 1);
             ring.observe(tail).unwrap();

@@ -6,8 +6,9 @@
 //! Invariant: the key is replaced before any output leaves and output is wiped when it has left, so what leaks later does not
 //! tell earlier output; what is fed in can only add to the key, never replace it.
 
-use rand_chacha::ChaCha20Rng;
-use rand_chacha::rand_core::{Rng, SeedableRng};
+mod cipher;
+
+use cipher::{BLOCK_BYTES, Blocks};
 
 /// Bits from counted sources before the first output.
 pub const BITS_NEEDED: u32 = 256;
@@ -15,8 +16,8 @@ pub const BITS_NEEDED: u32 = 256;
 /// Bytes of a key, and of one portion of input.
 pub const KEY_BYTES: usize = 32;
 
-/// Bytes of output that are made at once for small requests: what one run of the cipher gives besides the next key.
-const BUFFER_BYTES: usize = 224;
+/// Bytes of output that are made at once for small requests, besides the next key: what four blocks give.
+const BUFFER_BYTES: usize = 4 * BLOCK_BYTES - KEY_BYTES;
 
 /// The generator is not seeded yet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,12 +78,13 @@ impl Generator {
             return Err(NotSeeded);
         }
         if output.len() > BUFFER_BYTES {
-            self.rekey().fill_bytes(output);
+            self.rekey(output);
             return Ok(());
         }
         if output.len() > self.buffered {
-            let mut stream = self.rekey();
-            stream.fill_bytes(&mut self.buffer);
+            let mut buffer = [0; BUFFER_BYTES];
+            self.rekey(&mut buffer);
+            self.buffer = buffer;
             self.buffered = BUFFER_BYTES;
         }
         let start = BUFFER_BYTES - self.buffered;
@@ -101,15 +103,25 @@ impl Generator {
             for (key, byte) in self.key.iter_mut().zip(portion) {
                 *key ^= byte;
             }
-            self.rekey();
+            self.rekey(&mut []);
         }
     }
 
-    /// Replaces the key by the start of its own stream and returns the rest of the stream.
-    fn rekey(&mut self) -> ChaCha20Rng {
-        let mut stream = ChaCha20Rng::from_seed(self.key);
-        stream.fill_bytes(&mut self.key);
-        stream
+    /// Replaces the key by the start of its own stream and fills `output` with what follows in it.
+    fn rekey(&mut self, output: &mut [u8]) {
+        let mut blocks = Blocks::new(&self.key);
+        let mut block = [0; BLOCK_BYTES];
+        blocks.next(&mut block);
+        let (key, rest) = block.split_at(KEY_BYTES);
+        self.key.copy_from_slice(key);
+        let (head, tail) = output.split_at_mut(output.len().min(rest.len()));
+        head.copy_from_slice(rest.get(..head.len()).unwrap_or_default());
+        let (whole, end) = tail.as_chunks_mut();
+        whole.iter_mut().for_each(|whole| blocks.next(whole));
+        if !end.is_empty() {
+            blocks.next(&mut block);
+            end.copy_from_slice(block.get(..end.len()).unwrap_or_default());
+        }
     }
 }
 

@@ -4,12 +4,16 @@
 //! held, else with a panic.
 #![no_std]
 #![no_main]
+#![feature(vec_push_within_capacity)]
 
+extern crate alloc;
+
+use alloc::vec::Vec;
 use capos_abi::host::{CONTROL_PORT, EXIT_FINISHED, FrameHeader, FrameKind, OUTPUT_PORT, StreamKind};
 use capos_abi::outcome::OutcomeKind;
-use capos_kernel_hal::frames::{self, Frame, FrameError, OutOfMemory, SharedFrame};
+use capos_kernel_hal::frames::{self, Frame, FrameError, OutOfMemory, Pinned, SharedFrame};
 use capos_kernel_hal::paging::{Access, AddressSpace, BadAddress, MapError};
-use capos_kernel_hal::user::{self, Context, Event};
+use capos_kernel_hal::user::{Context, Event, Processor};
 use capos_kernel_hal::virtio::console::{Console, Piece, SendError};
 use capos_kernel_hal::{Hardware, cpu, debug, entropy, power};
 use capos_schema::machine::MachineFinishParams;
@@ -165,32 +169,33 @@ fn context(program: *const u8, argument: u64) -> Context {
     Context::new(at(program), STACK + 0xff8, [argument, 0, 0]).unwrap()
 }
 
-fn first_event(program: *const u8) -> Event {
-    user::run(&mut context(program, 0), &space())
+fn first_event(processor: &mut Processor, program: *const u8) -> Event {
+    processor.run(&mut context(program, 0), &space())
 }
 
 fn check_calls(hardware: &mut Hardware) {
+    let processor = &mut hardware.processor;
     let space = space();
     let mut context = context(&raw const program_calls, 1);
-    assert_eq!(user::run(&mut context, &space), Event::SystemCall);
+    assert_eq!(processor.run(&mut context, &space), Event::SystemCall);
     assert_eq!(context.system_call(), (5, [1, 0, 0, 4]));
     context.set_result(99);
-    assert_eq!(user::run(&mut context, &space), Event::SystemCall);
+    assert_eq!(processor.run(&mut context, &space), Event::SystemCall);
     assert_eq!(context.system_call(), (6, [99, 0x1234, STACK + 0xff8, 4]));
     let start = hardware.clock.now();
     hardware.clock.set_alarm(Some(start + 1_000_000));
-    assert_eq!(user::run(&mut context, &space), Event::Timer);
+    assert_eq!(processor.run(&mut context, &space), Event::Timer);
     let late = hardware.clock.now() - start;
     assert!((1_000_000..50_000_000).contains(&late), "the alarm came after {late} ns");
     assert_eq!((context.cpl(), context.system_call().0), (3, 6));
     space.copy_out(DATA, &1u32.to_le_bytes()).unwrap();
-    assert_eq!(user::run(&mut context, &space), Event::SystemCall);
+    assert_eq!(processor.run(&mut context, &space), Event::SystemCall);
     assert_eq!(context.system_call(), (7, [77, 0x1234, STACK + 0xff8, 4]));
-    let _ = user::run(&mut context, &space);
+    let _ = processor.run(&mut context, &space);
     let rounds = 1000;
     let start = hardware.clock.now();
     for _ in 0..rounds {
-        assert_eq!(user::run(&mut context, &space), Event::SystemCall);
+        assert_eq!(processor.run(&mut context, &space), Event::SystemCall);
     }
     log(format_args!(
         "a system call: {} ns (with -icount: instructions)",
@@ -198,58 +203,58 @@ fn check_calls(hardware: &mut Hardware) {
     ));
 }
 
-fn check_faults() {
+fn check_faults(processor: &mut Processor) {
     let fault = |address, error_code| Event::PageFault { address, error_code };
     let exception = |vector, error_code| Event::Exception { vector, error_code };
-    assert_eq!(first_event(&raw const program_null), fault(0, 6));
-    assert_eq!(first_event(&raw const program_kernel), fault(0xffff_8000_0010_0000, 5));
-    assert_eq!(first_event(&raw const program_code_write), fault(CODE, 7));
-    assert_eq!(first_event(&raw const program_data_jump), fault(DATA, 0x15));
-    assert_eq!(first_event(&raw const program_disable_interrupts), exception(13, 0));
-    assert_eq!(first_event(&raw const program_undefined), exception(6, 0));
-    assert_eq!(first_event(&raw const program_divide), exception(0, 0));
-    assert_eq!(first_event(&raw const program_breakpoint), exception(3, 0));
-    assert_eq!(first_event(&raw const program_time), exception(13, 0));
+    assert_eq!(first_event(processor, &raw const program_null), fault(0, 6));
+    assert_eq!(first_event(processor, &raw const program_kernel), fault(0xffff_8000_0010_0000, 5));
+    assert_eq!(first_event(processor, &raw const program_code_write), fault(CODE, 7));
+    assert_eq!(first_event(processor, &raw const program_data_jump), fault(DATA, 0x15));
+    assert_eq!(first_event(processor, &raw const program_disable_interrupts), exception(13, 0));
+    assert_eq!(first_event(processor, &raw const program_undefined), exception(6, 0));
+    assert_eq!(first_event(processor, &raw const program_divide), exception(0, 0));
+    assert_eq!(first_event(processor, &raw const program_breakpoint), exception(3, 0));
+    assert_eq!(first_event(processor, &raw const program_time), exception(13, 0));
     // The error code names the gate, by a number that QEMU and processors multiply differently.
     for program in [&raw const program_interrupt, &raw const program_nmi_gate] {
-        assert!(matches!(first_event(program), Event::Exception { vector: 13, .. }));
+        assert!(matches!(first_event(processor, program), Event::Exception { vector: 13, .. }));
     }
-    assert_eq!(first_event(&raw const program_noncanonical), exception(13, 0));
+    assert_eq!(first_event(processor, &raw const program_noncanonical), exception(13, 0));
     // A stack fault on a processor, a general-protection fault in QEMU's emulation.
-    let event = first_event(&raw const program_noncanonical_stack);
+    let event = first_event(processor, &raw const program_noncanonical_stack);
     assert!(event == exception(12, 0) || event == exception(13, 0));
-    assert_eq!(first_event(&raw const program_trap), exception(1, 0));
+    assert_eq!(first_event(processor, &raw const program_trap), exception(1, 0));
     if cpu::features().umip {
-        assert_eq!(first_event(&raw const program_store_descriptors), exception(13, 0));
+        assert_eq!(first_event(processor, &raw const program_store_descriptors), exception(13, 0));
     }
     let mut clocked = space();
     clocked.set_time_stamp_access(true);
-    assert_eq!(user::run(&mut context(&raw const program_time, 0), &clocked), Event::SystemCall);
-    assert_eq!(first_event(&raw const program_time), exception(13, 0));
+    assert_eq!(processor.run(&mut context(&raw const program_time, 0), &clocked), Event::SystemCall);
+    assert_eq!(first_event(processor, &raw const program_time), exception(13, 0));
     let mut outside = Context::new(0x8000_0000_0000, 0, [0; 3]).unwrap();
-    assert_eq!(user::run(&mut outside, &clocked), exception(13, 0));
+    assert_eq!(processor.run(&mut outside, &clocked), exception(13, 0));
 }
 
-fn check_flags() {
+fn check_flags(processor: &mut Processor) {
     let space = space();
     let mut context = context(&raw const program_flags, 0);
-    assert_eq!(user::run(&mut context, &space), Event::SystemCall);
-    assert_eq!(user::run(&mut context, &space), Event::SystemCall);
+    assert_eq!(processor.run(&mut context, &space), Event::SystemCall);
+    assert_eq!(processor.run(&mut context, &space), Event::SystemCall);
     let (number, [flags, ..]) = context.system_call();
     assert_eq!((number, flags & 0x44400), (10, 0x44400), "ring 3's flags are its own");
 }
 
-fn check_vectors() {
+fn check_vectors(processor: &mut Processor) {
     let (first_space, second_space) = (space(), space());
     let mut first = context(&raw const program_vectors, 111);
     let mut second = context(&raw const program_vectors, 222);
-    assert_eq!(user::run(&mut first, &first_space), Event::SystemCall);
-    assert_eq!(user::run(&mut second, &second_space), Event::SystemCall);
+    assert_eq!(processor.run(&mut first, &first_space), Event::SystemCall);
+    assert_eq!(processor.run(&mut second, &second_space), Event::SystemCall);
     drop(context(&raw const program_vectors, 333));
-    assert_eq!(user::run(&mut first, &first_space), Event::SystemCall);
+    assert_eq!(processor.run(&mut first, &first_space), Event::SystemCall);
     assert_eq!(first.system_call(), (12, [111, 0x1f80, 0, 0]));
     drop(first);
-    assert_eq!(user::run(&mut second, &second_space), Event::SystemCall);
+    assert_eq!(processor.run(&mut second, &second_space), Event::SystemCall);
     assert_eq!(second.system_call(), (12, [222, 0x1f80, 0, 0]));
 }
 
@@ -264,8 +269,6 @@ fn check_frames() {
     assert_eq!(frame.write(0, &[1]), Err(FrameError::ReadOnly));
     assert_eq!(space.protect(DATA, Access::ReadWrite), Ok(()));
     assert_eq!(frame.write(4095, &[1, 2]), Err(FrameError::OutOfBounds));
-    assert_eq!(frame.read_words::<1>(4), Err(FrameError::OutOfBounds));
-    assert_eq!(frame.read_words::<2>(4088), Err(FrameError::OutOfBounds));
     assert_eq!(space.map(DATA, shared(), Access::Read), Err(MapError::Occupied));
     for page in [0, 0x1001, 0x7fff_ffff_f000, 0x8000_0000_0000, 0xffff_8000_0000_0000, !4095] {
         assert_eq!(space.map(page, shared(), Access::Read), Err(MapError::BadAddress));
@@ -293,12 +296,44 @@ fn check_frames() {
     assert_eq!(space.table_frames(), 0);
 }
 
-fn check_memory_comes_back() {
+/// What is pinned stays writable for ring 0, and is found by record and by byte.
+fn check_pinned() {
+    let frames = || vec_of([Frame::new().unwrap().share(), Frame::new().unwrap().share()]);
+    let pinned = Pinned::new(frames()).unwrap();
+    assert_eq!(pinned.frames()[1].writable_mappings(), 1);
+    let mut space = AddressSpace::new().unwrap();
+    assert_eq!(space.map(CODE, pinned.frames()[1].clone(), Access::Execute), Err(MapError::WriteOrExecute));
+    pinned.store::<128>(7);
+    assert!(pinned.write_record(64, &[1, 2, 3, 4, 5, 6, 7, 8]) && !pinned.write_record(128, &[0; 8]));
+    assert_eq!((pinned.load::<128>(), pinned.read_record(256)), (7, Some([1, 2])));
+    assert_eq!(pinned.read_record::<8>(128), None);
+    assert!(pinned.write_words(8176, &[8, 9]) && !pinned.write_words(8184, &[0, 0]));
+    assert!(!pinned.write_words(4, &[0]) && !pinned.write_words(4088, &[0, 0]));
+    assert_eq!(pinned.read_record(511), Some([8, 9]));
+    drop(pinned);
+    let executable = Frame::new().unwrap().share();
+    space.map(CODE, executable.clone(), Access::Execute).unwrap();
+    let mixed = vec_of([Frame::new().unwrap().share(), executable]);
+    assert_eq!(Pinned::new(mixed).map(drop), Err(FrameError::ReadOnly));
+    assert_eq!(Pinned::new(Vec::new()).map(drop), Err(FrameError::OutOfBounds));
+}
+
+fn vec_of(frames: [SharedFrame; 2]) -> Vec<SharedFrame> {
+    let mut vector = Vec::new();
+    vector.try_reserve(2).unwrap();
+    for frame in frames {
+        vector.push_within_capacity(frame).unwrap();
+    }
+    vector
+}
+
+fn check_memory_comes_back(processor: &mut Processor) {
     let before = frames::free_count();
     check_frames();
-    check_flags();
-    check_vectors();
-    check_faults();
+    check_pinned();
+    check_flags(processor);
+    check_vectors(processor);
+    check_faults(processor);
     assert_eq!(frames::free_count(), before, "frames leaked");
     let mut taken: Option<SharedFrame> = None;
     let mut count = 0;
@@ -410,7 +445,7 @@ fn kernel_main(mut hardware: Hardware) -> ! {
         cpu::features()
     ));
     check_image(&hardware);
-    check_memory_comes_back();
+    check_memory_comes_back(&mut hardware.processor);
     check_calls(&mut hardware);
     check_idle(&mut hardware);
     check_devices(&mut hardware);

@@ -6,8 +6,10 @@
 //! Invariant: a frame that ring 3 may write is never at the same time executable in any address space
 //! ([`SharedFrame`] counts mappings of both kinds); a sealed frame (the boot image's) is never written again.
 
+mod pinned;
 mod pool;
 
+pub use pinned::Pinned;
 pub(crate) use pool::{allocate_contiguous, initialize, seal};
 pub use pool::{fail_allocation, free_count, is_refused, refusal_ahead, total_count};
 
@@ -15,7 +17,6 @@ use crate::PAGE_BYTES;
 use crate::paging::{Access, DIRECT_MAP};
 use core::arch::asm;
 use core::num::NonZeroU32;
-use core::sync::atomic::{AtomicU32, Ordering};
 
 /// There is no free frame left, or the test hook refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,7 +25,7 @@ pub struct OutOfMemory;
 /// Why an access to a frame is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FrameError {
-    /// The bytes are not all inside the frame, or words are not aligned.
+    /// The bytes are not all inside the frame.
     OutOfBounds,
     /// The frame is mapped executable somewhere, or sealed.
     ReadOnly,
@@ -91,7 +92,11 @@ unsafe fn fill_with_zeros(page: *mut u8) {
 }
 
 fn direct<T>(frame: NonZeroU32) -> *mut T {
-    (DIRECT_MAP + u64::from(frame.get()) * PAGE_BYTES as u64) as *mut T
+    (DIRECT_MAP + physical(frame)) as *mut T
+}
+
+fn physical(frame: NonZeroU32) -> u64 {
+    u64::from(frame.get()) * PAGE_BYTES as u64
 }
 
 impl Frame {
@@ -127,21 +132,7 @@ impl Frame {
 
     /// Its physical address.
     pub(crate) fn physical(&self) -> u64 {
-        u64::from(self.0.get()) * PAGE_BYTES as u64
-    }
-
-    /// Its physical address, without an owner from now on.
-    pub(crate) fn into_raw(self) -> u64 {
-        let physical = self.physical();
-        core::mem::forget(self);
-        physical
-    }
-
-    /// # Safety
-    /// `physical` came from [`Frame::into_raw`], and no other owner was made from it since.
-    pub(crate) unsafe fn from_raw(physical: u64) -> Frame {
-        // SAFETY: a frame's number is never 0.
-        Frame(unsafe { NonZeroU32::new_unchecked((physical / PAGE_BYTES as u64) as u32) })
+        physical(self.0)
     }
 }
 
@@ -212,7 +203,7 @@ impl SharedFrame {
 
     /// Its physical address.
     pub(crate) fn physical(&self) -> u64 {
-        u64::from(self.0.get()) * PAGE_BYTES as u64
+        physical(self.0)
     }
 
     /// Its physical address, which stands for one owner from now on.
@@ -229,17 +220,9 @@ impl SharedFrame {
         SharedFrame(unsafe { NonZeroU32::new_unchecked((physical / PAGE_BYTES as u64) as u32) })
     }
 
-    fn at<T>(&self, offset: usize, length: usize) -> Result<*mut T, FrameError> {
+    fn at(&self, offset: usize, length: usize) -> Result<*mut u8, FrameError> {
         let is_inside = offset.checked_add(length).is_some_and(|end| end <= PAGE_BYTES);
-        if is_inside && offset.is_multiple_of(align_of::<T>()) {
-            Ok(direct::<u8>(self.0).wrapping_add(offset).cast())
-        } else {
-            Err(FrameError::OutOfBounds)
-        }
-    }
-
-    fn at_to_write<T>(&self, offset: usize, length: usize) -> Result<*mut T, FrameError> {
-        if pool::counts(self.0).is_read_only() { Err(FrameError::ReadOnly) } else { self.at(offset, length) }
+        if is_inside { Ok(direct::<u8>(self.0).wrapping_add(offset)) } else { Err(FrameError::OutOfBounds) }
     }
 
     /// Copies bytes out, from `offset` on.
@@ -247,7 +230,7 @@ impl SharedFrame {
     /// # Errors
     /// [`FrameError::OutOfBounds`].
     pub fn read(&self, offset: usize, bytes: &mut [u8]) -> Result<(), FrameError> {
-        let from = self.at::<u8>(offset, bytes.len())?;
+        let from = self.at(offset, bytes.len())?;
         // SAFETY: so many bytes are in the frame; a buffer of the kernel is never part of a shared frame.
         unsafe { copy_bytes(bytes.as_mut_ptr(), from, bytes.len()) };
         Ok(())
@@ -258,58 +241,12 @@ impl SharedFrame {
     /// # Errors
     /// [`FrameError::OutOfBounds`], [`FrameError::ReadOnly`].
     pub fn write(&self, offset: usize, bytes: &[u8]) -> Result<(), FrameError> {
-        let to = self.at_to_write::<u8>(offset, bytes.len())?;
+        if pool::counts(self.0).is_read_only() {
+            return Err(FrameError::ReadOnly);
+        }
+        let to = self.at(offset, bytes.len())?;
         // SAFETY: as for `read`; no reference to a shared frame's bytes exists unless it is sealed.
         unsafe { copy_bytes(to, bytes.as_ptr(), bytes.len()) };
-        Ok(())
-    }
-
-    /// Reads `N` words at once into the kernel's own copy; `offset` is a multiple of 8.
-    ///
-    /// # Errors
-    /// [`FrameError::OutOfBounds`].
-    pub fn read_words<const N: usize>(&self, offset: usize) -> Result<[u64; N], FrameError> {
-        let from = self.at::<u64>(offset, N.saturating_mul(8))?;
-        let mut words = [0; N];
-        for (index, word) in words.iter_mut().enumerate() {
-            // SAFETY: `N` aligned words are in the frame; volatile, because ring 3 may change them.
-            *word = unsafe { from.wrapping_add(index).read_volatile() };
-        }
-        Ok(words)
-    }
-
-    /// Writes `N` words; `offset` is a multiple of 8.
-    ///
-    /// # Errors
-    /// [`FrameError::OutOfBounds`], [`FrameError::ReadOnly`].
-    pub fn write_words<const N: usize>(&self, offset: usize, words: &[u64; N]) -> Result<(), FrameError> {
-        let to = self.at_to_write::<u64>(offset, N.saturating_mul(8))?;
-        for (index, word) in words.iter().enumerate() {
-            // SAFETY: `N` aligned words are in the frame, to which no reference exists; ring 3 may read them
-            // meanwhile.
-            unsafe { to.wrapping_add(index).write_volatile(*word) };
-        }
-        Ok(())
-    }
-
-    /// Loads a 32-bit word that ring 3 may change, with acquire ordering; `offset` is a multiple of 4.
-    ///
-    /// # Errors
-    /// [`FrameError::OutOfBounds`].
-    pub fn load_u32_acquire(&self, offset: usize) -> Result<u32, FrameError> {
-        let word = self.at::<AtomicU32>(offset, 4)?;
-        // SAFETY: an aligned word in the frame; ring 3's accesses are the processor's, which are atomic for it.
-        Ok(unsafe { (*word).load(Ordering::Acquire) })
-    }
-
-    /// Stores a 32-bit word that ring 3 may read, with release ordering; `offset` is a multiple of 4.
-    ///
-    /// # Errors
-    /// [`FrameError::OutOfBounds`], [`FrameError::ReadOnly`].
-    pub fn store_u32_release(&self, offset: usize, value: u32) -> Result<(), FrameError> {
-        let word = self.at_to_write::<AtomicU32>(offset, 4)?;
-        // SAFETY: as for `load_u32_acquire`.
-        unsafe { (*word).store(value, Ordering::Release) };
         Ok(())
     }
 }

@@ -1,7 +1,7 @@
 //! Descriptor tables, and the entry points of exceptions and interrupts.
 //!
 //! Loaded once at start-up. From ring 3 an entry stores all registers into the running thread's context, onto which
-//! TSS.RSP0 points, and returns to [`crate::user::run`]; from ring 0 an interrupt is noted for [`crate::cpu::idle`]
+//! TSS.RSP0 points, and returns to [`crate::user::Seat::run`]; from ring 0 an interrupt is noted for [`crate::cpu::idle`]
 //! and an exception is a kernel failure.
 //!
 //! Invariant: NMI, double fault and machine check have stacks of their own, each above a page that is not mapped.

@@ -8,7 +8,7 @@
 //! as a reference, only copied. Ring 0 runs with interrupts disabled everywhere but inside [`cpu::idle`], on one
 //! processor.
 #![no_std]
-#![feature(allocator_api)]
+#![feature(allocator_api, vec_push_within_capacity)]
 
 extern crate alloc;
 

@@ -135,7 +135,7 @@ impl AddressSpace {
             table = match table.child(at) {
                 Some(child) => child,
                 None => {
-                    let physical = Frame::new()?.into_raw();
+                    let physical = Frame::new()?.share().into_raw();
                     self.tables += 1;
                     // SAFETY: an empty table, from now on owned by its parent.
                     unsafe { table.set(at, physical | PRESENT | WRITABLE | USER) };
@@ -203,7 +203,7 @@ impl AddressSpace {
             self.forget(page);
             self.tables -= 1;
             // SAFETY: the table was made by `make_leaf` and is not in the tree any more.
-            drop(unsafe { Frame::from_raw(child.physical()) });
+            drop(unsafe { SharedFrame::from_raw(child.physical()) });
         }
     }
 
@@ -332,7 +332,7 @@ impl AddressSpace {
                 unsafe { parent.set(index(page, level), 0) };
                 self.tables -= 1;
                 // SAFETY: the table was made by `make_leaf` and is not in the tree any more.
-                drop(unsafe { Frame::from_raw(child.physical()) });
+                drop(unsafe { SharedFrame::from_raw(child.physical()) });
             }
         }
     }

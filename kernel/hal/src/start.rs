@@ -42,6 +42,8 @@ entry_point!(start, config = &CONFIG);
 pub struct Hardware {
     /// Clock and alarm.
     pub clock: Clock,
+    /// The processor.
+    pub processor: user::Processor,
     /// The boot image.
     pub ramdisk: Ramdisk,
     /// The virtio console, if the machine has one.
@@ -106,6 +108,8 @@ fn start(info: &'static mut BootInfo) -> ! {
     let devices = unsafe { virtio::find(&clock) };
     capos_kernel_main(Hardware {
         clock,
+        // SAFETY: first and only call.
+        processor: unsafe { user::Processor::new() },
         ramdisk: ramdisk.expect("the boot stage passed no boot image"),
         console: devices.console,
         rng: devices.rng,

@@ -1,9 +1,10 @@
 //! Ring 3: run a thread until something happens.
 //!
-//! Called by the kernel's scheduler. [`run`] is a function call that returns when ring 3 is left, by a system call,
-//! an exception or an interrupt; the kernel's one stack is used throughout.
+//! Called by the kernel's scheduler. [`Processor::seat`] loads what a thread needs, once; [`Seat::run`] is a function call
+//! that returns when ring 3 is left, by a system call, an exception or an interrupt, and may be repeated; the kernel's one
+//! stack is used throughout.
 //!
-//! Invariant: a resumed thread has its instruction pointer in the lower half, CPL 3, interrupts on and IOPL 0, and
+//! Invariant: one thread at a time has the processor's seat, and what is loaded is its own; a resumed thread has its instruction pointer in the lower half, CPL 3, interrupts on and IOPL 0, and
 //! sees only register contents of its own.
 
 mod entry;
@@ -15,6 +16,7 @@ use crate::interrupts::{self, USER_CODE, USER_DATA};
 use crate::paging::AddressSpace;
 use crate::{PAGE_BYTES, USER_END};
 use core::arch::asm;
+use core::marker::PhantomData;
 use core::ptr;
 use core::sync::atomic::{AtomicPtr, Ordering};
 use entry::{Registers, VECTOR_SYSTEM_CALL};
@@ -74,7 +76,7 @@ pub struct Context {
 
 impl Context {
     /// A thread that will start at `entry` with the given stack pointer and `rdi`, `rsi`, `rdx`; other registers
-    /// zero, MXCSR 0x1f80, FCW 0x37f. An entry outside the lower half makes [`run`] return a general-protection
+    /// zero, MXCSR 0x1f80, FCW 0x37f. An entry outside the lower half makes [`Seat::run`] return a general-protection
     /// exception.
     ///
     /// # Errors
@@ -105,8 +107,7 @@ impl Context {
 
     /// `rax` and `rdi`, `rsi`, `rdx`, `r10` at the system call.
     pub fn system_call(&self) -> (u64, [u64; 4]) {
-        let registers = &self.state().registers;
-        (registers.rax, [registers.rdi, registers.rsi, registers.rdx, registers.r10])
+        self.state().registers.system_call()
     }
 
     /// Sets `rax`.
@@ -131,6 +132,13 @@ impl Context {
     }
 }
 
+impl Registers {
+    #[inline(always)]
+    fn system_call(&self) -> (u64, [u64; 4]) {
+        (self.rax, [self.rdi, self.rsi, self.rdx, self.r10])
+    }
+}
+
 impl Drop for Context {
     fn drop(&mut self) {
         let state = ptr::from_mut(self.state_mut());
@@ -141,33 +149,89 @@ impl Drop for Context {
     }
 }
 
-/// Runs ring 3 until an event. Loads the address space and the SSE state only if another was loaded.
-pub fn run(context: &mut Context, space: &AddressSpace) -> Event {
-    let state = ptr::from_mut(context.state_mut());
-    // A return to a non-canonical address would fault in ring 0.
-    if context.instruction_pointer() >= USER_END || !space.activate() {
-        return Event::Exception { vector: VECTOR_GENERAL_PROTECTION, error_code: 0 };
+/// The right to leave the processor to ring 3. There is one, in [`crate::Hardware`].
+#[derive(Debug)]
+pub struct Processor(());
+
+impl Processor {
+    /// # Safety
+    /// Called once.
+    pub(crate) const unsafe fn new() -> Processor {
+        Processor(())
     }
-    if LOADED.load(Ordering::Relaxed) != state {
-        // SAFETY: the frame of a context, which is not dropped during the call.
-        unsafe { load_extended(state) };
+
+    /// Loads address space and SSE state, if others are loaded, for as many runs as the seat is kept. `None` for a space
+    /// that is torn down.
+    pub fn seat<'p>(&'p mut self, context: &'p mut Context, space: &'p AddressSpace) -> Option<Seat<'p>> {
+        if !space.activate() {
+            return None;
+        }
+        let state = ptr::from_mut(context.state_mut());
+        if LOADED.load(Ordering::Relaxed) != state {
+            // SAFETY: the frame of a context, which is not dropped while the seat borrows it.
+            unsafe { load_extended(state) };
+        }
+        let seat = Seat { state: context.state_mut(), space: PhantomData };
+        // SAFETY: the seat borrows the one processor, and the state lives at least as long.
+        unsafe { entry::prepare(&raw mut seat.state.registers) };
+        Some(seat)
     }
-    // SAFETY: an address in the context's frame is taken.
-    let registers = unsafe { &raw mut (*state).registers };
-    // SAFETY: selectors and flags in the registers are ring 3's (see `Context::new` and the entry code), the address
-    // is in the lower half, and the space's upper half is the kernel's.
-    unsafe { entry::enter(registers) };
-    let registers = &context.state().registers;
-    match registers.vector {
-        VECTOR_SYSTEM_CALL => Event::SystemCall,
-        VECTOR_PAGE_FAULT => {
-            let address = x86_64::registers::control::Cr2::read_raw();
-            Event::PageFault { address, error_code: registers.error_code }
+
+    /// Runs ring 3 until one event.
+    pub fn run(&mut self, context: &mut Context, space: &AddressSpace) -> Event {
+        self.seat(context, space).map_or(GENERAL_PROTECTION, |mut seat| seat.run())
+    }
+}
+
+/// A thread that is loaded into the processor.
+pub struct Seat<'p> {
+    state: &'p mut State,
+    space: PhantomData<&'p AddressSpace>,
+}
+
+/// What ring 0 would get itself if it returned to an address that is none.
+const GENERAL_PROTECTION: Event = Event::Exception { vector: VECTOR_GENERAL_PROTECTION, error_code: 0 };
+
+impl Seat<'_> {
+    /// Runs ring 3 until an event.
+    #[inline(always)] // Around it is the loop of every system call.
+    pub fn run(&mut self) -> Event {
+        // Ring 3 comes back from `SYSCALL` to where it was; a first entry may be anywhere.
+        if self.state.registers.vector != VECTOR_SYSTEM_CALL && self.state.registers.rip >= USER_END {
+            return GENERAL_PROTECTION;
         }
-        vector if vector < EXCEPTIONS => {
-            Event::Exception { vector: vector as u8, error_code: registers.error_code }
+        // SAFETY: selectors and flags in the registers are ring 3's (see `Context::new` and the entry code), the address
+        // is in the lower half, the space is loaded and its upper half is the kernel's.
+        unsafe { entry::enter(&raw mut self.state.registers) };
+        if self.state.registers.vector == VECTOR_SYSTEM_CALL { Event::SystemCall } else { self.interrupted() }
+    }
+
+    /// The event that was not a system call.
+    #[inline(never)]
+    fn interrupted(&self) -> Event {
+        let registers = &self.state.registers;
+        match registers.vector {
+            VECTOR_PAGE_FAULT => {
+                let address = x86_64::registers::control::Cr2::read_raw();
+                Event::PageFault { address, error_code: registers.error_code }
+            }
+            vector if vector < EXCEPTIONS => {
+                Event::Exception { vector: vector as u8, error_code: registers.error_code }
+            }
+            vector => interrupts::acknowledge(vector as u8),
         }
-        vector => interrupts::acknowledge(vector as u8),
+    }
+
+    /// As [`Context::system_call`].
+    #[inline(always)]
+    pub fn system_call(&self) -> (u64, [u64; 4]) {
+        self.state.registers.system_call()
+    }
+
+    /// As [`Context::set_result`].
+    #[inline(always)]
+    pub fn set_result(&mut self, value: u64) {
+        self.state.registers.rax = value;
     }
 }
 

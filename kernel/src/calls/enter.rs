@@ -5,6 +5,7 @@
 //! Invariant: a pass takes at most [`SUBMISSIONS_PER_PASS`] submissions and then lets others run; errors of `enter` are
 //! found before the first submission is taken.
 
+use super::message::Filling;
 use crate::kernel::Kernel;
 use crate::log::log_line;
 use crate::objects::Object;
@@ -13,7 +14,6 @@ use crate::processes::{Outcome, Process, ProcessState};
 use capos_abi::error::Transport;
 use capos_abi::handle::Handle;
 use capos_abi::outcome::{ExitStatus, OutcomeKind, REPORT_BYTES_MAX};
-use capos_abi::ring::{distance, offset};
 use capos_abi::system_call::{DEADLINE_NEVER, DEADLINE_NOW, SystemCall};
 use capos_kernel_core::pool::Id;
 use capos_kernel_core::report::Fault;
@@ -68,13 +68,14 @@ impl Kernel {
     /// Takes submissions, then waits or goes back to ring 3. Called again for a thread that was interrupted in between.
     pub(crate) fn proceed_enter(&mut self, id: Id<Thread>, wait: Wait) -> Next {
         let Some(thread) = self.threads.get_mut(id) else { return Next::Leave };
+        if let Some(filling) = thread.filling.take() {
+            return self.proceed_filling(id, filling, wait);
+        }
         let ring = &mut thread.ring;
-        let tail = ring.load(offset::SUBMISSION_TAIL);
-        let pending = distance(ring.submission_head, tail, ring.layout.submission_entries);
-        let is_plausible = ring.completions.observe(ring.load(offset::COMPLETION_HEAD)).is_ok();
-        let Some(pending) = pending.filter(|_| is_plausible) else {
+        let pending = ring.pending();
+        if pending > ring.layout.submission_entries || ring.observe().is_err() {
             return self.refuse_enter(id, Transport::BadMessage);
-        };
+        }
         let ready = u64::from(ring.completions.ready());
         if pending == 0 && (ready >= wait.completions || wait.deadline == DEADLINE_NOW) {
             thread.context.set_result(ready);
@@ -91,6 +92,13 @@ impl Kernel {
         self.conclude_enter(id, process, wait, has_more)
     }
 
+    /// Does one step of a call that is too long for one, and lets others run.
+    fn proceed_filling(&mut self, id: Id<Thread>, filling: Filling, wait: Wait) -> Next {
+        let answer = self.continue_reading(filling);
+        self.answer(id, filling.origin.submission.user_data, answer);
+        self.interrupt_enter(id, wait)
+    }
+
     /// What follows the last submission of a pass.
     pub(crate) fn conclude_enter(
         &mut self,
@@ -102,7 +110,7 @@ impl Kernel {
         if !self.is_running(process) {
             return Next::Leave;
         }
-        if has_more || self.work.unmapping.is_some() {
+        if has_more || self.must_pause(id) {
             return self.interrupt_enter(id, wait);
         }
         self.finish_enter(id, wait)
@@ -113,23 +121,28 @@ impl Kernel {
         self.processes.get(process).is_some_and(|process| process.state == ProcessState::Running)
     }
 
+    /// True if the last submission began something that goes on before the thread's next one.
+    fn must_pause(&self, id: Id<Thread>) -> bool {
+        self.work.unmapping.is_some() || self.threads.get(id).is_some_and(|thread| thread.filling.is_some())
+    }
+
     /// Takes up to `budget` submissions; returns how many.
     fn take_submissions(&mut self, id: Id<Thread>, budget: u32) -> u32 {
         let mut taken = 0;
-        while taken < budget && self.work.unmapping.is_none() {
+        while taken < budget && !self.must_pause(id) {
             let Some(thread) = self.threads.get_mut(id) else { break };
             let process = thread.process;
             let ring = &mut thread.ring;
             if !ring.completions.promise() {
                 break;
             }
-            let words = ring.submission(ring.submission_head);
-            ring.submission_head = ring.submission_head.wrapping_add(1);
+            let words = ring.submission();
+            ring.take_submission();
             taken += 1;
             self.submit(id, process, &words);
         }
         if let Some(thread) = self.threads.get(id) {
-            thread.ring.store(offset::SUBMISSION_HEAD, thread.ring.submission_head);
+            thread.ring.publish_taken();
         }
         taken
     }

@@ -12,14 +12,16 @@ use super::enter::Next;
 use super::{Answer, Call, Origin};
 use crate::kernel::Kernel;
 use crate::objects::{Object, timer};
+use crate::processes::ring::Ring;
 use crate::processes::thread::{Thread, Wait};
 use capos_abi::error::CallError;
-use capos_abi::ring::{Completion, Submission, offset};
+use capos_abi::ring::{Completion, Submission};
 use capos_abi::system_call::{DEADLINE_NEVER, DEADLINE_NOW, SystemCall};
 use capos_kernel_core::capability::{Capability, SlotStore, Table};
 use capos_kernel_core::derivation::Tree;
 use capos_kernel_core::pool::Id;
 use capos_kernel_hal::time::Clock;
+use capos_kernel_hal::user::Seat;
 
 /// What the short way reads.
 pub(crate) struct Readable<'k> {
@@ -49,15 +51,13 @@ pub(crate) enum Lone {
 
 /// Serves the system call of a thread that has just left ring 3, if it has the frequent shape.
 #[inline(always)] // One caller, in the loop around ring 3.
-pub(crate) fn serve(thread: &mut Thread, readable: &Readable<'_>) -> Lone {
-    let (number, [completions, deadline, ..]) = thread.context.system_call();
+pub(crate) fn serve(seat: &mut Seat<'_>, ring: &mut Ring, readable: &Readable<'_>) -> Lone {
+    let (number, [completions, deadline, ..]) = seat.system_call();
     if number != SystemCall::Enter as u64 || (deadline != DEADLINE_NEVER && deadline != DEADLINE_NOW) {
         return Lone::Other;
     }
-    let ring = &mut thread.ring;
-    let head = ring.submission_head;
-    let pending = ring.load(offset::SUBMISSION_TAIL).wrapping_sub(head);
-    if pending > 1 || ring.completions.observe(ring.load(offset::COMPLETION_HEAD)).is_err() {
+    let pending = ring.pending();
+    if pending > 1 || ring.observe().is_err() {
         return Lone::Other;
     }
     let will_be_ready = u64::from(ring.completions.ready() + pending);
@@ -66,22 +66,22 @@ pub(crate) fn serve(thread: &mut Thread, readable: &Readable<'_>) -> Lone {
         if !is_enough {
             return Lone::Other;
         }
-        thread.context.set_result(will_be_ready);
+        seat.set_result(will_be_ready);
         return Lone::Answered;
     }
-    let words = ring.submission(head);
-    let Some(submission) = Submission::decode_plain_call(&words, ring.layout.area_bytes) else {
+    let words = ring.submission();
+    let Some(submission) = Submission::decode_plain_call(&words, ring.message_limit) else {
         return Lone::Other;
     };
     let Ok(capability) = readable.table.get(readable.slots, submission.handle) else { return Lone::Other };
     let is_permitted = readable.nodes.is_live(capability.node)
         && submission.interface == capability.interface
         && capability.permits(submission.method);
-    if !is_permitted || !ring.completions.promise() {
+    if !is_permitted || !ring.completions.has_room() {
         return Lone::Other;
     }
-    ring.submission_head = head.wrapping_add(1);
-    ring.store(offset::SUBMISSION_HEAD, head.wrapping_add(1));
+    ring.take_submission();
+    ring.publish_taken();
     if is_enough
         && capability.object == Object::Timer
         && let Some(results) = timer::read(readable.clock, submission.method)
@@ -89,10 +89,11 @@ pub(crate) fn serve(thread: &mut Thread, readable: &Readable<'_>) -> Lone {
         && ring.write_area_words(submission.result_address, &results)
     {
         let length = size_of_val(&results) as u32;
-        ring.post(&Completion { length, ..Completion::new(submission.user_data, 0) });
-        thread.context.set_result(will_be_ready);
+        ring.complete(&Completion { length, ..Completion::new(submission.user_data, 0) });
+        seat.set_result(will_be_ready);
         return Lone::Answered;
     }
+    ring.completions.promise();
     Lone::Taken(Taken { submission, capability: *capability, wait: Wait { completions, deadline } })
 }
 
@@ -111,10 +112,10 @@ impl Kernel {
     }
 }
 
-/// The completion of an answer; none for an operation in progress.
+/// The completion of an answer; none for what is in progress.
 fn completion_of(answer: Result<Answer, CallError>, user_data: u64) -> Option<Completion> {
     match answer {
-        Ok(Answer::Parked) => None,
+        Ok(Answer::Parked | Answer::Unfinished) => None,
         Ok(Answer::Reply { length, capabilities, result }) => {
             Some(Completion { user_data, result, capability_count: capabilities, length })
         }

@@ -30,6 +30,24 @@ impl<const N: usize> Message<N> {
     }
 }
 
+/// A result whose bulk data is being written.
+#[derive(Clone, Copy)]
+pub(crate) struct Filling {
+    pub(crate) origin: Origin,
+    /// Where in the result the data begins.
+    start: usize,
+    /// Bytes of the data, and of those the ones that are written: whole pages.
+    length: usize,
+    done: usize,
+}
+
+impl Filling {
+    /// Bytes of the whole result.
+    const fn total(&self) -> usize {
+        self.start + self.length.next_multiple_of(8)
+    }
+}
+
 /// A message that the schema does not describe.
 pub(crate) fn malformed(_: DecodeError) -> Transport {
     Transport::BadMessage
@@ -174,17 +192,51 @@ impl Kernel {
         encode_head: impl FnOnce(usize, &mut [u8]) -> Result<usize, EncodeError>,
         mut fill: impl FnMut(&mut Kernel, usize, &mut [u8]) -> Result<(), CallError>,
     ) -> Result<Answer, CallError> {
-        let mut head = [0; SMALL];
-        let head_bytes = encode_head(length, &mut head).map_err(|_| Transport::TooLarge)?;
-        let total = head_bytes + length.next_multiple_of(8);
-        self.prepare_result(origin, total)?;
-        self.write_result(origin, 0, head.get(..head_bytes).unwrap_or(&[]))?;
+        let filling = self.begin_data(origin, length, encode_head)?;
         if length <= WITH_NAME {
-            self.fill_result::<WITH_NAME>(origin, head_bytes, length, &mut fill)?;
+            self.fill_result::<WITH_NAME>(origin, filling.start, length, &mut fill)?;
         } else {
-            self.fill_result::<PAGE_BYTES>(origin, head_bytes, length, &mut fill)?;
+            self.fill_result::<PAGE_BYTES>(origin, filling.start, length, &mut fill)?;
         }
-        Ok(Answer::reply(total))
+        Ok(Answer::reply(filling.total()))
+    }
+
+    /// Writes the head of a result that ends in `length` bytes of bulk data, for which there is room.
+    ///
+    /// # Errors
+    /// "too large", "bad address", "out of memory".
+    pub(crate) fn begin_data(
+        &mut self,
+        origin: &Origin,
+        length: usize,
+        encode_head: impl FnOnce(usize, &mut [u8]) -> Result<usize, EncodeError>,
+    ) -> Result<Filling, CallError> {
+        let mut head = [0; SMALL];
+        let start = encode_head(length, &mut head).map_err(|_| Transport::TooLarge)?;
+        let filling = Filling { origin: *origin, start, length, done: 0 };
+        self.prepare_result(origin, filling.total())?;
+        self.write_result(origin, 0, head.get(..start).unwrap_or(&[]))?;
+        Ok(filling)
+    }
+
+    /// Writes the next page of bulk data, made by `fill`. If that was not the last one, the rest is kept in the thread.
+    ///
+    /// # Errors
+    /// "bad address", "out of memory", and those of `fill`.
+    pub(crate) fn fill_page(
+        &mut self,
+        mut filling: Filling,
+        mut fill: impl FnMut(&mut Kernel, usize, &mut [u8]) -> Result<(), CallError>,
+    ) -> Result<Answer, CallError> {
+        let size = PAGE_BYTES.min(filling.length - filling.done);
+        self.fill_result::<PAGE_BYTES>(&filling.origin, filling.start + filling.done, size, &mut fill)?;
+        filling.done += size;
+        if filling.done == filling.length {
+            return Ok(Answer::reply(filling.total()));
+        }
+        let thread = self.threads.get_mut(filling.origin.thread).ok_or(Transport::Disconnected)?;
+        thread.filling = Some(filling);
+        Ok(Answer::Unfinished)
     }
 
     /// Writes `length` bytes of bulk data behind the head, in portions of at most `N`, a multiple of 8.

@@ -50,6 +50,8 @@ pub(crate) enum Answer {
     },
     /// It is an operation in progress, or was one and has completed.
     Parked,
+    /// It is kept in its thread as a [`message::Filling`], and goes on at the thread's next turn.
+    Unfinished,
 }
 
 impl Answer {
@@ -65,7 +67,7 @@ impl Answer {
     pub(crate) const fn with_capabilities(self, count: u8) -> Answer {
         match self {
             Answer::Reply { length, result, .. } => Answer::Reply { length, capabilities: count, result },
-            Answer::Parked => Answer::Parked,
+            Answer::Parked | Answer::Unfinished => self,
         }
     }
 }

@@ -25,7 +25,7 @@ impl Kernel {
     /// Completes a submission, unless it has become an operation.
     pub(crate) fn answer(&mut self, thread: Id<Thread>, user_data: u64, answer: Result<Answer, CallError>) {
         let completion = match answer {
-            Ok(Answer::Parked) => return,
+            Ok(Answer::Parked | Answer::Unfinished) => return,
             Ok(Answer::Reply { length, capabilities, result }) => {
                 Completion { user_data, result, capability_count: capabilities, length }
             }

@@ -2,13 +2,14 @@
 //!
 //! Specified by `schema/interfaces/entropy_source.capnp`. Called by `invoke`; the generator is fed at start-up.
 //!
-//! Invariant: no byte leaves before the generator was seeded by sources that count.
+//! Invariant: no byte leaves before the generator was seeded by sources that count. One entry makes at most a page.
 
-use crate::calls::message::{SMALL, malformed};
+use crate::calls::message::{Filling, SMALL, malformed};
 use crate::calls::{Answer, Call};
 use crate::kernel::Kernel;
 use capos_abi::error::{CallError, Exception, Transport};
 use capos_abi::message::DATA_BYTES_MAX;
+use capos_kernel_hal::PAGE_BYTES;
 use capos_schema::entropy_source::{EntropySource, EntropySourceReadParams, EntropySourceReadResults};
 
 impl Kernel {
@@ -26,11 +27,24 @@ impl Kernel {
         if !self.generator.is_seeded() {
             return Err(Exception::Overloaded.into());
         }
-        self.reply_with_data(
-            call.origin,
-            length,
-            |length, out| EntropySourceReadResults { bytes: &[] }.encode_head(length, out),
-            |kernel, _, bytes| kernel.generator.fill(bytes).map_err(|_| Exception::Overloaded.into()),
-        )
+        let encode_head =
+            |length: usize, out: &mut [u8]| EntropySourceReadResults { bytes: &[] }.encode_head(length, out);
+        if length <= PAGE_BYTES {
+            return self.reply_with_data(call.origin, length, encode_head, make);
+        }
+        let filling = self.begin_data(call.origin, length, encode_head)?;
+        self.continue_reading(filling)
     }
+
+    /// Makes the next page of a read that is too long for one entry.
+    ///
+    /// # Errors
+    /// "bad address", "out of memory": the reader has taken its buffer away meanwhile.
+    pub(crate) fn continue_reading(&mut self, filling: Filling) -> Result<Answer, CallError> {
+        self.fill_page(filling, make)
+    }
+}
+
+fn make(kernel: &mut Kernel, _: usize, bytes: &mut [u8]) -> Result<(), CallError> {
+    kernel.generator.fill(bytes).map_err(|_| Exception::Overloaded.into())
 }

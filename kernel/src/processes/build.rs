@@ -217,7 +217,7 @@ impl Kernel {
         let context = Context::new(executable.entry, STACK_END - 8, [RING, CAPSET, 0])?;
         let id = insert(&mut self.processes, process).ok_or(OutOfMemory)?;
         let state = ThreadState::Ready;
-        let thread = Thread { process: id, context, ring, state, operations: List::EMPTY };
+        let thread = Thread { process: id, context, ring, state, filling: None, operations: List::EMPTY };
         let Some(thread) = insert(&mut self.threads, thread) else {
             drop(self.processes.remove(id));
             return Err(OutOfMemory.into());

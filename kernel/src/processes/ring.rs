@@ -7,18 +7,22 @@
 //! looked at in the kernel's own copy only. Entries do not straddle frames: their sizes divide a page.
 
 use alloc::vec::Vec;
-use capos_abi::ring::{self, COMPLETION_BYTES, Completion, Layout, SUBMISSION_BYTES, offset};
-use capos_kernel_core::completion::Completions;
+use capos_abi::message::MESSAGE_BYTES_MAX;
+use capos_abi::ring::{self, COMPLETION_BYTES, Completion, HEADER_BYTES, Layout, SUBMISSION_BYTES, offset};
+use capos_kernel_core::completion::{Completions, Entry, HeadOutOfRange};
 use capos_kernel_core::storage;
 use capos_kernel_hal::PAGE_BYTES;
-use capos_kernel_hal::frames::{Frame, OutOfMemory, SharedFrame};
+use capos_kernel_hal::frames::{Frame, OutOfMemory, Pinned, SharedFrame};
 
 /// The region of one thread.
 pub(crate) struct Ring {
-    frames: Vec<SharedFrame>,
+    pages: Pinned,
     pub(crate) layout: Layout,
-    /// Of the layout, kept because each call uses them.
-    completions_offset: usize,
+    /// What follows is of the layout, kept because each call uses it: the largest message that lies in the area,
+    pub(crate) message_limit: u32,
+    /// the number of the first completion, counted from the region's start in completions,
+    first_completion: usize,
+    /// and the byte offset of the message area.
     area_offset: usize,
     /// The kernel's own submission head.
     pub(crate) submission_head: u32,
@@ -39,74 +43,89 @@ impl Ring {
             storage::push(&mut frames, Frame::new()?.share());
         }
         let ring = Ring {
-            frames,
+            pages: Pinned::new(frames).map_err(|_| OutOfMemory)?,
             layout,
-            completions_offset: layout.completions_offset(),
+            message_limit: layout.area_bytes.min(MESSAGE_BYTES_MAX as u32),
+            first_completion: layout.completions_offset() / COMPLETION_BYTES,
             area_offset: layout.area_offset(),
             submission_head: 0,
             completions: Completions::new(layout.completion_entries),
         };
-        let fields = [
-            (offset::MAGIC, ring::MAGIC),
-            (offset::VERSION, ring::VERSION),
-            (offset::SUBMISSION_ENTRIES, layout.submission_entries),
-            (offset::COMPLETION_ENTRIES, layout.completion_entries),
-            (offset::SUBMISSIONS, layout.submissions_offset() as u32),
-            (offset::COMPLETIONS, layout.completions_offset() as u32),
-            (offset::AREA, layout.area_offset() as u32),
-            (offset::AREA_BYTES, layout.area_bytes),
-        ];
-        for (offset, value) in fields {
-            ring.store(offset, value);
-        }
+        ring.pages.store::<{ offset::MAGIC }>(ring::MAGIC);
+        ring.pages.store::<{ offset::VERSION }>(ring::VERSION);
+        ring.pages.store::<{ offset::SUBMISSION_ENTRIES }>(layout.submission_entries);
+        ring.pages.store::<{ offset::COMPLETION_ENTRIES }>(layout.completion_entries);
+        ring.pages.store::<{ offset::SUBMISSIONS }>(layout.submissions_offset() as u32);
+        ring.pages.store::<{ offset::COMPLETIONS }>(layout.completions_offset() as u32);
+        ring.pages.store::<{ offset::AREA }>(layout.area_offset() as u32);
+        ring.pages.store::<{ offset::AREA_BYTES }>(layout.area_bytes);
         Ok(ring)
     }
 
     /// Bytes that a region with this layout takes, its list of frames included.
     pub(crate) fn charge(layout: &Layout) -> u64 {
         let bytes = layout.region_bytes();
-        (bytes + bytes / PAGE_BYTES * size_of::<SharedFrame>()) as u64
+        (bytes + bytes / PAGE_BYTES * Pinned::BYTES_FOR_A_FRAME) as u64
     }
 
     /// The frames, in order.
     pub(crate) fn frames(&self) -> &[SharedFrame] {
-        &self.frames
+        self.pages.frames()
     }
 
-    /// Loads a field of the header.
+    /// Submissions that ring 3 says it has written and that were not taken yet; any number, if it lies.
     #[inline(always)]
-    pub(crate) fn load(&self, offset: usize) -> u32 {
-        self.frames.first().and_then(|frame| frame.load_u32_acquire(offset).ok()).unwrap_or(0)
+    pub(crate) fn pending(&self) -> u32 {
+        self.pages.load::<{ offset::SUBMISSION_TAIL }>().wrapping_sub(self.submission_head)
     }
 
-    /// Stores a field of the header.
+    /// Takes note of how far ring 3 has read completions.
     #[inline(always)]
-    pub(crate) fn store(&self, offset: usize, value: u32) {
-        if let Some(frame) = self.frames.first() {
-            let stored = frame.store_u32_release(offset, value);
-            debug_assert!(stored.is_ok());
-        }
+    pub(crate) fn observe(&mut self) -> Result<(), HeadOutOfRange> {
+        self.completions.observe(self.pages.load::<{ offset::COMPLETION_HEAD }>())
     }
 
-    /// The kernel's copy of the submission at `head`, free-running.
+    /// The kernel's copy of the next submission.
     #[inline(always)]
-    pub(crate) fn submission(&self, head: u32) -> [u64; 8] {
-        let place = (head & (self.layout.submission_entries - 1)) as usize;
-        let at = self.layout.submissions_offset() + place * SUBMISSION_BYTES;
-        let frame = self.frames.get(at / PAGE_BYTES);
-        frame.and_then(|frame| frame.read_words(at % PAGE_BYTES).ok()).unwrap_or([u64::MAX; 8])
+    pub(crate) fn submission(&self) -> [u64; 8] {
+        let place = (self.submission_head & (self.layout.submission_entries - 1)) as usize;
+        let words = self.pages.read_record(HEADER_BYTES / SUBMISSION_BYTES + place);
+        words.unwrap_or([u64::MAX; 8])
+    }
+
+    /// Counts the next submission as taken; [`Ring::publish_taken`] tells ring 3.
+    #[inline(always)]
+    pub(crate) fn take_submission(&mut self) {
+        self.submission_head = self.submission_head.wrapping_add(1);
+    }
+
+    /// Tells ring 3 how many submissions were taken.
+    #[inline(always)]
+    pub(crate) fn publish_taken(&self) {
+        self.pages.store::<{ offset::SUBMISSION_HEAD }>(self.submission_head);
     }
 
     /// Redeems a promised completion entry.
-    #[inline(always)]
     pub(crate) fn post(&mut self, completion: &Completion) {
-        let Some((place, tail)) = self.completions.post() else { return };
-        let at = self.completions_offset + place as usize * COMPLETION_BYTES;
-        if let Some(frame) = self.frames.get(at / PAGE_BYTES) {
-            let written = frame.write_words(at % PAGE_BYTES, &completion.encode());
-            debug_assert!(written.is_ok());
+        if let Some(entry) = self.completions.post() {
+            self.publish(entry, completion);
         }
-        self.store(offset::COMPLETION_TAIL, tail);
+    }
+
+    /// Writes a completion that was not promised; false if there is no room.
+    #[inline(always)]
+    pub(crate) fn complete(&mut self, completion: &Completion) -> bool {
+        let Some(entry) = self.completions.take() else { return false };
+        self.publish(entry, completion);
+        true
+    }
+
+    #[inline(always)]
+    fn publish(&self, entry: Entry, completion: &Completion) {
+        let record = self.first_completion + entry.place as usize;
+        let written = self.pages.write_record(record, &completion.encode());
+        debug_assert!(written);
+        self.pages.store::<{ offset::COMPLETION_TAIL }>(entry.tail);
     }
 
     /// Calls `each` for the pieces of `length` bytes of the message area from `start` on: frame, offset in it, range of the
@@ -126,7 +145,7 @@ impl Ring {
         while done < length {
             let at = self.area_offset + start + done;
             let piece = (PAGE_BYTES - at % PAGE_BYTES).min(length - done);
-            let Some(frame) = self.frames.get(at / PAGE_BYTES) else { return false };
+            let Some(frame) = self.frames().get(at / PAGE_BYTES) else { return false };
             if !each(frame, at % PAGE_BYTES, done..done + piece) {
                 return false;
             }
@@ -142,16 +161,12 @@ impl Ring {
         })
     }
 
-    /// Writes whole words into the message area; false if they are not all inside, or would straddle a page.
+    /// Writes whole words into the message area; false if they are not all inside, are not aligned, or would straddle a page.
     #[inline(always)]
     pub(crate) fn write_area_words<const N: usize>(&self, start: u64, words: &[u64; N]) -> bool {
-        let area_bytes = u64::from(self.layout.area_bytes);
-        if start > area_bytes || start + (N * size_of::<u64>()) as u64 > area_bytes {
-            return false;
-        }
-        let at = self.area_offset + start as usize;
-        let frame = self.frames.get(at / PAGE_BYTES);
-        frame.is_some_and(|frame| frame.write_words(at % PAGE_BYTES, words).is_ok())
+        // The area is the end of the region.
+        let offset = self.area_offset.checked_add(start as usize);
+        offset.is_some_and(|offset| self.pages.write_words(offset, words))
     }
 
     /// Copies into the message area; false if the bytes are not all inside.

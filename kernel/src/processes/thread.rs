@@ -6,6 +6,7 @@
 
 use super::Process;
 use super::ring::Ring;
+use crate::calls::message::Filling;
 use capos_kernel_core::list::List;
 use capos_kernel_core::pool::Id;
 use capos_kernel_hal::user::Context;
@@ -36,6 +37,8 @@ pub(crate) struct Thread {
     pub(crate) context: Context,
     pub(crate) ring: Ring,
     pub(crate) state: ThreadState,
+    /// A call that goes on at the next turn; submissions behind it wait. Only with [`ThreadState::Entering`].
+    pub(crate) filling: Option<Filling>,
     /// Operations in progress, over `Kernel::operation_links`.
     pub(crate) operations: List,
 }

@@ -48,7 +48,8 @@ fn module(interface: &Interface) -> String {
 fn imports(interface: &Interface) -> String {
     let has = |kind: &Kind| messages(interface).any(|message| message.fields.iter().any(|f| f.kind == *kind));
     let mut out = "use crate::wire::{DecodeError, EncodeError, Head, Shape, Writer};\n".to_string();
-    if !interface.structures.is_empty() {
+    let has_scalars = messages(interface).any(|message| !message.fields.is_empty() && message.pointers == 0);
+    if has_scalars || !interface.structures.is_empty() {
         out += "use crate::wire::Structure;\n";
     }
     if has(&Kind::Text) {

@@ -8,6 +8,7 @@
 //! Invariant: `decode` accepts what `encode` writes, and refuses what is not in the schema.
 
 use crate::interface::{Description, Interface, Method};
+use crate::wire::Structure;
 use crate::wire::text_bytes;
 use crate::wire::{DecodeError, EncodeError, Head, Shape, Writer};
 
@@ -119,10 +120,22 @@ impl BootPackageCountResults {
     ///
     /// # Errors
     /// [`DecodeError`].
+    #[inline]
     pub fn decode(message: &[u8]) -> Result<Self, DecodeError> {
-        let Some(structure) = Head::new(message, message.len())?.root()? else {
-            return Ok(Self::default());
-        };
+        match Structure::whole(message, Self::SHAPE) {
+            Some(structure) => Self::read(structure),
+            None => Self::decode_other(message),
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn decode_other(message: &[u8]) -> Result<Self, DecodeError> {
+        Head::new(message, message.len())?.root()?.map_or(Ok(Self::default()), Self::read)
+    }
+
+    #[inline(always)]
+    fn read(structure: Structure<'_>) -> Result<Self, DecodeError> {
         Ok(Self { parts: structure.u32(0) })
     }
 }
@@ -159,10 +172,22 @@ impl BootPackagePartParams {
     ///
     /// # Errors
     /// [`DecodeError`].
+    #[inline]
     pub fn decode(message: &[u8]) -> Result<Self, DecodeError> {
-        let Some(structure) = Head::new(message, message.len())?.root()? else {
-            return Ok(Self::default());
-        };
+        match Structure::whole(message, Self::SHAPE) {
+            Some(structure) => Self::read(structure),
+            None => Self::decode_other(message),
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn decode_other(message: &[u8]) -> Result<Self, DecodeError> {
+        Head::new(message, message.len())?.root()?.map_or(Ok(Self::default()), Self::read)
+    }
+
+    #[inline(always)]
+    fn read(structure: Structure<'_>) -> Result<Self, DecodeError> {
         Ok(Self { index: structure.u32(0) })
     }
 }
@@ -245,10 +270,22 @@ impl BootPackageOpenParams {
     ///
     /// # Errors
     /// [`DecodeError`].
+    #[inline]
     pub fn decode(message: &[u8]) -> Result<Self, DecodeError> {
-        let Some(structure) = Head::new(message, message.len())?.root()? else {
-            return Ok(Self::default());
-        };
+        match Structure::whole(message, Self::SHAPE) {
+            Some(structure) => Self::read(structure),
+            None => Self::decode_other(message),
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn decode_other(message: &[u8]) -> Result<Self, DecodeError> {
+        Head::new(message, message.len())?.root()?.map_or(Ok(Self::default()), Self::read)
+    }
+
+    #[inline(always)]
+    fn read(structure: Structure<'_>) -> Result<Self, DecodeError> {
         Ok(Self { index: structure.u32(0) })
     }
 }

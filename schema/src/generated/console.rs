@@ -8,6 +8,7 @@
 //! Invariant: `decode` accepts what `encode` writes, and refuses what is not in the schema.
 
 use crate::interface::{Description, Interface, Method};
+use crate::wire::Structure;
 use crate::wire::text_bytes;
 use crate::wire::{DecodeError, EncodeError, Head, Shape, Writer};
 use core::ops::Range;
@@ -172,10 +173,22 @@ impl ConsoleWriteResults {
     ///
     /// # Errors
     /// [`DecodeError`].
+    #[inline]
     pub fn decode(message: &[u8]) -> Result<Self, DecodeError> {
-        let Some(structure) = Head::new(message, message.len())?.root()? else {
-            return Ok(Self::default());
-        };
+        match Structure::whole(message, Self::SHAPE) {
+            Some(structure) => Self::read(structure),
+            None => Self::decode_other(message),
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn decode_other(message: &[u8]) -> Result<Self, DecodeError> {
+        Head::new(message, message.len())?.root()?.map_or(Ok(Self::default()), Self::read)
+    }
+
+    #[inline(always)]
+    fn read(structure: Structure<'_>) -> Result<Self, DecodeError> {
         Ok(Self { written: structure.u32(0) })
     }
 }

@@ -9,6 +9,7 @@
 //! Invariant: `decode` accepts what `encode` writes, and refuses what is not in the schema.
 
 use crate::interface::{Description, Interface, Method};
+use crate::wire::Structure;
 use crate::wire::{DecodeError, EncodeError, Head, Shape, Writer};
 use core::ops::Range;
 
@@ -135,10 +136,22 @@ impl MemoryObjectInfoResults {
     ///
     /// # Errors
     /// [`DecodeError`].
+    #[inline]
     pub fn decode(message: &[u8]) -> Result<Self, DecodeError> {
-        let Some(structure) = Head::new(message, message.len())?.root()? else {
-            return Ok(Self::default());
-        };
+        match Structure::whole(message, Self::SHAPE) {
+            Some(structure) => Self::read(structure),
+            None => Self::decode_other(message),
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn decode_other(message: &[u8]) -> Result<Self, DecodeError> {
+        Head::new(message, message.len())?.root()?.map_or(Ok(Self::default()), Self::read)
+    }
+
+    #[inline(always)]
+    fn read(structure: Structure<'_>) -> Result<Self, DecodeError> {
         Ok(Self { bytes: structure.u64(0), is_sealed: structure.bool(64) })
     }
 }
@@ -178,10 +191,22 @@ impl MemoryObjectReadParams {
     ///
     /// # Errors
     /// [`DecodeError`].
+    #[inline]
     pub fn decode(message: &[u8]) -> Result<Self, DecodeError> {
-        let Some(structure) = Head::new(message, message.len())?.root()? else {
-            return Ok(Self::default());
-        };
+        match Structure::whole(message, Self::SHAPE) {
+            Some(structure) => Self::read(structure),
+            None => Self::decode_other(message),
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn decode_other(message: &[u8]) -> Result<Self, DecodeError> {
+        Head::new(message, message.len())?.root()?.map_or(Ok(Self::default()), Self::read)
+    }
+
+    #[inline(always)]
+    fn read(structure: Structure<'_>) -> Result<Self, DecodeError> {
         Ok(Self { offset: structure.u64(0), length: structure.u32(8) })
     }
 }

@@ -366,10 +366,22 @@ impl ProcessHandleKillParams {
     ///
     /// # Errors
     /// [`DecodeError`].
+    #[inline]
     pub fn decode(message: &[u8]) -> Result<Self, DecodeError> {
-        let Some(structure) = Head::new(message, message.len())?.root()? else {
-            return Ok(Self::default());
-        };
+        match Structure::whole(message, Self::SHAPE) {
+            Some(structure) => Self::read(structure),
+            None => Self::decode_other(message),
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn decode_other(message: &[u8]) -> Result<Self, DecodeError> {
+        Head::new(message, message.len())?.root()?.map_or(Ok(Self::default()), Self::read)
+    }
+
+    #[inline(always)]
+    fn read(structure: Structure<'_>) -> Result<Self, DecodeError> {
         Ok(Self { kind: structure.u16(0) })
     }
 }

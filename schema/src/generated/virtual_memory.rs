@@ -9,6 +9,7 @@
 //! Invariant: `decode` accepts what `encode` writes, and refuses what is not in the schema.
 
 use crate::interface::{Description, Interface, Method};
+use crate::wire::Structure;
 use crate::wire::{DecodeError, EncodeError, Head, Shape, Writer};
 
 /// The interface `VirtualMemory`.
@@ -123,10 +124,22 @@ impl VirtualMemoryReserveParams {
     ///
     /// # Errors
     /// [`DecodeError`].
+    #[inline]
     pub fn decode(message: &[u8]) -> Result<Self, DecodeError> {
-        let Some(structure) = Head::new(message, message.len())?.root()? else {
-            return Ok(Self::default());
-        };
+        match Structure::whole(message, Self::SHAPE) {
+            Some(structure) => Self::read(structure),
+            None => Self::decode_other(message),
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn decode_other(message: &[u8]) -> Result<Self, DecodeError> {
+        Head::new(message, message.len())?.root()?.map_or(Ok(Self::default()), Self::read)
+    }
+
+    #[inline(always)]
+    fn read(structure: Structure<'_>) -> Result<Self, DecodeError> {
         Ok(Self { length: structure.u64(0) })
     }
 }
@@ -163,10 +176,22 @@ impl VirtualMemoryReserveResults {
     ///
     /// # Errors
     /// [`DecodeError`].
+    #[inline]
     pub fn decode(message: &[u8]) -> Result<Self, DecodeError> {
-        let Some(structure) = Head::new(message, message.len())?.root()? else {
-            return Ok(Self::default());
-        };
+        match Structure::whole(message, Self::SHAPE) {
+            Some(structure) => Self::read(structure),
+            None => Self::decode_other(message),
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn decode_other(message: &[u8]) -> Result<Self, DecodeError> {
+        Head::new(message, message.len())?.root()?.map_or(Ok(Self::default()), Self::read)
+    }
+
+    #[inline(always)]
+    fn read(structure: Structure<'_>) -> Result<Self, DecodeError> {
         Ok(Self { address: structure.u64(0) })
     }
 }
@@ -206,10 +231,22 @@ impl VirtualMemoryCommitParams {
     ///
     /// # Errors
     /// [`DecodeError`].
+    #[inline]
     pub fn decode(message: &[u8]) -> Result<Self, DecodeError> {
-        let Some(structure) = Head::new(message, message.len())?.root()? else {
-            return Ok(Self::default());
-        };
+        match Structure::whole(message, Self::SHAPE) {
+            Some(structure) => Self::read(structure),
+            None => Self::decode_other(message),
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn decode_other(message: &[u8]) -> Result<Self, DecodeError> {
+        Head::new(message, message.len())?.root()?.map_or(Ok(Self::default()), Self::read)
+    }
+
+    #[inline(always)]
+    fn read(structure: Structure<'_>) -> Result<Self, DecodeError> {
         Ok(Self { address: structure.u64(0), length: structure.u64(8) })
     }
 }
@@ -281,10 +318,22 @@ impl VirtualMemoryDecommitParams {
     ///
     /// # Errors
     /// [`DecodeError`].
+    #[inline]
     pub fn decode(message: &[u8]) -> Result<Self, DecodeError> {
-        let Some(structure) = Head::new(message, message.len())?.root()? else {
-            return Ok(Self::default());
-        };
+        match Structure::whole(message, Self::SHAPE) {
+            Some(structure) => Self::read(structure),
+            None => Self::decode_other(message),
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn decode_other(message: &[u8]) -> Result<Self, DecodeError> {
+        Head::new(message, message.len())?.root()?.map_or(Ok(Self::default()), Self::read)
+    }
+
+    #[inline(always)]
+    fn read(structure: Structure<'_>) -> Result<Self, DecodeError> {
         Ok(Self { address: structure.u64(0), length: structure.u64(8) })
     }
 }
@@ -356,10 +405,22 @@ impl VirtualMemoryUnmapParams {
     ///
     /// # Errors
     /// [`DecodeError`].
+    #[inline]
     pub fn decode(message: &[u8]) -> Result<Self, DecodeError> {
-        let Some(structure) = Head::new(message, message.len())?.root()? else {
-            return Ok(Self::default());
-        };
+        match Structure::whole(message, Self::SHAPE) {
+            Some(structure) => Self::read(structure),
+            None => Self::decode_other(message),
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn decode_other(message: &[u8]) -> Result<Self, DecodeError> {
+        Head::new(message, message.len())?.root()?.map_or(Ok(Self::default()), Self::read)
+    }
+
+    #[inline(always)]
+    fn read(structure: Structure<'_>) -> Result<Self, DecodeError> {
         Ok(Self { address: structure.u64(0), length: structure.u64(8) })
     }
 }
@@ -482,10 +543,22 @@ impl VirtualMemoryMapResults {
     ///
     /// # Errors
     /// [`DecodeError`].
+    #[inline]
     pub fn decode(message: &[u8]) -> Result<Self, DecodeError> {
-        let Some(structure) = Head::new(message, message.len())?.root()? else {
-            return Ok(Self::default());
-        };
+        match Structure::whole(message, Self::SHAPE) {
+            Some(structure) => Self::read(structure),
+            None => Self::decode_other(message),
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn decode_other(message: &[u8]) -> Result<Self, DecodeError> {
+        Head::new(message, message.len())?.root()?.map_or(Ok(Self::default()), Self::read)
+    }
+
+    #[inline(always)]
+    fn read(structure: Structure<'_>) -> Result<Self, DecodeError> {
         Ok(Self { address: structure.u64(0) })
     }
 }
@@ -522,10 +595,22 @@ impl VirtualMemoryCreateObjectParams {
     ///
     /// # Errors
     /// [`DecodeError`].
+    #[inline]
     pub fn decode(message: &[u8]) -> Result<Self, DecodeError> {
-        let Some(structure) = Head::new(message, message.len())?.root()? else {
-            return Ok(Self::default());
-        };
+        match Structure::whole(message, Self::SHAPE) {
+            Some(structure) => Self::read(structure),
+            None => Self::decode_other(message),
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn decode_other(message: &[u8]) -> Result<Self, DecodeError> {
+        Head::new(message, message.len())?.root()?.map_or(Ok(Self::default()), Self::read)
+    }
+
+    #[inline(always)]
+    fn read(structure: Structure<'_>) -> Result<Self, DecodeError> {
         Ok(Self { bytes: structure.u64(0) })
     }
 }
@@ -637,10 +722,22 @@ impl VirtualMemoryUsageResults {
     ///
     /// # Errors
     /// [`DecodeError`].
+    #[inline]
     pub fn decode(message: &[u8]) -> Result<Self, DecodeError> {
-        let Some(structure) = Head::new(message, message.len())?.root()? else {
-            return Ok(Self::default());
-        };
+        match Structure::whole(message, Self::SHAPE) {
+            Some(structure) => Self::read(structure),
+            None => Self::decode_other(message),
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn decode_other(message: &[u8]) -> Result<Self, DecodeError> {
+        Head::new(message, message.len())?.root()?.map_or(Ok(Self::default()), Self::read)
+    }
+
+    #[inline(always)]
+    fn read(structure: Structure<'_>) -> Result<Self, DecodeError> {
         Ok(Self { committed: structure.u64(0), limit: structure.u64(8) })
     }
 }

@@ -30,6 +30,12 @@ impl Shape {
     pub const fn bytes(self) -> usize {
         (self.data_words as usize + self.pointers as usize) * WORD
     }
+
+    /// The root pointer of a message whose root struct comes right behind it.
+    #[must_use]
+    pub const fn root(self) -> u64 {
+        (self.data_words as u64) << 32 | (self.pointers as u64) << 48
+    }
 }
 
 /// Bytes that a text takes in a message: with its NUL, in whole words; nothing if it is empty.

@@ -99,6 +99,21 @@ pub struct Structure<'a> {
 }
 
 impl<'a> Structure<'a> {
+    /// The root of a message that is nothing but a root struct of this shape, as its own encoder writes it; `None` for every
+    /// other message, which [`Head::root`] may still accept. With a constant shape every offset is a constant.
+    #[inline(always)]
+    #[must_use]
+    pub fn whole(message: &'a [u8], shape: Shape) -> Option<Structure<'a>> {
+        let bytes = message.get(..WORD + shape.bytes())?;
+        let root = bytes.first_chunk().map(|word| u64::from_le_bytes(*word))?;
+        let head = Head { bytes, message_bytes: bytes.len() };
+        (bytes.len() == message.len() && root == shape.root()).then_some(Structure {
+            head,
+            data: WORD,
+            shape,
+        })
+    }
+
     #[inline]
     fn scalar<const BYTES: usize>(&self, offset: usize) -> [u8; BYTES] {
         if offset + BYTES > usize::from(self.shape.data_words) * WORD {

@@ -24,7 +24,7 @@ impl<'o> Writer<'o> {
         out.get_mut(..end).ok_or(EncodeError::BufferTooSmall)?.fill(0);
         let pointers = WORD + usize::from(shape.data_words) * WORD;
         let mut writer = Writer { out, pointers, end };
-        writer.put(0, u64::from(shape.data_words) << 32 | u64::from(shape.pointers) << 48);
+        writer.put(0, shape.root());
         Ok(writer)
     }
 

@@ -1,6 +1,6 @@
 //! The instructions between ring 0 and ring 3.
 //!
-//! Called by [`super::run`]. `enter` saves the kernel's callee-saved registers on its stack, loads ring 3's and
+//! Called by [`super::Seat::run`]. `enter` saves the kernel's callee-saved registers on its stack, loads ring 3's and
 //! leaves; `SYSCALL` (here) and interrupts (in [`crate::interrupts`]) store ring 3's registers, restore the kernel's
 //! and return from that call.
 //!
@@ -93,12 +93,28 @@ pub(crate) unsafe fn initialize() {
     }
 }
 
+/// Makes the entries store into `registers` from now on.
+///
+/// # Safety
+/// Nothing else refers to the registers until another thread's are prepared or `enter` returns.
+pub(super) unsafe fn prepare(registers: *mut Registers) {
+    let end = registers.wrapping_add(1) as u64;
+    let local = LOCAL.0.get();
+    // SAFETY: nothing else refers to the cell; ring 3 does not run.
+    unsafe { (*local).registers_end = end };
+    // SAFETY: as above; `initialize` has set it.
+    let stack_of_ring_0 = unsafe { (*local).stack_of_ring_0 };
+    // SAFETY: points into the task state segment, which the processor reads when ring 3 is interrupted.
+    unsafe { stack_of_ring_0.write_unaligned(end) };
+}
+
 unsafe extern "C" {
     static system_call_entry: u8;
     /// Enters ring 3 and returns when it is left, with interrupts off.
     ///
     /// # Safety
-    /// The registers are ring 3's: selectors, flags and an address in the lower half; they stay where they are.
+    /// The registers are those that were prepared, and ring 3's: selectors, flags and an address in the lower half; they
+    /// stay where they are.
     #[link_name = "enter_ring_3"]
     pub(super) fn enter(registers: *mut Registers);
 }
@@ -115,10 +131,6 @@ global_asm!(
     "    push r14",
     "    push r15",
     "    mov [rip + {local}], rsp",
-    "    lea rax, [rdi + 176]",
-    "    mov [rip + {local} + 8], rax",
-    "    mov rcx, [rip + {local} + 24]",
-    "    mov [rcx], rax",
     "    cmp qword ptr [rdi + 120], {system_call}",
     "    jne 2f",
     "    mov rcx, [rdi + 136]",

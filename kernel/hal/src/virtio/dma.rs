@@ -3,7 +3,7 @@
 //! Called by `virtio-drivers` for queues, and by the drivers here for buffers.
 
 use crate::PAGE_BYTES;
-use crate::frames::Frame;
+use crate::frames::{Frame, SharedFrame};
 use crate::paging::{self, DIRECT_MAP};
 use core::ptr::NonNull;
 use virtio_drivers::{BufferDirection, Hal, PhysAddr};
@@ -18,7 +18,7 @@ unsafe impl Hal for Dma {
     fn dma_alloc(pages: usize, _direction: BufferDirection) -> (PhysAddr, NonNull<u8>) {
         match Frame::new() {
             Ok(frame) if pages == 1 => {
-                let physical = frame.into_raw();
+                let physical = frame.share().into_raw();
                 // A frame of its own, zeroed, in the direct map.
                 match NonNull::new((DIRECT_MAP + physical) as *mut u8) {
                     Some(address) => (physical, address),
@@ -31,7 +31,7 @@ unsafe impl Hal for Dma {
 
     unsafe fn dma_dealloc(physical: PhysAddr, _address: NonNull<u8>, _pages: usize) -> i32 {
         // SAFETY: the caller's promise: from `dma_alloc`, which made it with `into_raw`.
-        drop(unsafe { Frame::from_raw(physical) });
+        drop(unsafe { SharedFrame::from_raw(physical) });
         0
     }
 

@@ -169,6 +169,9 @@ fn decode_code(structure: &Structure) -> String {
     for field in &structure.fields {
         let _ = writeln!(fields, "{}: {},", field.name, read_expression(field));
     }
+    if structure.pointers == 0 {
+        return scalars_decode_code(&fields);
+    }
     let Some(bulk) = structure.bulk() else {
         return format!(
             "/// Reads a message.\n///\n/// # Errors\n/// [`DecodeError`].\n\
@@ -189,5 +192,18 @@ fn decode_code(structure: &Structure) -> String {
          pub fn decode_head(head: &'a [u8], message_bytes: usize) -> Result<(Self, Range<usize>), DecodeError> {{\n\
          let Some(structure) = Head::new(head, message_bytes)?.root()? else {{ return Ok((Self::default(), 0..0)); }};\n\
          let value = Self {{\n{fields}}};\nOk((value, structure.bulk({offset})?))\n}}\n"
+    )
+}
+
+/// A message of scalars alone is almost always just its root struct: then it is read at constant offsets.
+fn scalars_decode_code(fields: &str) -> String {
+    format!(
+        "/// Reads a message.\n///\n/// # Errors\n/// [`DecodeError`].\n#[inline]\n\
+         pub fn decode(message: &[u8]) -> Result<Self, DecodeError> {{\n\
+         match Structure::whole(message, Self::SHAPE) {{\nSome(structure) => Self::read(structure),\nNone => Self::decode_other(message),\n}}\n}}\n\n\
+         #[cold]\n#[inline(never)]\nfn decode_other(message: &[u8]) -> Result<Self, DecodeError> {{\n\
+         Head::new(message, message.len())?.root()?.map_or(Ok(Self::default()), Self::read)\n}}\n\n\
+         #[inline(always)]\nfn read(structure: Structure<'_>) -> Result<Self, DecodeError> {{\n\
+         Ok(Self {{\n{fields}}})\n}}\n"
     )
 }

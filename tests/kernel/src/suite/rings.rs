@@ -230,7 +230,7 @@ fn unpark_nobody(_: &Context) -> Outcome {
 }
 
 /// Submits several in one go; their completions by user data (1, 2, ...), after those that wait were woken.
-fn batch(words: &[[u64; 8]], complete: u64) -> alloc::vec::Vec<Completion> {
+pub(crate) fn batch(words: &[[u64; 8]], complete: u64) -> alloc::vec::Vec<Completion> {
     capos_rt::flush();
     hostile::resynchronize();
     let (tail, head) = (hostile::header(offset::SUBMISSION_HEAD), hostile::header(offset::COMPLETION_TAIL));

@@ -8,12 +8,15 @@ use alloc::vec;
 
 use capos_rt::abi::checksum::crc32c;
 use capos_rt::abi::error::{Exception, Transport};
+use capos_rt::abi::ring::{FLAG_PARAMETERS_IN_AREA, Opcode, Submission};
 use capos_rt::schema::console::{Console, ConsoleStream};
-use capos_rt::schema::timer::Timer;
-use capos_rt::{Deadline, hostile, wait_any};
+use capos_rt::schema::entropy_source::{EntropySource, EntropySourceReadParams};
+use capos_rt::schema::timer::{Timer, TimerSleepParams};
+use capos_rt::{Capability, Deadline, hostile, wait_any};
 
 use crate::context::Context;
 use crate::harness::{Harness, Outcome, check, done, equal, exception, refused};
+use crate::rings::batch;
 
 pub(crate) fn run(harness: &mut Harness<'_>) {
     harness.subject(
@@ -46,6 +49,7 @@ pub(crate) fn run(harness: &mut Harness<'_>) {
             ("two reads differ", entropy_differs),
             ("any length up to the largest", entropy_lengths),
             ("too much is refused", entropy_too_much),
+            ("a long read lets time pass", entropy_long_read),
         ],
     );
     harness.subject(
@@ -168,6 +172,37 @@ fn entropy_differs(context: &Context) -> Outcome {
     equal("bytes", done("read", context.random.read(32, &mut one))?, 32)?;
     equal("bytes", done("read", context.random.read(32, &mut other))?, 32)?;
     check(one != other && one != [0; 32], "the same bytes twice, or none")
+}
+
+/// A sleep that ends while 64 KiB are made is told before them, although both were asked for at once.
+fn entropy_long_read(context: &Context) -> Outcome {
+    const AREA: usize = 4096;
+    const MESSAGE: usize = 16;
+    let mut bytes = vec![0u64; 65_600 / 8];
+    let mut messages = [0; 2 * MESSAGE];
+    let (wait, make) = messages.split_at_mut(MESSAGE);
+    let deadline = done("now", context.timer.now())? + 20_000;
+    check(TimerSleepParams { deadline }.encode(wait) == Ok(MESSAGE), "no message")?;
+    check(EntropySourceReadParams { length: 65_536 }.encode(make) == Ok(MESSAGE), "no message")?;
+    hostile::write_area(AREA, &messages);
+    let call = |handle, interface, method, user_data, address: usize| Submission {
+        handle,
+        interface,
+        method,
+        flags: FLAG_PARAMETERS_IN_AREA,
+        address: address as u64,
+        length: MESSAGE as u32,
+        ..Submission::new(Opcode::Call, user_data)
+    };
+    let sleep = call(context.timer.handle(), Timer::ID, Timer::SLEEP, 1, AREA);
+    let read = Submission {
+        result_address: bytes.as_mut_ptr() as u64,
+        result_capacity: 65_600,
+        ..call(context.random.handle(), EntropySource::ID, EntropySource::READ, 2, AREA + MESSAGE)
+    };
+    let told = batch(&[sleep.encode(), read.encode()], 2);
+    let told: vec::Vec<(u64, i32)> = told.iter().map(|told| (told.user_data, told.result)).collect();
+    equal("told", told.as_slice(), &[(1, 0), (2, 0)][..])
 }
 
 fn entropy_lengths(context: &Context) -> Outcome {
