@@ -6,6 +6,7 @@
  *
  *     total INSTRUCTIONS
  *     mark NAME INSTRUCTIONS-BEFORE-IT         (each time a mark is reached, up to a limit)
+ *     event NAME TIMES                          (with profile=on: executions of instructions that leave or change worlds)
  *     block ADDRESS INSTRUCTIONS TIMES BYTES    (with profile=on; the code that it begins with: programs share addresses)
  *
  * Arguments: out=FILE, profile=on, and any number of mark=NAME:ADDRESS:BYTES (hexadecimal; the code that must stand there).
@@ -34,6 +35,19 @@ size_t qemu_plugin_insn_size(const struct qemu_plugin_insn *);
 
 __attribute__((visibility("default"))) int qemu_plugin_version = 1;
 
+/* Instructions that are counted by what they do: code, its length, and the bits of its last byte that count. */
+static const struct {
+    const char *name;
+    unsigned char code[3];
+    size_t length;
+    unsigned char mask;
+} events[] = {
+    {"system-call", {0x0f, 0x05}, 2, 0xff},
+    {"address-space-switch", {0x0f, 0x22, 0xd8}, 3, 0xf8}, /* mov to cr3 */
+    {"return-from-interrupt", {0x48, 0xcf}, 2, 0xff},      /* iretq: from faults, interrupts, and to a new thread */
+};
+
+enum { EVENTS = sizeof events / sizeof *events };
 enum { MARKS = 32, HITS = 256, CODE = 24 };
 
 struct mark {
@@ -41,6 +55,7 @@ struct mark {
     uint64_t address;
     unsigned char code[CODE];
     size_t length;
+    unsigned char events[EVENTS];
 };
 
 struct block {
@@ -49,6 +64,7 @@ struct block {
     int mark;
     unsigned char code[CODE];
     size_t length;
+    unsigned char events[EVENTS];
 };
 
 static struct mark marks[MARKS];
@@ -71,7 +87,18 @@ static void executed(unsigned int cpu, void *data)
     block->times++;
 }
 
-/* Keeps the first bytes of a block's code. */
+/* Notes which events a block's instruction is. */
+static void note_events(struct block *block, const unsigned char *code, size_t size)
+{
+    for (int event = 0; event < EVENTS; event++) {
+        size_t last = events[event].length - 1;
+        if (size == last + 1 && !memcmp(code, events[event].code, last)
+            && (code[last] & events[event].mask) == events[event].code[last])
+            block->events[event]++;
+    }
+}
+
+/* Keeps the first bytes of a block's code, and its events. */
 static void keep_code(struct block *block, const struct qemu_plugin_tb *tb)
 {
     for (size_t number = 0; number < block->instructions; number++) {
@@ -79,6 +106,7 @@ static void keep_code(struct block *block, const struct qemu_plugin_tb *tb)
         size_t size = qemu_plugin_insn_size(insn), space = CODE - block->length;
         memcpy(block->code + block->length, qemu_plugin_insn_data(insn), size < space ? size : space);
         block->length += size < space ? size : space;
+        note_events(block, qemu_plugin_insn_data(insn), size);
     }
 }
 
@@ -126,6 +154,12 @@ static void ended(qemu_plugin_id_t id, void *data)
     fprintf(file, "total %llu\n", (unsigned long long)total);
     for (int index = 0; index < hit_count; index++)
         fprintf(file, "mark %s %llu\n", marks[hits[index].mark].name, (unsigned long long)hits[index].at);
+    for (int event = 0; is_profile && event < EVENTS; event++) {
+        uint64_t times = 0;
+        for (const struct block *block = blocks; block; block = block->next)
+            times += block->times * block->events[event];
+        fprintf(file, "event %s %llu\n", events[event].name, (unsigned long long)times);
+    }
     for (const struct block *block = is_profile ? blocks : NULL; block; block = block->next) {
         if (!block->times)
             continue;

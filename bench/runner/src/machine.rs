@@ -34,6 +34,8 @@ pub(crate) struct Ran {
     pub(crate) total: u64,
     /// Marks in the order in which they were reached, with the instructions before each.
     pub(crate) marks: Vec<(String, u64)>,
+    /// Executions of instructions that leave or change worlds, by name, if asked for.
+    pub(crate) events: Vec<(String, u64)>,
     /// Blocks of code, if asked for.
     pub(crate) blocks: Vec<Block>,
 }
@@ -96,12 +98,13 @@ impl Machine {
 }
 
 fn parse(text: &str, stdout: String) -> Option<Ran> {
-    let mut ran = Ran { stdout, total: 0, marks: Vec::new(), blocks: Vec::new() };
+    let mut ran = Ran { stdout, total: 0, marks: Vec::new(), events: Vec::new(), blocks: Vec::new() };
     for line in text.lines() {
         let words: Vec<&str> = line.split(' ').collect();
         match words.as_slice() {
             ["total", count] => ran.total = count.parse().ok()?,
             ["mark", name, at] => ran.marks.push(((*name).to_owned(), at.parse().ok()?)),
+            ["event", name, times] => ran.events.push(((*name).to_owned(), times.parse().ok()?)),
             ["block", address, size, times, code] => {
                 let address = u64::from_str_radix(address, 16).ok()?;
                 let count = size.parse::<u64>().ok()? * times.parse::<u64>().ok()?;
@@ -138,8 +141,9 @@ mod tests {
 
     #[test]
     fn what_the_plugin_writes_is_understood_and_nothing_else() {
-        let ran = parse("total 9\nmark init 4\nblock ffff 2 3 90c3\n", String::new()).unwrap();
+        let ran = parse("total 9\nmark init 4\nevent call 7\nblock ffff 2 3 90c3\n", String::new()).unwrap();
         assert_eq!((ran.total, ran.marks), (9, vec![("init".to_owned(), 4)]));
+        assert_eq!(ran.events, [("call".to_owned(), 7)]);
         assert_eq!(ran.blocks, [Block { address: 0xffff, count: 6, code: vec![0x90, 0xc3] }]);
         for text in ["block ffff 2 3\n", "block ffff 2 3 9\n", "block x 2 3 90\n", "total -1\n", "noise\n"] {
             assert!(parse(text, String::new()).is_none(), "{text}");

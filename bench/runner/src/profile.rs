@@ -14,18 +14,19 @@ use crate::symbols::Program;
 /// Functions that are printed.
 const LINES: usize = 50;
 /// The programs of a run, by their folders in `target/capos`: the parts of the system, and what only benches start.
-const PROGRAMS: [(&str, &str); 6] = [
+const PROGRAMS: [(&str, &str); 7] = [
     ("lib/capos", "kernel"),
     ("lib/capos", "capos-wasm"),
     ("lib/capos", "init"),
     ("lib/capos", "boot"),
+    ("lib/capos", "smoke"),
     ("tests", "counts"),
     ("tests", "first"),
 ];
 /// What no program has: firmware, and code of programs that are not listed.
 const OTHER: &str = "(other)";
 
-/// Runs what `words` say and prints the programs and the functions that took most.
+/// Runs what `words` say and prints events, programs, and the functions that took most.
 ///
 /// # Errors
 /// It does not run, or a program is not built.
@@ -38,6 +39,10 @@ pub(crate) fn profile(root: &Path, words: &[&str]) -> Result<(), String> {
     };
     let programs: Result<Vec<_>, String> = PROGRAMS.into_iter().map(read).collect();
     let programs = programs?;
+    for (name, times) in &ran.events {
+        println!("{times:>12}  {name}");
+    }
+    println!();
     print!("{}", text(ran.total, &ran.blocks, |block| place(&programs, block)));
     Ok(())
 }
@@ -45,9 +50,12 @@ pub(crate) fn profile(root: &Path, words: &[&str]) -> Result<(), String> {
 /// The program and the function that a block is in.
 fn place(programs: &[(&'static str, Program)], block: &Block) -> (&'static str, String) {
     let found = programs.iter().find(|(_, program)| program.has_code(block.address, &block.code));
-    let function = found.and_then(|(_, program)| program.function_at(block.address));
-    let name = function.map_or_else(String::new, |name| format!("{:#}", rustc_demangle::demangle(name)));
-    (found.map_or(OTHER, |(name, _)| name), name)
+    let Some((program_name, program)) = found else { return (OTHER, String::new()) };
+    let function = program.function_at(block.address);
+    // Code in front of a program's first function is its entries, which are written in assembly.
+    let demangled = |name| format!("{:#}", rustc_demangle::demangle(name));
+    let name = function.map_or_else(|| "(assembly)".to_owned(), demangled);
+    (*program_name, name)
 }
 
 /// Both lists, the largest first.
