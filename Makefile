@@ -83,6 +83,9 @@ check: build ## everything that is checked without booting
 test: ## check, host tests, every run verb, and the suites inside QEMU
 	$(NEED) rust rust-wasi lld llvm clang qemu go capnp shellcheck
 	@$(TEST) all
+test-all: ## the same with the suites in every cell of tests/matrix.toml: takes hours
+	$(NEED) rust rust-wasi lld llvm clang qemu go capnp shellcheck
+	@$(TEST) whole
 
 ## Measuring
 bench: ## count what operations and boots cost, in instructions; OPTIONS=--record writes them into the table

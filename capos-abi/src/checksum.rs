@@ -74,7 +74,7 @@ mod tests {
     #[test]
     fn pieces_equal_the_whole() {
         let bytes: std::vec::Vec<u8> = (0..100).collect();
-        for cut in 0..100 {
+        for cut in (0..100).step_by(if cfg!(miri) { 33 } else { 1 }) {
             assert_eq!(update(crc32c(&bytes[..cut]), &bytes[cut..]), crc32c(&bytes));
         }
     }

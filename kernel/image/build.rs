@@ -1,7 +1,8 @@
 //! Compiles everything freestanding, if the feature `qemu` is on.
 //!
 //! Started by cargo; calls cargo again, once for each group of `build/products.rs`, and puts what changed into
-//! `target/capos/lib/capos`: `FILE` without and `FILE.debug` with symbols and line numbers.
+//! `target/capos/lib/capos`: `FILE` without and `FILE.debug` with symbols and line numbers. With the feature `debug` it
+//! does so a second time, into `target/capos/debug`, for programs that check themselves.
 //!
 //! Invariant: nothing of the caller's flags reaches the nested builds, and RUSTC_BOOTSTRAP (for build-std) is set for
 //! them alone.
@@ -26,8 +27,22 @@ const PROFILE: &[&str] = &[
     "profile.release.lto=\"fat\"",
     "profile.release.codegen-units=1",
     "profile.release.debug=\"line-tables-only\"",
-    "profile.release.overflow-checks=false",
 ];
+
+/// What ships: a folder under `target/capos`, and settings of the profile.
+const RELEASE: Variant = Variant { folder: "", profile: &["profile.release.overflow-checks=false"] };
+
+/// What only tests boot: the same code, with every assertion and every sum checked.
+const DEBUG: Variant = Variant {
+    folder: "debug",
+    profile: &["profile.release.overflow-checks=true", "profile.release.debug-assertions=true"],
+};
+
+/// One of the ways in which everything is compiled.
+struct Variant {
+    folder: &'static str,
+    profile: &'static [&'static str],
+}
 
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
@@ -45,7 +60,6 @@ fn build() -> Result<(), String> {
     let manifest =
         PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").ok_or("cargo did not name the package's folder")?);
     let workspace = manifest.ancestors().nth(2).ok_or("the package is not in the workspace")?;
-    let output = workspace.join("target/capos/lib/capos");
     for source in SOURCES.iter().map(|source| workspace.join(source)).filter(|source| source.exists()) {
         println!("cargo::rerun-if-changed={}", source.display());
     }
@@ -53,29 +67,46 @@ fn build() -> Result<(), String> {
     if !toolchain.has_registry() {
         run(toolchain.cargo().args(["fetch", "--locked"]).current_dir(workspace), "fetch")?;
     }
-    let tests = workspace.join("target/capos/tests");
-    let wants_tests = env::var_os("CARGO_FEATURE_TESTS").is_some();
-    for group in GROUPS.iter().filter(|group| wants_tests || !group.is_for_tests) {
-        let output = if group.is_for_tests { &tests } else { &output };
-        fs::create_dir_all(output).map_err(|error| format!("{}: {error}", output.display()))?;
-        compile(&toolchain, workspace, group)?;
-        for product in group.products {
-            let file = folder(workspace, group).join(triple(group)).join("release").join(product.binary);
-            install(&file, output, product.file, started)?;
-        }
+    let wants_debug = env::var_os("CARGO_FEATURE_DEBUG").is_some();
+    let variants = [Some(RELEASE), wants_debug.then_some(DEBUG)];
+    for variant in variants.iter().flatten() {
+        build_variant(&toolchain, workspace, variant, started)?;
     }
     Ok(())
 }
 
-fn folder(workspace: &Path, group: &Group) -> PathBuf {
-    workspace.join("target/capos").join(group.folder)
+fn build_variant(
+    toolchain: &Toolchain,
+    workspace: &Path,
+    variant: &Variant,
+    started: SystemTime,
+) -> Result<(), String> {
+    let wants_tests = env::var_os("CARGO_FEATURE_TESTS").is_some();
+    let tree = workspace.join("target/capos").join(variant.folder);
+    for group in GROUPS.iter().filter(|group| wants_tests || !group.is_for_tests) {
+        let output = tree.join(if group.is_for_tests { "tests" } else { "lib/capos" });
+        fs::create_dir_all(&output).map_err(|error| format!("{}: {error}", output.display()))?;
+        let folder = tree.join(group.folder);
+        compile(toolchain, workspace, group, variant, &folder)?;
+        for product in group.products {
+            let file = folder.join(triple(group)).join("release").join(product.binary);
+            install(&file, &output, product.file, started)?;
+        }
+    }
+    Ok(())
 }
 
 fn triple(group: &Group) -> &'static str {
     group.target.trim_end_matches(".json")
 }
 
-fn compile(toolchain: &Toolchain, workspace: &Path, group: &Group) -> Result<(), String> {
+fn compile(
+    toolchain: &Toolchain,
+    workspace: &Path,
+    group: &Group,
+    variant: &Variant,
+    folder: &Path,
+) -> Result<(), String> {
     let mut flags = toolchain.flags(workspace);
     flags.extend(group.flags.iter().map(|flag| (*flag).to_owned()));
     if let Some(script) = group.linker_script {
@@ -89,7 +120,7 @@ fn compile(toolchain: &Toolchain, workspace: &Path, group: &Group) -> Result<(),
     } else {
         cargo.args(["--target", group.target]);
     }
-    for setting in PROFILE {
+    for setting in PROFILE.iter().chain(variant.profile) {
         cargo.args(["--config", setting]);
     }
     for product in group.products {
@@ -98,7 +129,7 @@ fn compile(toolchain: &Toolchain, workspace: &Path, group: &Group) -> Result<(),
     for feature in group.features {
         cargo.args(["--features", feature]);
     }
-    cargo.args([group.artifacts, "--target-dir"]).arg(folder(workspace, group));
+    cargo.args([group.artifacts, "--target-dir"]).arg(folder);
     cargo.env("CARGO_ENCODED_RUSTFLAGS", flags.join("\u{1f}")).env("RUSTC_BOOTSTRAP", "1");
     run(&mut cargo, group.folder)
 }

@@ -48,7 +48,9 @@ fn a_plain_call_is_what_the_general_decoder_says() {
         state >> 33
     };
     let mut plain_calls = 0;
-    for _ in 0..200_000 {
+    // Miri takes a thousand times as long for each.
+    let rounds = if cfg!(miri) { 500 } else { 200_000 };
+    for _ in 0..rounds {
         let mut words = plain.encode();
         for _ in 0..random() % 3 {
             let place = random() as usize % words.len();
@@ -61,7 +63,7 @@ fn a_plain_call_is_what_the_general_decoder_says() {
             plain_calls += 1;
         }
     }
-    assert!(plain_calls > 1000, "{plain_calls}");
+    assert!(plain_calls > rounds / 200, "{plain_calls}");
 }
 
 #[test]

@@ -4,7 +4,7 @@
 
 /// A set of programs that are compiled with the same flags for the same target.
 pub(crate) struct Group {
-    /// Name of its target folder under `target/capos`; groups with the same target and flags share one.
+    /// Name of its target folder in the tree of a variant; groups with the same target and flags share one.
     pub(crate) folder: &'static str,
     /// A built-in target, or a target specification in `targets/`.
     pub(crate) target: &'static str,
@@ -14,7 +14,7 @@ pub(crate) struct Group {
     pub(crate) flags: &'static [&'static str],
     /// Cargo features of the packages.
     pub(crate) features: &'static [&'static str],
-    /// True for programs that only tests boot: built with the feature `tests`, into `target/capos/tests`.
+    /// True for programs that only tests boot: built with the feature `tests`, into the tree's folder `tests`.
     pub(crate) is_for_tests: bool,
     /// What of a package is built: `--bins` or `--examples`.
     pub(crate) artifacts: &'static str,

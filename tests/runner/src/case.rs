@@ -37,9 +37,6 @@ pub(crate) struct Run {
     /// The guest's arguments.
     #[serde(default)]
     pub(crate) arguments: Vec<String>,
-    /// Machines on which it runs; the default machine, if none is named.
-    #[serde(default = "default_machines")]
-    pub(crate) machines: Vec<Machine>,
     /// QEMU's CPU model.
     pub(crate) cpu: Option<String>,
     /// QEMU's seed.
@@ -96,30 +93,6 @@ pub(crate) struct Expectation {
     pub(crate) log_lacks: Vec<String>,
 }
 
-/// A machine type that capOS boots on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum Machine {
-    /// The default: virtio-mmio, no PCI.
-    Microvm,
-    /// PCI, with qboot.
-    Q35,
-}
-
-impl Machine {
-    /// Its name for `capos run --machine`.
-    pub(crate) const fn name(self) -> &'static str {
-        match self {
-            Machine::Microvm => "microvm",
-            Machine::Q35 => "q35",
-        }
-    }
-}
-
-fn default_machines() -> Vec<Machine> {
-    vec![Machine::Microvm]
-}
-
 const fn default_timeout() -> u64 {
     60
 }
@@ -134,8 +107,8 @@ impl Case {
         if case.guest.is_some() == case.manifest.is_some() {
             return Err("a case names either a guest or a manifest".to_owned());
         }
-        if case.runs.is_empty() || case.runs.iter().any(|run| run.machines.is_empty()) {
-            return Err("a case needs at least one [[run]], and each run at least one machine".to_owned());
+        if case.runs.is_empty() {
+            return Err("a case needs at least one [[run]]".to_owned());
         }
         for (index, run) in case.runs.iter().enumerate() {
             if case.runs[..index].iter().any(|other| other.name == run.name) {
@@ -196,8 +169,7 @@ mod tests {
     fn the_smallest_case_expects_success_and_silence() {
         let case = Case::parse(SMALLEST).unwrap();
         let run = &case.runs[0];
-        assert_eq!((run.expect.status, run.machines.as_slice()), (0, &[Machine::Microvm][..]));
-        assert_eq!(run.expect.stdout, None);
+        assert_eq!((run.expect.status, run.expect.stdout.as_ref()), (0, None));
     }
 
     #[test]
@@ -208,7 +180,7 @@ mod tests {
             ("two runs of one name", format!("{SMALLEST}[[run]]\nname = 'r'\n")),
             ("no run", "summary = 's'\nguest = 'a.wat'\n".to_owned()),
             ("nothing to boot", "summary = 's'\n[[run]]\nname = 'r'\n".to_owned()),
-            ("no machine", format!("{SMALLEST}machines = []\n")),
+            ("a place of its own", format!("{SMALLEST}machines = ['q35']\n")),
             ("repeats nothing", format!("{SMALLEST}[run.expect]\nstdout_times = 2\n")),
             ("a text and a file", format!("{SMALLEST}[run.expect]\nstdout = ''\nstdout_file = 'x'\n")),
             ("both forms", format!("{SMALLEST}[run.expect]\nstdout = ''\nstdout_has = []\n")),

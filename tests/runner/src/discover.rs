@@ -24,6 +24,24 @@ pub(crate) struct Found {
 /// Folders that hold sources of programs, never cases.
 const NOT_CASES: [&str; 3] = ["src", "runner", "target"];
 
+/// The folders of `tests/` that hold cases: all but those of programs.
+///
+/// # Errors
+/// The folder cannot be read.
+pub(crate) fn suites(tests: &Path) -> Result<Vec<String>, String> {
+    let told = |error: std::io::Error| format!("{}: {error}", tests.display());
+    let mut names = Vec::new();
+    for entry in fs::read_dir(tests).map_err(told)? {
+        let path = entry.map_err(told)?.path();
+        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        if path.is_dir() && !NOT_CASES.contains(&name) {
+            names.push(name.to_owned());
+        }
+    }
+    names.sort();
+    Ok(names)
+}
+
 /// Every case under `tests/suite`.
 ///
 /// # Errors
@@ -82,5 +100,8 @@ mod tests {
         let names: Vec<String> =
             cases(folder.path(), "one").unwrap().into_iter().map(|found| found.name).collect();
         assert_eq!(names, ["one/b.toml", "one/deep/a.toml"]);
+        fs::create_dir_all(folder.path().join("runner/src")).unwrap();
+        fs::create_dir_all(folder.path().join("empty")).unwrap();
+        assert_eq!(suites(folder.path()).unwrap(), ["empty", "one"]);
     }
 }

@@ -8,49 +8,38 @@ use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::case::{Expectation, Machine, Run};
+use crate::case::{Expectation, Run};
+use crate::ground::Ground;
 use crate::launch::{PANIC, Shown, capos, last_lines, tail};
-use crate::place::Place;
-use crate::stand_in;
 
-/// Runs `file` as `run` says on `machine`, in `folder`.
+/// Runs `file` as `run` says on `ground`, in `folder`.
 ///
 /// # Errors
 /// It did not come to an end by itself.
-pub(crate) fn show(
-    place: &Place,
-    folder: &Path,
-    file: &Path,
-    run: &Run,
-    machine: Machine,
-) -> Result<Shown, String> {
+pub(crate) fn show(ground: &Ground, folder: &Path, file: &Path, run: &Run) -> Result<Shown, String> {
     let scratch = tempfile::tempdir().map_err(|error| format!("temporary folder: {error}"))?;
     let log = scratch.path().join("kernel.log");
     let outcome = scratch.path().join("outcome.json");
-    let arguments = arguments(run, machine, file, &log, &outcome);
-    let stand_in = stand_in::without(&run.without, scratch.path())?;
-    let mut shown =
-        capos(&place.capos, stand_in.as_deref(), folder, &arguments, run.stdin.as_deref(), run.time_limit())
-            .map_err(|problem| match fs::read(&log) {
-                Ok(text) => {
-                    format!("{problem}\nkernel's log: {}", last_lines(&String::from_utf8_lossy(&text)))
-                }
-                Err(_) => problem,
-            })?;
+    let mut command = ground.command(&ground.capos);
+    command.args(arguments(ground, run, file, &log, &outcome)).current_dir(folder);
+    command.env("PATH", ground.path(&run.without, scratch.path())?);
+    let mut shown = capos(&mut command, run.stdin.as_deref(), run.time_limit()).map_err(|problem| {
+        let text = fs::read(&log).map(|text| String::from_utf8_lossy(&text).into_owned());
+        text.map_or(problem.clone(), |text| format!("{problem}\nkernel's log: {}", last_lines(&text)))
+    })?;
     shown.log = fs::read(&log).map(|text| String::from_utf8_lossy(&text).into_owned()).unwrap_or_default();
     shown.outcome = fs::read(&outcome).ok().and_then(|text| serde_json::from_slice(&text).ok());
     Ok(shown)
 }
 
 /// The command line of one run.
-fn arguments(run: &Run, machine: Machine, file: &Path, log: &Path, outcome: &Path) -> Vec<OsString> {
-    let mut words: Vec<OsString> = vec!["run".into(), "--machine".into(), machine.name().into()];
+fn arguments(ground: &Ground, run: &Run, file: &Path, log: &Path, outcome: &Path) -> Vec<OsString> {
+    let mut words: Vec<OsString> = vec!["run".into()];
+    words.extend(ground.options());
     let mut option = |name: &str, value: OsString| {
         words.push(name.into());
         words.push(value);
     };
-    let accelerator = std::env::var_os("ACCEL").unwrap_or_else(|| "tcg".into());
-    option("--accel", accelerator);
     option("--kernel-log", log.into());
     option("--outcome", outcome.into());
     if let Some(cpu) = &run.cpu {

@@ -4,11 +4,10 @@
 //!
 //! Invariant: when a run has come back nothing of it is left: what outlives `capos` is ended here and reported.
 
-use std::ffi::OsString;
 use std::fs;
 use std::io::{Read, Write};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc::{Receiver, channel};
@@ -57,33 +56,20 @@ pub(crate) fn fresh_marker() -> String {
     format!("{}.{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed))
 }
 
-/// Runs `capos` with `arguments` in `folder`; with `stdin` as its input, or none; with the programs in the folder `stand_in`
-/// before all others.
+/// Runs `capos` as the command says, with `stdin` as its input, or none.
 ///
 /// # Errors
 /// It could not be started, it passed the limit, or it left a process behind.
-pub(crate) fn capos(
-    capos: &Path,
-    stand_in: Option<&Path>,
-    folder: &Path,
-    arguments: &[OsString],
-    stdin: Option<&str>,
-    limit: Duration,
-) -> Result<Shown, String> {
+pub(crate) fn capos(command: &mut Command, stdin: Option<&str>, limit: Duration) -> Result<Shown, String> {
     let marker = fresh_marker();
-    let mut command = Command::new(capos);
     command
-        .args(arguments)
-        .current_dir(folder)
         .env(MARKER, &marker)
         .stdin(if stdin.is_some() { Stdio::piped() } else { Stdio::null() })
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .process_group(0);
-    if let Some(stand_in) = stand_in {
-        command.env("PATH", path_with(stand_in));
-    }
-    let mut child = command.spawn().map_err(|error| format!("{}: {error}", capos.display()))?;
+    let mut child =
+        command.spawn().map_err(|error| format!("{}: {error}", command.get_program().display()))?;
     if let (Some(text), Some(mut pipe)) = (stdin, child.stdin.take()) {
         let text = text.to_owned();
         thread::spawn(move || pipe.write_all(text.as_bytes()));
@@ -110,14 +96,6 @@ pub(crate) fn capos(
         return Err(format!("{} process(es) outlived capos\n{}", left.len(), tail(&shown)));
     }
     Ok(shown)
-}
-
-/// The search path with one more folder at its beginning.
-fn path_with(folder: &Path) -> OsString {
-    let mut path = OsString::from(folder);
-    path.push(":");
-    path.push(std::env::var_os("PATH").unwrap_or_default());
-    path
 }
 
 /// What a failed run printed last, for its report.

@@ -6,6 +6,8 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::setting::Build;
+
 /// Where things are.
 #[derive(Clone, Debug)]
 pub(crate) struct Place {
@@ -28,6 +30,14 @@ impl Place {
             .canonicalize()
             .map_err(|error| format!("{}: {error}; `make build` builds it", capos.display()))?;
         Ok(Place { root, capos })
+    }
+
+    /// The folder with what a build made: `lib/capos` and `tests`.
+    pub(crate) fn products(&self, build: Build) -> PathBuf {
+        self.root.join(match build {
+            Build::Release => "target/capos",
+            Build::Debug => "target/capos/debug",
+        })
     }
 
     /// The folder of the cases.

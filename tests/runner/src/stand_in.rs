@@ -1,6 +1,7 @@
-//! A stand-in for QEMU that leaves devices out of the command line, then becomes QEMU.
+//! A stand-in for QEMU that changes what `capos` has no option for, then becomes QEMU.
 //!
-//! Called by `judge` for runs that say `without`; the machine that `capos` asks for always has every device.
+//! Called by `ground` for runs that say `without`, because the machine that `capos` asks for always has every device, and
+//! for the modes in which the accelerator is told more than its name.
 //!
 //! Invariant: everything else of the command line is handed on as it is.
 
@@ -11,12 +12,21 @@ use std::path::{Path, PathBuf};
 /// QEMU's program.
 const QEMU: &str = "qemu-system-x86_64";
 
-/// Writes the stand-in into `scratch`, if any device is to be left out; returns its folder.
+/// What becomes of a command line.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Changes<'a> {
+    /// Devices to leave out, by the beginning of their names.
+    pub(crate) without: &'a [String],
+    /// What `-accel` is told instead.
+    pub(crate) accelerator: Option<&'a str>,
+}
+
+/// Writes the stand-in into `scratch`, if anything is to be changed; returns its folder.
 ///
 /// # Errors
 /// It cannot be written, or QEMU is in no folder of `PATH`.
-pub(crate) fn without(devices: &[String], scratch: &Path) -> Result<Option<PathBuf>, String> {
-    if devices.is_empty() {
+pub(crate) fn write(changes: &Changes<'_>, scratch: &Path) -> Result<Option<PathBuf>, String> {
+    if changes.without.is_empty() && changes.accelerator.is_none() {
         return Ok(None);
     }
     let path = std::env::var_os("PATH").unwrap_or_default();
@@ -28,19 +38,27 @@ pub(crate) fn without(devices: &[String], scratch: &Path) -> Result<Option<PathB
     let file = folder.join(QEMU);
     let told = |error: std::io::Error| format!("{}: {error}", file.display());
     fs::create_dir_all(&folder).map_err(told)?;
-    fs::write(&file, script(devices, &qemu)).map_err(told)?;
+    fs::write(&file, script(changes, &qemu)).map_err(told)?;
     fs::set_permissions(&file, Permissions::from_mode(0o755)).map_err(told)?;
     Ok(Some(folder))
 }
 
 /// Goes through the arguments once, putting back at the end what is to stay.
-fn script(devices: &[String], qemu: &Path) -> String {
-    let pattern: Vec<String> = devices.iter().map(|device| format!("'{device}'*")).collect();
+fn script(changes: &Changes<'_>, qemu: &Path) -> String {
+    let mut cases = String::new();
+    if !changes.without.is_empty() {
+        let pattern: Vec<String> =
+            changes.without.iter().map(|device| format!("'-device {device}'*")).collect();
+        cases += &format!("  {}) shift; left=$((left - 1)); continue ;;\n", pattern.join("|"));
+    }
+    if let Some(accelerator) = changes.accelerator {
+        cases += &format!(
+            "  '-accel '*) shift; left=$((left - 1)); set -- \"$@\" -accel '{accelerator}'; continue ;;\n"
+        );
+    }
     format!(
         "#!/bin/sh\nleft=$#\nwhile [ $left -gt 0 ]; do\n  word=$1; shift; left=$((left - 1))\n  \
-         if [ \"$word\" = -device ]; then\n    case $1 in\n    {}) shift; left=$((left - 1)); continue ;;\n    \
-         esac\n  fi\n  set -- \"$@\" \"$word\"\ndone\nexec '{}' \"$@\"\n",
-        pattern.join("|"),
+         case \"$word $1\" in\n{cases}  esac\n  set -- \"$@\" \"$word\"\ndone\nexec '{}' \"$@\"\n",
         qemu.display()
     )
 }
@@ -50,11 +68,16 @@ mod tests {
     use super::*;
     use std::process::Command;
 
-    #[test]
-    fn only_the_device_is_left_out() {
+    fn changed(changes: &Changes<'_>, words: &[&str]) -> String {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("stand-in");
-        fs::write(&file, script(&["virtio-rng".to_owned()], Path::new("/bin/echo"))).unwrap();
+        fs::write(&file, script(changes, Path::new("/bin/echo"))).unwrap();
+        let output = Command::new("sh").arg(&file).args(words).output().unwrap();
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    }
+
+    #[test]
+    fn only_the_device_is_left_out() {
         let words = [
             "-a",
             "b c",
@@ -62,10 +85,20 @@ mod tests {
             "virtio-rng-device",
             "-device",
             "other,x=1",
+            "-accel",
+            "tcg",
             "-device",
             "virtio-rng-pci",
         ];
-        let output = Command::new("sh").arg(&file).args(words).output().unwrap();
-        assert_eq!(String::from_utf8_lossy(&output.stdout), "-a b c -device other,x=1\n");
+        let without = ["virtio-rng".to_owned()];
+        let changes = Changes { without: &without, accelerator: None };
+        assert_eq!(changed(&changes, &words), "-a b c -device other,x=1 -accel tcg\n");
+    }
+
+    #[test]
+    fn the_accelerator_is_told_more() {
+        let changes = Changes { without: &[], accelerator: Some("tcg,thread=multi") };
+        let words = ["-M", "q35", "-accel", "tcg", "-device", "virtio-rng-pci", "-S"];
+        assert_eq!(changed(&changes, &words), "-M q35 -accel tcg,thread=multi -device virtio-rng-pci -S\n");
     }
 }

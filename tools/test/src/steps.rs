@@ -7,15 +7,19 @@ use crate::root;
 use crate::step::{Expect, Step};
 
 /// What can be asked for.
-pub(crate) const GROUPS: &[&str] = &["all", "ci", "config", "verbs", "suites", "other-compiler"];
+pub(crate) const GROUPS: &[&str] = &["all", "whole", "ci", "config", "verbs", "suites", "other-compiler"];
+
+/// The verb that holds counts against the recorded ones.
+const GATE: &str = "make --no-print-directory bench-check";
 
 /// The steps of a group; `None` if there is no such group.
 pub(crate) fn of_group(group: &str) -> Option<Vec<Step>> {
     match group {
-        "all" => Some(all("make --no-print-directory bench-check")),
+        "all" => Some(all(suites(), GATE)),
+        "whole" => Some(all(whole_product(), GATE)),
         "ci" => {
-            let gate = "make --no-print-directory bench-check OPTIONS=--must-compare";
-            Some(all(gate).into_iter().chain(other_compiler()).collect())
+            let gate = format!("{GATE} OPTIONS=--must-compare");
+            Some(all(suites(), &gate).into_iter().chain(other_compiler()).collect())
         }
         "config" => Some(config()),
         "verbs" => Some(verbs("").into_iter().chain(failing_verbs()).collect()),
@@ -25,8 +29,9 @@ pub(crate) fn of_group(group: &str) -> Option<Vec<Step>> {
     }
 }
 
-/// What `make test` runs. `gate` compares the counts with the recorded ones; CI's fails where there are none.
-fn all(gate: &str) -> Vec<Step> {
+/// Everything, with the suites as these steps. `gate` compares the counts with the recorded ones; CI's fails where there
+/// are none.
+fn all(suites: Vec<Step>, gate: &str) -> Vec<Step> {
     let mut steps = vec![
         step("build", "make --no-print-directory build", 1800, Expect::Success),
         step("doctor", "target/debug/capos doctor", 120, Expect::Success).showing("accelerator"),
@@ -37,7 +42,7 @@ fn all(gate: &str) -> Vec<Step> {
     ];
     steps.extend(verbs(""));
     steps.extend(failing_verbs());
-    steps.extend(suites());
+    steps.extend(suites);
     steps.push(step("bench-check", gate, 1800, Expect::Success).showing("bench:"));
     steps.extend(distribution());
     steps
@@ -91,9 +96,16 @@ fn failing_verbs() -> Vec<Step> {
     ["run-wasm-host", "run-wasi-hello-rust", "run-wasi-hello-c", "run-smoke"].map(verb).into()
 }
 
-/// The suites of `tests/`, which boot capOS for each case.
+/// The suites of `tests/`, which boot capOS for each case, in the cells of `tests/matrix.toml` that fit.
 fn suites() -> Vec<Step> {
-    vec![step("suites", "cargo run --quiet --locked --package capos-suites", 2400, Expect::Tests(120))]
+    let command = "cargo run --quiet --locked --package capos-suites";
+    vec![step("suites", command, 3600, Expect::Tests(400)).showing("skip  ")]
+}
+
+/// The suites in every cell that there is.
+fn whole_product() -> Vec<Step> {
+    let command = "cargo run --quiet --locked --package capos-suites -- --all";
+    vec![step("suites-whole-product", command, 6 * 3600, Expect::Tests(2000)).showing("skip  ")]
 }
 
 /// The run verbs once more with the other of the two compilers, where the machine has it or can have it.

@@ -12,7 +12,7 @@ use std::thread;
 
 use super::record::ends;
 use super::{Tools, holds, status};
-use crate::case::{Machine, Run};
+use crate::case::Run;
 use crate::launch::{self, Shown};
 
 /// A number that no run reaches.
@@ -58,7 +58,7 @@ pub(super) fn sweep(tools: &Tools<'_>) -> Result<String, String> {
 /// The image of the smoke system: built once, because every boot takes the same.
 fn image(tools: &Tools<'_>, folder: &Path) -> Result<PathBuf, String> {
     let image = folder.join("smoke.image");
-    let output = Command::new(&tools.place.capos)
+    let output = Command::new(&tools.ground.capos)
         .args(["build", "-o"])
         .arg(&image)
         .arg(tools.place.root.join("manifests/system-smoke.cue"))
@@ -70,7 +70,7 @@ fn image(tools: &Tools<'_>, folder: &Path) -> Result<PathBuf, String> {
 
 fn boot(tools: &Tools<'_>, image: &Path, n: u64) -> Result<Shown, String> {
     let run = Run { kernel: vec![format!("fail-allocation={n}")], timeout: 60, ..Run::plain() };
-    tools.show(image, &run, Machine::Microvm)
+    tools.show(image, &run)
 }
 
 /// Refuses the `n`th allocation; returns how the run ended.

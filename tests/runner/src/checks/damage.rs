@@ -11,7 +11,7 @@ use std::process::Command;
 use capos_abi::image::{HEADER_BYTES, Image, PART_BYTES};
 
 use super::{Tools, holds};
-use crate::case::{Machine, Run};
+use crate::case::Run;
 
 /// Exit status of a run that is refused.
 const REFUSED: i32 = 126;
@@ -19,7 +19,7 @@ const REFUSED: i32 = 126;
 /// Builds the image of the smoke system.
 fn image(tools: &Tools<'_>, folder: &Path) -> Result<Vec<u8>, String> {
     let file = folder.join("smoke.image");
-    let output = Command::new(&tools.place.capos)
+    let output = Command::new(&tools.ground.capos)
         .args(["build", "--kernel-option", "fail-allocation=1000000000", "-o"])
         .arg(&file)
         .arg(tools.place.root.join("manifests/system-smoke.cue"))
@@ -35,7 +35,7 @@ fn image(tools: &Tools<'_>, folder: &Path) -> Result<Vec<u8>, String> {
 fn refused(tools: &Tools<'_>, folder: &Path, bytes: &[u8], line: &str) -> Result<(), String> {
     let file = folder.join("damaged.image");
     fs::write(&file, bytes).map_err(|error| error.to_string())?;
-    let shown = tools.show(&file, &Run::plain(), Machine::Microvm)?;
+    let shown = tools.show(&file, &Run::plain())?;
     let says = shown.stderr_text().lines().any(|one| one.contains(line));
     holds(says, &format!("standard error lacks {line:?}"), &shown)?;
     holds(shown.status == REFUSED, &format!("status {}, expected {REFUSED}: {line}", shown.status), &shown)
@@ -50,7 +50,7 @@ fn with_image(
     let bytes = image(tools, folder.path())?;
     let shown = {
         let file = folder.path().join("smoke.image");
-        tools.show(&file, &Run::plain(), Machine::Microvm)?
+        tools.show(&file, &Run::plain())?
     };
     holds(shown.status == 0, "the image that is whole does not run", &shown)?;
     damage(&bytes, folder.path())
@@ -104,7 +104,7 @@ pub(super) fn options(tools: &Tools<'_>) -> Result<String, String> {
     let file = tools.place.root.join("manifests/system-wasm-host.cue");
     for option in ["speed=9", "fail-allocation=0", "fail-allocation=many"] {
         let run = Run { kernel: vec![option.to_owned()], ..Run::plain() };
-        let shown = tools.show(&file, &run, Machine::Microvm)?;
+        let shown = tools.show(&file, &run)?;
         let says = shown.stderr_text().contains(&format!("line 1: \"{option}\" is not one of"));
         holds(says && shown.status == REFUSED, &format!("{option}: not refused by its line"), &shown)?;
     }

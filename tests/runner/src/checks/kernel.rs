@@ -9,7 +9,7 @@ use capos_kernel_suite::elf::HOSTILE;
 
 use super::record::{Ended, ends};
 use super::{Tools, holds, status};
-use crate::case::{Machine, Run};
+use crate::case::Run;
 use crate::launch::{self, Shown};
 
 /// Tests in the suite. Adding one means changing this: a suite that ends early, or skips some, fails.
@@ -17,25 +17,9 @@ const TESTS: usize = 212;
 /// Processes of the longest row of equal ones that teardown makes.
 const EQUAL_ENDS: usize = 90;
 
-pub(super) fn suite_microvm(tools: &Tools<'_>) -> Result<String, String> {
-    suite(tools, Machine::Microvm)
-}
-
-pub(super) fn suite_q35(tools: &Tools<'_>) -> Result<String, String> {
-    suite(tools, Machine::Q35)
-}
-
-pub(super) fn fuzz_microvm(tools: &Tools<'_>) -> Result<String, String> {
-    fuzz(tools, Machine::Microvm)
-}
-
-pub(super) fn fuzz_q35(tools: &Tools<'_>) -> Result<String, String> {
-    fuzz(tools, Machine::Q35)
-}
-
-fn suite(tools: &Tools<'_>, machine: Machine) -> Result<String, String> {
+pub(super) fn suite(tools: &Tools<'_>) -> Result<String, String> {
     let file = tools.place.tests().join("kernel/suite.cue");
-    let shown = tools.show(&file, &Run::repeatable(), machine)?;
+    let shown = tools.show(&file, &Run::plain())?;
     let text = shown.stdout_text();
     let failed: Vec<&str> = text.lines().filter(|line| line.starts_with("FAILED")).collect();
     if !failed.is_empty() {
@@ -67,8 +51,8 @@ fn equal_row(records: &[Ended]) -> usize {
     longest
 }
 
-fn fuzz(tools: &Tools<'_>, machine: Machine) -> Result<String, String> {
-    let shown = tools.show(&tools.place.tests().join("kernel/fuzz.cue"), &Run::repeatable(), machine)?;
+pub(super) fn fuzz(tools: &Tools<'_>) -> Result<String, String> {
+    let shown = tools.show(&tools.place.tests().join("kernel/fuzz.cue"), &Run::plain())?;
     status(&shown, 0)?;
     let text = shown.stdout_text();
     let said = |line: &str| text.lines().filter(|one| *one == line).count();

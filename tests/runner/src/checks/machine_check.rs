@@ -8,7 +8,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use super::Tools;
@@ -22,8 +22,12 @@ const LIMIT: Duration = Duration::from_secs(60);
 pub(super) fn reported(tools: &Tools<'_>) -> Result<String, String> {
     let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
     let socket = folder.path().join("monitor");
-    let mut child = Command::new(&tools.place.capos)
-        .args(["run", "--accel", "tcg", "--qemu-argument", "-monitor", "--qemu-argument"])
+    let mut child = tools
+        .ground
+        .command(&tools.ground.capos)
+        .arg("run")
+        .args(tools.ground.options())
+        .args(["--qemu-argument", "-monitor", "--qemu-argument"])
         .arg(format!("unix:{},server,nowait", socket.display()))
         .arg(tools.system("spin.wat"))
         .env(MARKER, fresh_marker())

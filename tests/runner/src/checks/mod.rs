@@ -18,11 +18,13 @@ mod record;
 
 use std::path::Path;
 
-use crate::case::{Machine, Run};
+use crate::case::Run;
+use crate::ground::Ground;
 use crate::guest::Guests;
 use crate::judge;
 use crate::launch::{self, Shown};
 use crate::place::Place;
+use crate::setting::Mode;
 
 /// What a check may use.
 pub(crate) struct Tools<'a> {
@@ -32,41 +34,48 @@ pub(crate) struct Tools<'a> {
     pub(crate) guests: &'a Guests,
     /// The seed of the ring fuzzer.
     pub(crate) seed: u64,
+    /// What the cell runs on.
+    pub(crate) ground: &'a Ground,
 }
 
 /// One check. `run` returns the figures to print, or what is wrong.
+#[derive(Debug)]
 pub(crate) struct Check {
     /// Its name: `suite/subject: what it shows`.
     pub(crate) name: &'static str,
-    /// The machine that it boots.
-    pub(crate) machine: Machine,
+    /// True if it only means something where time is the number of instructions.
+    pub(crate) needs_icount: bool,
     /// Does it.
     pub(crate) run: fn(&Tools<'_>) -> Result<String, String>,
 }
 
 const fn check(name: &'static str, run: fn(&Tools<'_>) -> Result<String, String>) -> Check {
-    Check { name, machine: Machine::Microvm, run }
+    Check { name, needs_icount: false, run }
 }
 
-const fn check_q35(name: &'static str, run: fn(&Tools<'_>) -> Result<String, String>) -> Check {
-    Check { name, machine: Machine::Q35, run }
+const fn check_icount(name: &'static str, run: fn(&Tools<'_>) -> Result<String, String>) -> Check {
+    Check { name, needs_icount: true, run }
+}
+
+impl Check {
+    /// Whether it means something in a mode.
+    pub(crate) fn runs_in(&self, mode: Mode) -> bool {
+        !self.needs_icount || mode == Mode::Icount
+    }
 }
 
 /// Every check. Long ones first, so that none is left to run alone at the end.
 pub(crate) const ALL: &[Check] = &[
-    check("system/allocation: each refused allocation is survived", allocation::sweep),
-    check("kernel/suite: microvm", kernel::suite_microvm),
-    check_q35("kernel/suite: q35", kernel::suite_q35),
-    check("kernel/fuzz: microvm", kernel::fuzz_microvm),
-    check("kernel/hardware layer: microvm", hardware::microvm),
-    check_q35("kernel/hardware layer: q35", hardware::q35),
+    check_icount("allocation/sweep: each refused allocation is survived", allocation::sweep),
+    check("kernel/suite: every test from ring 3", kernel::suite),
+    check("kernel/fuzz: every answer is the one that was due", kernel::fuzz),
+    check_icount("kernel/hardware layer: everything holds", hardware::proof),
     check("kernel/machine check: it is reported", machine_check::reported),
-    check_q35("kernel/fuzz: q35", kernel::fuzz_q35),
-    check("system/clock: the monotonic clock goes with the instruction clock", clock::instructions),
+    check_icount("system/clock: the monotonic clock goes with the instruction clock", clock::instructions),
     check("system/quota: memory grows page by page within the limit and 16 MiB", quota::growth),
     check("system/random: two boots differ", random::boots_differ),
     check("system/random: two instances of one boot differ", random::instances_differ),
-    check("system/random: a seed repeats", random::seed_repeats),
+    check_icount("system/random: a seed repeats", random::seed_repeats),
     check("system/random: without a source it refuses", random::no_source),
     check("system/authority: a rebuilt Rust guest says its word", authority::rust_word),
     check("system/authority: a rebuilt C guest says its word", authority::c_word),
@@ -87,19 +96,14 @@ pub(crate) const ALL: &[Check] = &[
 impl Run {
     /// A run of which nothing special is said.
     pub(crate) fn plain() -> Run {
-        Run { name: String::new(), machines: vec![Machine::Microvm], timeout: 120, ..Run::default() }
-    }
-
-    /// A run under the instruction clock: the same each time, however busy the host is.
-    pub(crate) fn repeatable() -> Run {
-        Run { qemu: ["-icount", "shift=0,sleep=off"].map(str::to_owned).to_vec(), ..Run::plain() }
+        Run { name: String::new(), timeout: 120, ..Run::default() }
     }
 }
 
 impl Tools<'_> {
-    /// Runs a file on a machine and brings back what it showed.
-    pub(crate) fn show(&self, file: &Path, run: &Run, machine: Machine) -> Result<Shown, String> {
-        judge::show(self.place, &self.place.root, file, run, machine)
+    /// Runs a file and brings back what it showed.
+    pub(crate) fn show(&self, file: &Path, run: &Run) -> Result<Shown, String> {
+        judge::show(self.ground, &self.place.root, file, run)
     }
 
     /// A guest or manifest of the system tests.

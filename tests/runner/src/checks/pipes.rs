@@ -31,8 +31,8 @@ struct Started {
 /// Starts `capos run` on a guest of the system tests.
 fn start(tools: &Tools<'_>, guest: &str, redirect: impl FnOnce(&mut Command)) -> Result<Started, String> {
     let marker = fresh_marker();
-    let mut command = Command::new(&tools.place.capos);
-    command.args(["run", "--accel", "tcg"]).arg(tools.system(guest)).env(MARKER, &marker);
+    let mut command = tools.ground.command(&tools.ground.capos);
+    command.arg("run").args(tools.ground.options()).arg(tools.system(guest)).env(MARKER, &marker);
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).process_group(0);
     redirect(&mut command);
     let child = command.spawn().map_err(|error| error.to_string())?;
@@ -105,9 +105,12 @@ pub(super) fn closed_streams(tools: &Tools<'_>) -> Result<String, String> {
         [(">&-", String::new(), lines("err")), ("2>&-", lines("out"), String::new())]
     {
         let marker = fresh_marker();
-        let mut child = Command::new("sh")
-            .args(["-c", &format!("exec \"$0\" run --accel tcg \"$1\" {closed}")])
-            .arg(&tools.place.capos)
+        let mut child = tools
+            .ground
+            .command("sh")
+            .args(["-c", &format!("exec \"$0\" run \"$@\" {closed}")])
+            .arg(&tools.ground.capos)
+            .args(tools.ground.options())
             .arg(tools.system("both.wat"))
             .env(MARKER, &marker)
             .stdin(Stdio::null())

@@ -11,7 +11,7 @@ use capnp::message::{Builder, HeapAllocator};
 use capos_schema::launch_capnp::launch_parameters;
 
 use super::{Tools, holds};
-use crate::case::{Machine, Run};
+use crate::case::Run;
 
 /// Bytes that the adapter may need beside linear memory.
 const OWN: u64 = 16 << 20;
@@ -63,7 +63,7 @@ fn grow(tools: &Tools<'_>, limit: u64) -> Result<u32, String> {
         .and_then(|()| fs::write(folder.path().join("launch"), launch(limit)))
         .and_then(|()| fs::write(&file, manifest))
         .map_err(|error| error.to_string())?;
-    let shown = tools.show(&file, &Run::plain(), Machine::Microvm)?;
+    let shown = tools.show(&file, &Run::plain())?;
     let outcome = shown.outcome.clone().unwrap_or_default();
     let kind = outcome.get("kind").and_then(|kind| kind.as_str());
     holds(kind == Some("exited"), &format!("with a limit of {limit} bytes it did not exit"), &shown)?;

@@ -7,7 +7,7 @@
 use std::fs;
 
 use super::{Tools, holds, status};
-use crate::case::{Machine, Run};
+use crate::case::Run;
 use crate::launch::Shown;
 
 /// The CPU model without random numbers of its own.
@@ -33,7 +33,7 @@ const LAST: &str = r#"(module (func (export "_start") (local $left i32)
 
 fn boot(tools: &Tools<'_>, run: &Run) -> Result<Shown, String> {
     let guest = tools.guests.file(&tools.system("random.wat"))?;
-    tools.show(&guest, run, Machine::Microvm)
+    tools.show(&guest, run)
 }
 
 fn bytes(tools: &Tools<'_>, run: &Run) -> Result<Vec<u8>, String> {
@@ -63,7 +63,7 @@ pub(super) fn instances_differ(tools: &Tools<'_>) -> Result<String, String> {
         .and_then(|()| fs::write(&file, INSTANCES))
         .map_err(|error| error.to_string())?;
     for (cpu, seed) in [(None, None), (Some(NO_CPU_SOURCE.to_owned()), Some(7))] {
-        let shown = tools.show(&file, &Run { cpu, seed, ..Run::repeatable() }, Machine::Microvm)?;
+        let shown = tools.show(&file, &Run { cpu, seed, ..Run::plain() })?;
         status(&shown, 0)?;
         holds(shown.stdout.len() == 64, "32 bytes of each instance were expected", &shown)?;
         let (one, other) = shown.stdout.split_at(32);
@@ -73,7 +73,7 @@ pub(super) fn instances_differ(tools: &Tools<'_>) -> Result<String, String> {
 }
 
 pub(super) fn seed_repeats(tools: &Tools<'_>) -> Result<String, String> {
-    let seeded = |seed| Run { seed: Some(seed), ..Run::repeatable() };
+    let seeded = |seed| Run { seed: Some(seed), ..Run::plain() };
     let (one, again, other) =
         (bytes(tools, &seeded(7))?, bytes(tools, &seeded(7))?, bytes(tools, &seeded(8))?);
     if one != again {
