@@ -92,8 +92,7 @@ bench: ## count what operations and boots cost, in instructions; OPTIONS=--recor
 bench-check: ## fail if a count has moved from what is recorded
 profile: ## instructions of a run by function; OPTIONS=what `capos run` takes
 bench-reference: linux-kernel ## build the Linux guest, count it and record its results
-linux-kernel:
-	$(NEED) linux
+linux-kernel:; $(NEED) linux
 bench-wall: dist ## time `capos run` as it is installed beside an empty guest; OPTIONS=--record
 bench-report: ## write the page of figures and its plots from what is recorded
 bench bench-check bench-reference bench-report bench-wall profile: build wasm-empty-build wasm-hello-rust-build wasm-hello-c-build
