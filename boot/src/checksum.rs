@@ -5,6 +5,8 @@
 use core::arch::asm;
 use core::arch::x86_64::__cpuid;
 
+/// Bytes that one round takes, so that the loop around them counts little.
+const ROUND: usize = 128;
 const CPUID_1_ECX_SSE42: u32 = 1 << 20;
 
 /// The CRC-32C of `bytes`.
@@ -12,15 +14,26 @@ pub(crate) fn crc32c(bytes: &[u8]) -> u32 {
     if __cpuid(1).ecx & CPUID_1_ECX_SSE42 == 0 {
         return capos_abi::checksum::crc32c(bytes);
     }
-    let (words, rest) = bytes.as_chunks::<8>();
-    let mut state: u64 = 0xffff_ffff;
-    for word in words {
-        let word = u64::from_le_bytes(*word);
-        // SAFETY: the processor has the instruction, which works on registers alone.
-        unsafe { asm!("crc32 {}, {}", inout(reg) state, in(reg) word, options(pure, nomem, nostack)) }
+    let (rounds, rest) = bytes.as_chunks::<ROUND>();
+    let mut state = u64::from(u32::MAX);
+    for round in rounds {
+        // SAFETY: the processor has the instruction, which reads the round alone.
+        unsafe {
+            asm!(
+                ".set place, 0",
+                ".rept {words}",
+                "crc32 {state}, qword ptr [{round} + place]",
+                ".set place, place + 8",
+                ".endr",
+                words = const ROUND / 8,
+                state = inout(reg) state,
+                round = in(reg) round,
+                options(pure, readonly, nostack),
+            );
+        }
     }
     for byte in rest {
-        // SAFETY: as above.
+        // SAFETY: the processor has the instruction, which works on general registers alone.
         unsafe { asm!("crc32 {:e}, {}", inout(reg) state, in(reg_byte) *byte, options(pure, nomem, nostack)) }
     }
     !(state as u32)

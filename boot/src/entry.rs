@@ -3,7 +3,7 @@
 //! QEMU jumps to `pvh_entry` with paging off and `ebx` = physical address of the start info. The code maps the first
 //! 4 GiB onto themselves with 2 MiB pages, enables long mode and calls [`crate::start`].
 //!
-//! Invariant: what is mapped here is never changed again until the kernel's own tables are loaded.
+//! Invariant: what is mapped here is never changed again: [`crate::tables`] adds the kernel's half to the same root.
 
 use core::arch::global_asm;
 
@@ -43,16 +43,16 @@ global_asm!(
     "    jne 3b",
     "    mov eax, offset boot_root",
     "    mov cr3, eax",
-    // CR4.PAE, EFER.LME, CR0.PG.
+    // CR4.PAE, EFER.LME and NXE, CR0.PG and WP: ring 0 keeps to what the tables say.
     "    mov eax, cr4",
     "    or eax, 0x20",
     "    mov cr4, eax",
     "    mov ecx, 0xc0000080",
     "    rdmsr",
-    "    or eax, 0x100",
+    "    or eax, 0x900",
     "    wrmsr",
     "    mov eax, cr0",
-    "    or eax, 0x80000000",
+    "    or eax, 0x80010000",
     "    mov cr0, eax",
     "    lgdt [boot_gdt_pointer]",
     "    push 8",
@@ -80,6 +80,7 @@ global_asm!(
     ".popsection",
     ".pushsection .bss.entry, \"aw\", @nobits",
     ".balign 4096",
+    ".global boot_root, boot_directory_pointers",
     "boot_root: .skip 4096",
     "boot_directory_pointers: .skip 4096",
     "boot_directories: .skip 4 * 4096",

@@ -1,8 +1,8 @@
 //! The PVH boot stage: from QEMU's `-kernel` and `-initrd` to the kernel's `bootloader_api` entry.
 //!
-//! Started by QEMU on microvm and q35; checks the boot image in the initrd, takes the kernel out of it and hands over
-//! to `bootloader-x86_64-common`, which the BIOS and UEFI stages use too: the kernel has one entry and sees no
-//! difference.
+//! Started by QEMU on microvm and q35; checks the boot image in the initrd, takes the kernel out of it or out of the image
+//! that was prepared and is part of the stage's own file (`system.pvh`), maps what the
+//! kernel wants mapped and enters it, with what `bootloader_api` promises a kernel: BIOS and UEFI stages promise the same.
 //!
 //! Invariant: an image that the stage cannot boot is refused with one line that names the part, and
 //! `EXIT_IMAGE_REFUSED`.
@@ -12,25 +12,24 @@
 mod checksum;
 mod debug;
 mod entry;
+mod handover;
+mod kernel_file;
 mod memory;
 mod start_info;
+mod tables;
 
-use bootloader_boot_config::BootConfig;
-use bootloader_x86_64_common::legacy_memory_region::LegacyFrameAllocator;
-use bootloader_x86_64_common::{Kernel, PageTables, SystemInfo, load_and_switch_to_kernel};
 use capos_abi::image::{self, Image, ImageError};
-use core::ptr;
-use memory::{MemoryMap, Region};
+use capos_abi::package::Package;
+use handover::{Machine, Started};
+use memory::MemoryMap;
 use start_info::StartInfo;
-use x86_64::registers::control::Cr3;
-use x86_64::structures::paging::{FrameAllocator, OffsetPageTable, PageTable, PhysFrame};
-use x86_64::{PhysAddr, VirtAddr};
 
 const PAGE: u64 = 4096;
 
 unsafe extern "C" {
     static __stage_start: u8;
     static __stage_end: u8;
+    static __system: u8;
 }
 
 /// Called once by the entry code, with the physical address of the start info.
@@ -40,26 +39,23 @@ extern "C" fn start(start_info: u64) -> ! {
         debug::refuse(format_args!("not started as a PVH guest with a memory map: use QEMU 4.0 or newer"));
     };
     let stage = (&raw const __stage_start as u64, &raw const __stage_end as u64);
-    let bytes = initrd(info.initrd);
-    let kernel = check(bytes).unwrap_or_else(|error| debug::refuse(format_args!("{error}")));
-    let map = MemoryMap::new(info.ranges(), [stage, info.initrd]);
-    let Some(space) = map.find_space(stage.1, kernel.len() as u64) else {
-        debug::refuse(format_args!("no memory for part \"kernel\": give the machine more"));
-    };
-    let kernel = copy(kernel, space);
-    let first_free = (space + kernel.len() as u64).next_multiple_of(PAGE);
-    let mut frames = LegacyFrameAllocator::new_starting_at(
-        PhysFrame::containing_address(PhysAddr::new(first_free)),
-        map.regions(),
-    );
-    let page_tables = page_tables(&mut frames);
-    let system_info = SystemInfo {
-        framebuffer: None,
-        rsdp_addr: (info.rsdp != 0).then(|| PhysAddr::new(info.rsdp)),
-        ramdisk_addr: Some(info.initrd.0),
-        ramdisk_len: bytes.len() as u64,
-    };
-    load_and_switch_to_kernel(Kernel::parse(kernel), BootConfig::default(), frames, page_tables, system_info)
+    let run = initrd(info.initrd);
+    let started =
+        check(run, || prepared(&info)).unwrap_or_else(|error| debug::refuse(format_args!("{error}")));
+    // An image is the initrd or the prepared one: the latter is a hole of its own.
+    let first = started.images[0].as_ptr_range();
+    if first.start as u64 != info.initrd.0
+        && (first.start as u64) < info.initrd.1
+        && info.initrd.0 < first.end as u64
+    {
+        debug::refuse(format_args!(
+            "boot image: loaded over the prepared image: give the machine more memory"
+        ));
+    }
+    let map = MemoryMap::new(info.ranges(), [stage, (first.start as u64, first.end as u64), info.initrd]);
+    let machine = Machine { started, map, rsdp: info.rsdp };
+    let Err(reason) = handover::enter(machine);
+    debug::refuse(format_args!("part \"kernel\" cannot be loaded: {reason}"))
 }
 
 /// The initrd's bytes.
@@ -76,58 +72,48 @@ fn initrd((first, end): (u64, u64)) -> &'static [u8] {
     unsafe { core::slice::from_raw_parts(first as *const u8, (end - first) as usize) }
 }
 
-/// Checks header, table and the kernel's part; the other parts are checked by who uses them.
-fn check(bytes: &'static [u8]) -> Result<&'static [u8], ImageError<'static>> {
-    let image = Image::parse(bytes)?;
-    let part = image.find(image::KERNEL)?;
-    let kernel = image.contents(&part);
-    if checksum::crc32c(kernel) != part.checksum {
-        return Err(ImageError::PartCorrupt(image::KERNEL));
+/// The image in the stage's own file, if there is one.
+fn prepared(info: &StartInfo) -> Option<&'static [u8]> {
+    let first = &raw const __system as u64;
+    let header = first as *const [u8; image::HEADER_BYTES];
+    // SAFETY: the linker script puts at least a number there, in memory that the entry code mapped; the rest of the header
+    // is RAM that nobody has used yet.
+    let header = unsafe { &*header };
+    if header[..8] != image::MAGIC {
+        return None;
     }
-    Ok(kernel)
-}
-
-/// Copies the kernel to free memory. The loader maps its segments in place, writable ones too, and the image that the
-/// kernel reads later must stay as it is.
-fn copy(kernel: &[u8], to: u64) -> &'static [u8] {
-    let target = to as *mut u8;
-    // SAFETY: `find_space` said that so many bytes are free there, outside the stage and the image.
-    unsafe { ptr::copy_nonoverlapping(kernel.as_ptr(), target, kernel.len()) };
-    // SAFETY: just written, and nothing else knows the place.
-    unsafe { core::slice::from_raw_parts(target, kernel.len()) }
-}
-
-/// The stage's page tables and an empty root for the kernel's.
-fn page_tables(
-    frames: &mut LegacyFrameAllocator<impl ExactSizeIterator<Item = Region> + Clone, Region>,
-) -> PageTables {
-    let Some(kernel_root) = frames.allocate_frame() else {
-        debug::refuse(format_args!("no memory for page tables: give the machine more"));
+    let bytes = u64::from_le_bytes(*header[16..].first_chunk()?);
+    let is_there = |range: &start_info::Range| {
+        let room = range.end.min(1 << 32).saturating_sub(first);
+        range.is_ram && range.start <= first && bytes <= room
     };
-    let table = kernel_root.start_address().as_u64() as *mut PageTable;
-    // SAFETY: a free frame in the lowest memory, mapped onto itself.
-    unsafe { table.write(PageTable::new()) };
-    let stage_table = Cr3::read().0.start_address().as_u64() as *mut PageTable;
-    PageTables {
-        // SAFETY: the root in use; all memory that the loader touches is mapped onto itself, at offset 0.
-        bootloader: unsafe { offset_table(stage_table) },
-        // SAFETY: just written, used by the loader alone; offset 0 as above.
-        kernel: unsafe { offset_table(table) },
-        kernel_level_4_frame: kernel_root,
+    if !info.ranges().iter().any(is_there) {
+        debug::refuse(format_args!("no memory for the prepared image: give the machine more"));
     }
+    // SAFETY: QEMU put the file's segment there, in RAM, and the memory map keeps it out of every allocation.
+    Some(unsafe { core::slice::from_raw_parts(first as *const u8, bytes as usize) })
 }
 
-/// # Safety
-/// `table` is a valid root table that nothing else refers to, and tables are mapped onto themselves.
-unsafe fn offset_table(table: *mut PageTable) -> OffsetPageTable<'static> {
-    // SAFETY: the caller's promise.
-    let table = unsafe { &mut *table };
-    // SAFETY: the caller's promise.
-    unsafe { OffsetPageTable::new(table, VirtAddr::zero()) }
+/// Checks header and table of the images, and the kernel's part if it is not prepared; the other parts are checked by who
+/// uses them. An initrd with a kernel is whole by itself; another one needs the prepared image.
+fn check(
+    run: &'static [u8],
+    prepared: impl FnOnce() -> Option<&'static [u8]>,
+) -> Result<Started, ImageError<'static>> {
+    let image = Image::parse(run)?;
+    let own = &run[..image.total() as usize];
+    let beside = match image.find(image::KERNEL) {
+        Err(_) => prepared(),
+        Ok(_) => None,
+    };
+    let first = beside.map(Image::parse).transpose()?;
+    let kernel = Package::new(first, image)?.verify_by(image::KERNEL, checksum::crc32c)?;
+    let images = beside.map_or([own, &[]], |beside| [beside, own]);
+    Ok(Started { kernel, images })
 }
 
-/// The loader panics for a kernel that it cannot load; its checksum was right, so it was built wrongly.
+/// A defect of the stage: an image is refused before.
 #[panic_handler]
 fn panic(info: &core::panic::PanicInfo<'_>) -> ! {
-    debug::refuse(format_args!("part \"kernel\" cannot be loaded: {}", info.message()))
+    debug::refuse(format_args!("the boot stage itself failed: {info}"))
 }

@@ -1,43 +1,23 @@
-//! The memory map that the loader allocates from and the kernel gets.
+//! The memory map: where the kernel's tables and copies go, and what the kernel gets.
 //!
-//! Called by [`crate::start`]; handed to `bootloader-x86_64-common` as its legacy memory map.
+//! Called by [`crate::start`] and [`crate::handover`].
 //!
-//! Invariant: regions are whole pages, ascending as the machine's map is, and no usable one overlaps the stage or the
+//! Invariant: regions are whole pages, and no usable one overlaps the stage or the
 //! boot image.
 
 use crate::start_info::Range;
 use bootloader_api::info::MemoryRegionKind;
-use bootloader_x86_64_common::legacy_memory_region::LegacyMemoryRegion;
-use x86_64::PhysAddr;
 
 const PAGE: u64 = 4096;
-/// Each of the two holes splits a range in up to three.
-const REGIONS_MAX: usize = 64 + 4;
+/// Each of the three holes splits a range in up to three, and what is taken splits one more.
+pub(crate) const REGIONS_MAX: usize = 64 + 8;
 
 /// A region of the map.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Region {
-    start: u64,
-    end: u64,
-    kind: MemoryRegionKind,
-}
-
-impl LegacyMemoryRegion for Region {
-    fn start(&self) -> PhysAddr {
-        PhysAddr::new(self.start)
-    }
-
-    fn len(&self) -> u64 {
-        self.end - self.start
-    }
-
-    fn kind(&self) -> MemoryRegionKind {
-        self.kind
-    }
-
-    fn usable_after_bootloader_exit(&self) -> bool {
-        self.kind == MemoryRegionKind::Usable
-    }
+    pub(crate) start: u64,
+    pub(crate) end: u64,
+    pub(crate) kind: MemoryRegionKind,
 }
 
 /// The map.
@@ -47,9 +27,9 @@ pub(crate) struct MemoryMap {
 }
 
 impl MemoryMap {
-    /// The RAM among `ranges`, with the two `holes` (start, end) taken out of it. Only RAM is listed: the kernel has
-    /// no use for reserved ranges, and the loader maps all memory up to the highest one that is.
-    pub(crate) fn new(ranges: &[Range], mut holes: [(u64, u64); 2]) -> MemoryMap {
+    /// The RAM among `ranges`, with the three `holes` (start, end) taken out of it. Only RAM is listed: the kernel has
+    /// no use for reserved ranges, and all memory up to the highest one that is listed gets mapped.
+    pub(crate) fn new(ranges: &[Range], mut holes: [(u64, u64); 3]) -> MemoryMap {
         holes.sort_unstable();
         let empty = Region { start: 0, end: 0, kind: MemoryRegionKind::Bootloader };
         let mut map = MemoryMap { regions: [empty; REGIONS_MAX], count: 0 };
@@ -77,17 +57,32 @@ impl MemoryMap {
         }
     }
 
-    /// The regions, as the loader wants them.
-    pub(crate) fn regions(&self) -> impl ExactSizeIterator<Item = Region> + Clone + '_ {
+    /// The regions.
+    pub(crate) fn regions(&self) -> impl Iterator<Item = Region> + '_ {
         self.regions[..self.count].iter().copied()
     }
 
-    /// The lowest address at or above `from` where `bytes` fit in one usable region below 4 GiB.
-    pub(crate) fn find_space(&self, from: u64, bytes: u64) -> Option<u64> {
+    /// Past the last byte of RAM.
+    pub(crate) fn end(&self) -> u64 {
+        self.regions().map(|region| region.end).max().unwrap_or(0)
+    }
+
+    /// The largest usable region between 1 MiB and 4 GiB, as far as it is there: its first byte, and past the last.
+    pub(crate) fn largest_space(&self) -> Option<(u64, u64)> {
         self.regions()
             .filter(|region| region.kind == MemoryRegionKind::Usable)
-            .map(|region| (region.start.max(from), region.end.min(1 << 32)))
-            .find(|(start, end)| start.checked_add(bytes).is_some_and(|past| past <= *end))
-            .map(|(start, _)| start)
+            .map(|region| (region.start.max(1 << 20), region.end.min(1 << 32)))
+            .filter(|(start, end)| start < end)
+            .max_by_key(|(start, end)| end - start)
+    }
+
+    /// Takes the start of a usable region, up to `end`, out of what is usable.
+    pub(crate) fn take(&mut self, start: u64, end: u64) {
+        let is_taken = |region: &&mut Region| region.start <= start && end <= region.end;
+        let Some(region) = self.regions[..self.count].iter_mut().find(is_taken) else { return };
+        let whole = *region;
+        region.end = start;
+        self.push(start, end, MemoryRegionKind::Bootloader);
+        self.push(end, whole.end, MemoryRegionKind::Usable);
     }
 }

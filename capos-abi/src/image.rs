@@ -1,7 +1,7 @@
 //! The boot image: one file with everything that a system is made of.
 //!
 //! Written by `capos build`; read by the boot stage (which takes the kernel out), by the kernel (init, options, and the
-//! BootPackage object) and by `capos check`. It is the one initrd of a PVH boot.
+//! BootPackage object) and by `capos check`. It is the initrd of a PVH boot; [`crate::package`] says how two go together.
 //!
 //! Layout, little-endian: a 64-byte header {magic [u8; 8], version u32, part count u32, total bytes u64, CRC-32C of the
 //! part table u32, CRC-32C of the 28 bytes before this field u32, zero [u8; 32]}, then one 128-byte [`Part`] each, then
@@ -90,6 +90,8 @@ pub enum ImageError<'a> {
     PartCorrupt(&'a str),
     /// There is no part with this name.
     Missing(&'a str),
+    /// Both images of a run have a part with this name.
+    Duplicate(&'a str),
 }
 
 impl core::fmt::Display for ImageError<'_> {
@@ -121,6 +123,9 @@ impl core::fmt::Display for ImageError<'_> {
                 write!(formatter, "boot image: part \"{part}\" is corrupt (CRC-32C differs)")
             }
             ImageError::Missing(part) => write!(formatter, "boot image: part \"{part}\" is missing"),
+            ImageError::Duplicate(part) => {
+                write!(formatter, "boot image: part \"{part}\" is in the prepared image too")
+            }
         }
     }
 }
@@ -173,6 +178,12 @@ impl<'a> Image<'a> {
             });
         }
         Ok(image)
+    }
+
+    /// Bytes of the image, as the header states them.
+    #[must_use]
+    pub fn total(&self) -> u64 {
+        word64(self.bytes, 16)
     }
 
     fn check_rows(&self, total: u64) -> Result<(), ImageError<'a>> {
@@ -289,11 +300,11 @@ fn word64(bytes: &[u8], at: usize) -> u64 {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use std::vec::Vec;
 
-    fn build(parts: &[(&str, &[u8])]) -> Vec<u8> {
+    pub(crate) fn build(parts: &[(&str, &[u8])]) -> Vec<u8> {
         let mut offset = (HEADER_BYTES + parts.len() * PART_BYTES).next_multiple_of(PART_ALIGNMENT);
         let (mut table, mut body) = (Vec::new(), Vec::new());
         for (name, contents) in parts {

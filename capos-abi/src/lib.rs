@@ -20,5 +20,6 @@ pub mod host;
 pub mod image;
 pub mod message;
 pub mod outcome;
+pub mod package;
 pub mod ring;
 pub mod system_call;

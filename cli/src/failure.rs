@@ -6,6 +6,8 @@
 
 use std::fmt::Display;
 
+use capos_image_writer::WriteError;
+
 /// Whose fault it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Blame {
@@ -35,6 +37,15 @@ impl Failure {
     #[must_use]
     pub fn host(message: impl Into<String>) -> Failure {
         Failure { blame: Blame::Host, message: message.into() }
+    }
+}
+
+impl From<WriteError> for Failure {
+    fn from(error: WriteError) -> Failure {
+        match error {
+            WriteError::Parts(text) => Failure::request(text),
+            WriteError::Target(_) => Failure::host(error.to_string()),
+        }
     }
 }
 

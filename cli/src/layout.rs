@@ -58,6 +58,14 @@ impl Layout {
         self.file("boot.elf")
     }
 
+    /// The boot stage with the kernel, init and the WASI host in it.
+    ///
+    /// # Errors
+    /// It is missing.
+    pub fn system(&self) -> Result<PathBuf, Failure> {
+        self.file("system.pvh")
+    }
+
     /// The kernel.
     ///
     /// # Errors

@@ -1,8 +1,8 @@
 //! Compiles everything freestanding, if the feature `qemu` is on.
 //!
 //! Started by cargo; calls cargo again, once for each group of `build/products.rs`, and puts what changed into
-//! `target/capos/lib/capos`: `FILE` without and `FILE.debug` with symbols and line numbers. With the feature `debug` it
-//! does so a second time, into `target/capos/debug`, for programs that check themselves.
+//! `target/capos/lib/capos`: `FILE` without and `FILE.debug` with symbols and line numbers, and `system.pvh`, the prepared
+//! system. With the feature `debug` it does so a second time, into `target/capos/debug`, for programs that check themselves.
 //!
 //! Invariant: nothing of the caller's flags reaches the nested builds, and RUSTC_BOOTSTRAP (for build-std) is set for
 //! them alone.
@@ -12,6 +12,8 @@
 mod products;
 #[path = "build/strip.rs"]
 mod strip;
+#[path = "build/system.rs"]
+mod system;
 #[path = "build/toolchain.rs"]
 mod toolchain;
 
@@ -20,6 +22,9 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 use std::{env, fs, process};
 use toolchain::Toolchain;
+
+/// The prepared system.
+const SYSTEM: &str = "system.pvh";
 
 /// What ships is optimized across crates: an interpreter's loop gains most from it.
 const PROFILE: &[&str] = &[
@@ -93,7 +98,8 @@ fn build_variant(
             install(&file, &output, product.file, started)?;
         }
     }
-    Ok(())
+    let library = tree.join("lib/capos");
+    put(&library.join(SYSTEM), &system::system(&library)?, started)
 }
 
 fn triple(group: &Group) -> &'static str {
@@ -148,20 +154,22 @@ fn run(command: &mut process::Command, what: &str) -> Result<(), String> {
 fn install(file: &Path, output: &Path, name: &str, started: SystemTime) -> Result<(), String> {
     let contents = fs::read(file).map_err(|error| format!("{}: {error}", file.display()))?;
     let stripped = strip::strip(&contents).ok_or_else(|| format!("{}: not an ELF file", file.display()))?;
-    for (name, contents) in [(format!("{name}.debug"), contents), (name.to_owned(), stripped)] {
-        let path = output.join(name);
-        println!("cargo::rerun-if-changed={}", path.display());
-        if fs::read(&path).is_ok_and(|present| present == contents) {
-            continue;
-        }
-        let write = || {
-            // By way of another name, so that who reads the file meanwhile sees the old one or the new one.
-            let temporary = path.with_extension(format!("{}.new", process::id()));
-            fs::write(&temporary, &contents)?;
-            fs::File::options().write(true).open(&temporary)?.set_modified(started)?;
-            fs::rename(&temporary, &path)
-        };
-        write().map_err(|error| format!("{}: {error}", path.display()))?;
+    put(&output.join(format!("{name}.debug")), &contents, started)?;
+    put(&output.join(name), &stripped, started)
+}
+
+/// Writes a file if its contents change.
+fn put(path: &Path, contents: &[u8], started: SystemTime) -> Result<(), String> {
+    println!("cargo::rerun-if-changed={}", path.display());
+    if fs::read(path).is_ok_and(|present| present == contents) {
+        return Ok(());
     }
-    Ok(())
+    let write = || {
+        // By way of another name, so that who reads the file meanwhile sees the old one or the new one.
+        let temporary = path.with_extension(format!("{}.new", process::id()));
+        fs::write(&temporary, contents)?;
+        fs::File::options().write(true).open(&temporary)?.set_modified(started)?;
+        fs::rename(&temporary, path)
+    };
+    write().map_err(|error| format!("{}: {error}", path.display()))
 }

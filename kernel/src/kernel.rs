@@ -12,7 +12,7 @@ use crate::objects::console::{ConsoleDevice, Stream};
 use crate::processes::Process;
 use crate::processes::thread::Thread;
 use crate::work::Work;
-use capos_abi::image::Image;
+use capos_abi::package::Package;
 use capos_kernel_core::capability::SlotStore;
 use capos_kernel_core::derivation::Tree;
 use capos_kernel_core::entropy::Generator;
@@ -44,7 +44,7 @@ pub(crate) struct Kernel {
     pub(crate) clock: Clock,
     pub(crate) processor: Processor,
     pub(crate) ramdisk: Ramdisk,
-    pub(crate) image: Image<'static>,
+    pub(crate) package: Package<'static>,
     pub(crate) processes: Pool<Process>,
     pub(crate) threads: Pool<Thread>,
     pub(crate) operations: Pool<Operation>,
@@ -74,12 +74,12 @@ impl Kernel {
     ///
     /// # Errors
     /// [`AllocationRefused`]: the machine has too little memory.
-    pub(crate) fn new(hardware: Hardware, image: Image<'static>) -> Result<Kernel, AllocationRefused> {
+    pub(crate) fn new(hardware: Hardware, package: Package<'static>) -> Result<Kernel, AllocationRefused> {
         Ok(Kernel {
             clock: hardware.clock,
             processor: hardware.processor,
             ramdisk: hardware.ramdisk,
-            image,
+            package,
             processes: Pool::with_capacity(PROCESSES)?,
             threads: Pool::with_capacity(PROCESSES)?,
             operations: Pool::with_capacity(OPERATIONS)?,

@@ -3,7 +3,7 @@
 //! Called once by `main`. Checks the boot image, reads the options, feeds the random generator, and makes the one process
 //! that the kernel makes of its own accord: init, with the root of every authority in its CapSet.
 //!
-//! Invariant: init is started from contents whose CRC was checked, or not at all; a start that fails says why and ends the
+//! Invariant: init is started from contents that were prepared or whose CRC was checked, or not at all; a start that fails says why and ends the
 //! machine.
 
 use crate::kernel::Kernel;
@@ -14,7 +14,8 @@ use crate::processes::build::{BuildError, Request};
 use crate::processes::layout::{PAGE, STACK_BYTES_DEFAULT};
 use crate::processes::name::Name;
 use capos_abi::host::{EXIT_IMAGE_REFUSED, EXIT_KERNEL_FAILED, StreamKind};
-use capos_abi::image::{INIT, Image, ImageError, OPTIONS};
+use capos_abi::image::{INIT, ImageError, OPTIONS};
+use capos_abi::package::Package;
 use capos_abi::ring::Layout;
 use capos_kernel_core::capability::Capability;
 use capos_kernel_core::options::Options;
@@ -33,15 +34,17 @@ const RANDOM_BYTES: usize = 64;
 
 /// Makes the kernel and starts init.
 pub(crate) fn boot(mut hardware: Hardware) -> Kernel {
-    log_hardware(&hardware);
+    log_hardware();
     let bytes = hardware.ramdisk.bytes();
-    let image = Image::parse(bytes).unwrap_or_else(|error| refuse(format_args!("{error}")));
-    let options = read_options(&image);
+    let package = Package::parse(bytes).unwrap_or_else(|error| refuse(format_args!("{error}")));
+    let options = read_options(&package);
     let rng = hardware.rng.take();
-    let mut kernel = Kernel::new(hardware, image)
+    let mut kernel = Kernel::new(hardware, package)
         .unwrap_or_else(|_| fail(format_args!("the machine has too little memory for the kernel's tables")));
     kernel.feed_generator(rng);
     kernel.start_init();
+    kernel.clock.settle();
+    log_line!("clock {} Hz ({})", kernel.clock.time_stamp_frequency(), kernel.clock.calibration());
     if options.fail_allocation.is_some() {
         frames::fail_allocation(options.fail_allocation);
     }
@@ -59,25 +62,23 @@ fn refuse(reason: core::fmt::Arguments<'_>) -> ! {
     power::exit(EXIT_IMAGE_REFUSED)
 }
 
-fn log_hardware(hardware: &Hardware) {
+fn log_hardware() {
     let features = cpu::features();
     log_line!("capOS {}: {} MiB free", env!("CARGO_PKG_VERSION"), frames::free_count() / 256);
     log_line!(
-        "smep {} smap {} umip {} rdseed {} rdrand {} hypervisor {}; clock {} Hz ({})",
+        "smep {} smap {} umip {} rdseed {} rdrand {} hypervisor {}",
         features.smep,
         features.smap,
         features.umip,
         features.rdseed,
         features.rdrand,
         features.hypervisor,
-        hardware.clock.time_stamp_frequency(),
-        hardware.clock.calibration(),
     );
     log_line!("speculative side channels between processes are not closed");
 }
 
-fn read_options(image: &Image<'static>) -> Options {
-    let text = match image.verify_by(OPTIONS, crc32c) {
+fn read_options(package: &Package<'static>) -> Options {
+    let text = match package.verify_by(OPTIONS, crc32c) {
         Ok(text) => text,
         Err(ImageError::Missing(_)) => return Options::default(),
         Err(error) => refuse(format_args!("{error}")),
@@ -107,10 +108,10 @@ impl Kernel {
     }
 
     fn start_init(&mut self) {
-        if let Err(error) = self.image.verify_by(INIT, crc32c) {
+        if let Err(error) = self.package.verify_by(INIT, crc32c) {
             refuse(format_args!("{error}"));
         }
-        let part = self.image.find(INIT).unwrap_or_else(|error| refuse(format_args!("{error}")));
+        let part = self.package.find(INIT).unwrap_or_else(|error| refuse(format_args!("{error}")));
         let image = self.create_part_object(None, part.offset, part.length);
         let image = image.unwrap_or_else(|error| fail(format_args!("init: {error}")));
         let free = (frames::free_count() as u64).saturating_sub(RESERVED_FRAMES);

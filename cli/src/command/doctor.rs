@@ -64,7 +64,14 @@ fn files(layout: &Result<Layout, Failure>) -> Vec<Finding> {
         Ok(layout) => layout,
         Err(failure) => return vec![Finding::missing("files", &failure.message)],
     };
-    let needed = [layout.boot_stage(), layout.kernel(), layout.init(), layout.adapter(), layout.probe()];
+    let needed = [
+        layout.boot_stage(),
+        layout.system(),
+        layout.kernel(),
+        layout.init(),
+        layout.adapter(),
+        layout.probe(),
+    ];
     let mut findings: Vec<Finding> = needed
         .into_iter()
         .filter_map(Result::err)

@@ -2,8 +2,9 @@
 //!
 //! Called by `run` and `build`; calls `capos-manifest-model` for the system and `image` for the bytes.
 //!
-//! Invariant: the image holds the kernel, init, the manifest and the parts that the manifest names, nothing else. An image
-//! for a run is a file without a name.
+//! Invariant: the image holds the manifest and the parts that it names, nothing else: with kernel and init it is whole by
+//! itself (`build`); without them, and without the WASI host, it goes beside the prepared system. Such an image is a file
+//! without a name.
 
 use std::fs::{self, File};
 use std::io::{BufWriter, Write};
@@ -19,10 +20,15 @@ use crate::layout::Layout;
 use crate::outcome::one_line;
 use crate::progress::Progress;
 
+/// The programs that the prepared system holds, besides kernel and init.
+const PREPARED: [&str; 1] = ["capos-wasm"];
+
 /// An image that is ready to boot.
 #[derive(Debug)]
 pub(crate) struct Bootable {
-    /// Where QEMU finds it.
+    /// The boot stage that QEMU starts.
+    pub(crate) stage: PathBuf,
+    /// Where QEMU finds the image.
     pub(crate) path: PathBuf,
     /// Keeps a file without a name open.
     pub(crate) file: Option<File>,
@@ -65,7 +71,7 @@ pub(crate) fn library(layout: &Layout) -> Library {
     Library::new(layout.folder())
 }
 
-/// All parts of the image for this package, in the order in which they are written.
+/// All parts of an image that is whole by itself, in the order in which they are written.
 ///
 /// # Errors
 /// A file cannot be read.
@@ -74,12 +80,18 @@ pub(crate) fn parts(
     package: Package,
     kernel_options: &[String],
 ) -> Result<Vec<NamedPart>, Failure> {
-    let named = |name: &str, contents: Vec<u8>| NamedPart { name: name.to_owned(), contents };
-    let mut parts = vec![
-        named(KERNEL, read(&layout.kernel()?)?),
-        named(INIT, read(&layout.init()?)?),
-        named(MANIFEST, encode(&package.system)),
-    ];
+    let mut parts = vec![named(KERNEL, read(&layout.kernel()?)?), named(INIT, read(&layout.init()?)?)];
+    parts.extend(own_parts(package, kernel_options)?);
+    Ok(parts)
+}
+
+fn named(name: &str, contents: Vec<u8>) -> NamedPart {
+    NamedPart { name: name.to_owned(), contents }
+}
+
+/// The parts besides kernel and init.
+fn own_parts(package: Package, kernel_options: &[String]) -> Result<Vec<NamedPart>, Failure> {
+    let mut parts = vec![named(MANIFEST, encode(&package.system))];
     if !kernel_options.is_empty() {
         parts.push(named(OPTIONS, options_text(kernel_options)?));
     }
@@ -109,28 +121,36 @@ fn options_text(options: &[String]) -> Result<Vec<u8>, Failure> {
     Ok(text.into_bytes())
 }
 
-/// Writes the image of a package into a file without a name.
+/// Writes what the prepared system lacks for this package into an image without a name.
 ///
 /// # Errors
-/// As [`parts`]; or the host has no memory left.
+/// A file cannot be read; or the host has no memory left.
 pub(crate) fn bootable(
     layout: &Layout,
-    package: Package,
+    mut package: Package,
     kernel_options: &[String],
 ) -> Result<Bootable, Failure> {
     let traits = Traits::of(&package.system, 0);
     let inputs = package.files.clone();
-    into_memory(&parts(layout, package, kernel_options)?, traits, inputs)
+    let stage = layout.system()?;
+    // A part that is called so is the file that the prepared system was made of: only capOS's own programs are.
+    package.parts.retain(|(name, _)| !PREPARED.contains(&name.as_str()));
+    into_memory(stage, &own_parts(package, kernel_options)?, traits, inputs)
 }
 
-fn into_memory(parts: &[NamedPart], traits: Traits, inputs: Vec<PathBuf>) -> Result<Bootable, Failure> {
+fn into_memory(
+    stage: PathBuf,
+    parts: &[NamedPart],
+    traits: Traits,
+    inputs: Vec<PathBuf>,
+) -> Result<Bootable, Failure> {
     let file = memory_file("capos-image")?;
     let mut writer = BufWriter::with_capacity(256 << 10, &file);
     write(parts, &mut writer)?;
     drop(writer);
     let image_bytes = file.metadata().or_host("the boot image in memory")?.len();
     let traits = Traits { image_bytes, ..traits };
-    Ok(Bootable { path: memory_file_path(&file), file: Some(file), inputs, traits })
+    Ok(Bootable { stage, path: memory_file_path(&file), file: Some(file), inputs, traits })
 }
 
 /// An image that somebody built: boots as it is, whole or not, because the machine judges it. Only what the host has to
@@ -139,23 +159,26 @@ fn into_memory(parts: &[NamedPart], traits: Traits, inputs: Vec<PathBuf>) -> Res
 /// # Errors
 /// Kernel options are to be added and it is not whole; or the host has no memory left.
 pub(crate) fn built(
+    layout: &Layout,
     path: &Path,
     bytes: &[u8],
     is_file: bool,
     kernel_options: &[String],
 ) -> Result<Bootable, Failure> {
     let image = Image::parse(bytes);
+    let stage = layout.boot_stage()?;
     let traits = match image.as_ref().ok().and_then(|it| decode(it.verify(MANIFEST).ok()?).ok()) {
         Some(system) => Traits::of(&system, bytes.len() as u64),
         None => Traits { image_bytes: bytes.len() as u64, ..Traits::default() },
     };
     if kernel_options.is_empty() {
         if is_file {
-            return Ok(Bootable { path: path.to_owned(), file: None, inputs: Vec::new(), traits });
+            return Ok(Bootable { stage, path: path.to_owned(), file: None, inputs: Vec::new(), traits });
         }
         let mut file = memory_file("capos-image")?;
         file.write_all(bytes).or_host("the boot image in memory")?;
-        return Ok(Bootable { path: memory_file_path(&file), file: Some(file), inputs: Vec::new(), traits });
+        let path = memory_file_path(&file);
+        return Ok(Bootable { stage, path, file: Some(file), inputs: Vec::new(), traits });
     }
     let image = image.map_err(|error| Failure::request(format!("{}: {error}", path.display())))?;
     let mut parts: Vec<NamedPart> = image
@@ -164,7 +187,7 @@ pub(crate) fn built(
         .map(|part| NamedPart { name: part.name.to_owned(), contents: image.contents(&part).to_vec() })
         .collect();
     parts.push(NamedPart { name: OPTIONS.to_owned(), contents: options_text(kernel_options)? });
-    into_memory(&parts, traits, Vec::new())
+    into_memory(stage, &parts, traits, Vec::new())
 }
 
 /// The package that a manifest describes.

@@ -80,7 +80,7 @@ fn attempt(options: &mut RunOptions, outcome: &mut Option<File>) -> Result<Optio
         machine: options.machine,
         accelerator: decision.accelerator,
         memory_bytes: memory_bytes(&bootable.traits, host_memory())?,
-        boot_stage: layout.boot_stage()?,
+        boot_stage: bootable.stage.clone(),
         image: bootable.path.clone(),
         debugger: None,
         extra_arguments: extra_arguments(options),
@@ -116,7 +116,11 @@ fn boot_it(
         host_limit,
         time_limit: time_limit.filter(|_| !is_watched),
         start_limit: (!is_watched).then_some(start_limit),
-        symbols: symbols::Source { image: bootable.path.clone(), folders: symbols::folders(layout.folder()) },
+        symbols: symbols::Source {
+            image: bootable.path.clone(),
+            library: layout.folder().to_owned(),
+            folders: symbols::folders(layout.folder()),
+        },
         has_labels: bootable.traits.has_several,
         is_instance: bootable.traits.is_instance,
         is_verbose: options.verbose,
@@ -165,7 +169,7 @@ fn bootable(
             file.display()
         ))),
         Subject::Image { bytes, is_file } => {
-            prepare::built(file, &bytes, is_file, &options.kernel_option).map(Some)
+            prepare::built(layout, file, &bytes, is_file, &options.kernel_option).map(Some)
         }
     }
 }

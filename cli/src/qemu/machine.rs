@@ -140,10 +140,11 @@ impl Boot {
     pub fn arguments(&self, channels: Backends) -> Vec<OsString> {
         let mut arguments = machine_arguments(self.machine, self.accelerator, self.memory_bytes);
         let mut add = |words: &str| arguments.extend(words.split(' ').map(OsString::from));
+        // Two ports behind port 0, which is a virtconsole's: the driver sets up a queue for each that there may be.
         let bus = match self.machine {
-            Machine::Microvm => ["virtio-serial-device,max_ports=8", "virtio-rng-device"],
+            Machine::Microvm => ["virtio-serial-device,max_ports=3", "virtio-rng-device"],
             Machine::Q35 => {
-                ["virtio-serial-pci,max_ports=8,disable-legacy=on", "virtio-rng-pci,disable-legacy=on"]
+                ["virtio-serial-pci,max_ports=3,disable-legacy=on", "virtio-rng-pci,disable-legacy=on"]
             }
         };
         add(&channels.log.argument("log"));

@@ -28,6 +28,8 @@ type Found = Result<Program, String>;
 pub struct Source {
     /// The boot image.
     pub image: PathBuf,
+    /// The folder with the programs of the prepared system, for an image that goes beside it.
+    pub library: PathBuf,
     /// Folders with `*.debug` files.
     pub folders: Vec<PathBuf>,
 }
@@ -58,7 +60,10 @@ impl Source {
     pub fn load(&self) -> Symbols {
         let Ok(bytes) = fs::read(&self.image) else { return Symbols::default() };
         let Ok(image) = Image::parse(&bytes) else { return Symbols::default() };
-        let find = |name: &str| Program::find(part(&image, name)?, &self.folders);
+        let find = |name: &str| match part(&image, name) {
+            Some(program) => Program::find(program, &self.folders),
+            None => Program::find(&fs::read(self.library.join(format!("{name}.elf"))).ok()?, &self.folders),
+        };
         let system = part(&image, MANIFEST).and_then(|it| decode(it).ok()).unwrap_or_default();
         let processes = system.processes.iter().filter_map(|it| Some((it.name.clone(), find(&it.image)?)));
         // What a process starts by itself is called, as a rule, by the name of its part.
@@ -125,7 +130,7 @@ mod tests {
         fs::write(folder.join("image"), bytes).unwrap();
         fs::write(folder.join("other.debug"), b"\x7fELF no").unwrap();
         fs::write(folder.join("own.debug"), debug).unwrap();
-        Source { image: folder.join("image"), folders: vec![folder.to_owned()] }
+        Source { image: folder.join("image"), library: folder.join("none"), folders: vec![folder.to_owned()] }
     }
 
     #[test]
@@ -171,7 +176,8 @@ mod tests {
 
     #[test]
     fn an_image_that_cannot_be_read_explains_nothing() {
-        let source = Source { image: "/nonexistent".into(), folders: Vec::new() };
+        let source =
+            Source { image: "/nonexistent".into(), library: "/nonexistent".into(), folders: Vec::new() };
         assert_eq!(source.load().explain("[kernel] called from 0x1"), []);
     }
 }

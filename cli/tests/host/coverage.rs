@@ -14,13 +14,12 @@ use capos_cli::outcome::{Ending, MachineOutcome};
 use clap::CommandFactory;
 
 /// Texts that no test can bring about, with the reason.
-const EXEMPT: [(&str, &str); 13] = [
+const EXEMPT: [(&str, &str); 12] = [
     ("the path of the capos command cannot be found", "only without /proc, where nothing works"),
     ("nothing can be written", "a file that takes no byte and tells no error: Linux has none"),
     ("the parent-death signal cannot be set", "Linux refuses it to nobody"),
     ("QEMU's end cannot be watched (pidfd_open", "a kernel older than 5.3"),
     ("a thread cannot be started", "a limit of processes does not hold for root, as whom tests may run"),
-    ("the boot image cannot be written", "only into memory; `capos build` writes the bytes by itself"),
     (
         "a file in memory cannot be made",
         "other descriptors are lacking first; a host without memory ends the test, too",

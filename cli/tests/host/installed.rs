@@ -70,7 +70,7 @@ fn a_tree_may_have_any_path() {
     command.envs(environment.get_envs().filter_map(|(key, value)| Some((key, value?))));
     let shown = run(command);
     assert_eq!((shown.status, shown.stderr.as_str()), (3, ""));
-    assert!(tree.arguments().contains(&odd.join("lib/capos/boot.elf").display().to_string()));
+    assert!(tree.arguments().contains(&odd.join("lib/capos/system.pvh").display().to_string()));
 }
 
 #[test]

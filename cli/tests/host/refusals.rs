@@ -116,10 +116,10 @@ fn what_is_never_granted_can_be_denied() {
 #[test]
 fn a_tree_without_its_files_is_named() {
     let tree = Tree::with_emulator(NEVER);
-    fs::remove_file(tree.path("lib/capos/kernel.elf")).unwrap();
+    fs::remove_file(tree.path("lib/capos/system.pvh")).unwrap();
     let result = tree.run(&["app.wasm"]);
     assert_eq!(result.status, 127);
-    assert!(result.stderr.contains("lib/capos/kernel.elf is missing from this installation"), "{result:?}");
+    assert!(result.stderr.contains("lib/capos/system.pvh is missing from this installation"), "{result:?}");
     fs::remove_dir_all(tree.path("lib")).unwrap();
     let result = tree.run(&["app.wasm"]);
     assert_eq!(result.status, 127);

@@ -56,7 +56,7 @@ impl Tree {
         if fs::hard_link(capos, tree.path("bin/capos")).is_err() {
             fs::copy(capos, tree.path("bin/capos")).unwrap();
         }
-        for file in ["boot.elf", "kernel.elf", "init.elf", "capos-wasm.elf", "probe.pvh"] {
+        for file in ["boot.elf", "system.pvh", "kernel.elf", "init.elf", "capos-wasm.elf", "probe.pvh"] {
             fs::write(tree.path("lib/capos").join(file), format!("\x7fELF {file}")).unwrap();
         }
         fs::write(tree.path("work/app.wasm"), b"\0asm\x01\0\0\0").unwrap();

@@ -144,9 +144,9 @@ fn notes_are_notes() {
 fn an_image_has_bounds() {
     use capos_cli::image::{NamedPart, write};
     let nameless = write(&[NamedPart { name: String::new(), contents: Vec::new() }], &mut Vec::new());
-    assert_eq!(nameless.unwrap_err().message, "part name \"\" has 0 bytes; expected 1 to 64");
+    assert_eq!(nameless.unwrap_err().to_string(), "part name \"\" has 0 bytes; expected 1 to 64");
     let parts = (0..10_000).map(|index| NamedPart { name: format!("p{index}"), contents: Vec::new() });
-    let text = write(&parts.collect::<Vec<_>>(), &mut Vec::new()).unwrap_err().message;
+    let text = write(&parts.collect::<Vec<_>>(), &mut Vec::new()).unwrap_err().to_string();
     assert!(
         text.starts_with("a boot image has ") && text.ends_with(" parts at most; this one has 10000"),
         "{text}"

@@ -8,7 +8,7 @@
 //! first in, first out. Insertion never fails while [`Table::available`] is not zero.
 
 use crate::derivation::NodeId;
-use crate::storage::{AllocationRefused, filled};
+use crate::storage::{self, AllocationRefused};
 use alloc::vec::Vec;
 use capos_abi::error::Transport;
 use capos_abi::handle::Handle;
@@ -51,8 +51,12 @@ struct Slot<O> {
 
 /// The slots of all tables.
 pub struct SlotStore<O> {
+    /// The slots of the chunks that a table had at least once.
     slots: Vec<Slot<O>>,
+    /// Those chunks among them that no table has.
     free_chunks: Vec<u16>,
+    /// Chunks that no table ever had.
+    fresh_chunks: u16,
 }
 
 impl<O: Copy> SlotStore<O> {
@@ -61,13 +65,23 @@ impl<O: Copy> SlotStore<O> {
     /// # Errors
     /// [`AllocationRefused`].
     pub fn with_chunks(chunks: u16) -> Result<SlotStore<O>, AllocationRefused> {
-        let slots = filled(usize::from(chunks) * CHUNK_SLOTS as usize, |_| Slot {
-            generation: 1,
-            next_free: NONE,
-            capability: None,
-        })?;
-        let free_chunks = filled(usize::from(chunks), |index| chunks - 1 - index as u16)?;
-        Ok(SlotStore { slots, free_chunks })
+        let (mut slots, mut free_chunks) = (Vec::new(), Vec::new());
+        storage::reserve(&mut slots, usize::from(chunks) * CHUNK_SLOTS as usize)?;
+        storage::reserve(&mut free_chunks, usize::from(chunks))?;
+        Ok(SlotStore { slots, free_chunks, fresh_chunks: chunks })
+    }
+
+    /// A chunk for a table.
+    fn take_chunk(&mut self) -> Option<u16> {
+        if let Some(chunk) = self.free_chunks.pop() {
+            return Some(chunk);
+        }
+        self.fresh_chunks = self.fresh_chunks.checked_sub(1)?;
+        let chunk = self.slots.len() as u32 / CHUNK_SLOTS;
+        for _ in 0..CHUNK_SLOTS {
+            storage::push(&mut self.slots, Slot { generation: 1, next_free: NONE, capability: None });
+        }
+        Some(chunk as u16)
     }
 
     /// Bytes of memory that a chunk takes: what a process is charged for one.
@@ -79,7 +93,7 @@ impl<O: Copy> SlotStore<O> {
     /// Chunks that no table has.
     #[must_use]
     pub fn free_chunks(&self) -> usize {
-        self.free_chunks.len()
+        self.free_chunks.len() + usize::from(self.fresh_chunks)
     }
 }
 
@@ -137,9 +151,9 @@ impl Table {
     ///
     /// # Errors
     /// [`Transport::NoSlot`] if the table is at its largest; [`Transport::OutOfMemory`] if the store has no chunk left.
-    pub fn grow<O>(&mut self, store: &mut SlotStore<O>) -> Result<(), Transport> {
+    pub fn grow<O: Copy>(&mut self, store: &mut SlotStore<O>) -> Result<(), Transport> {
         let place = self.chunks.get_mut(self.chunk_count as usize).ok_or(Transport::NoSlot)?;
-        *place = store.free_chunks.pop().ok_or(Transport::OutOfMemory)?;
+        *place = store.take_chunk().ok_or(Transport::OutOfMemory)?;
         self.chunk_count += 1;
         Ok(())
     }
@@ -242,7 +256,7 @@ impl Table {
         self.chunk_count = last_chunk;
         self.first_free = NONE;
         self.last_free = NONE;
-        crate::storage::push(&mut store.free_chunks, chunk);
+        storage::push(&mut store.free_chunks, chunk);
         Some(Dismantled::Chunk)
     }
 

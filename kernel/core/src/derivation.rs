@@ -7,7 +7,7 @@
 //! Invariant: a node that a capability names exists; parent, child and sibling links agree; whether a capability works is
 //! one look at its own node, at any depth.
 
-use crate::storage::{AllocationRefused, filled};
+use crate::storage::{self, AllocationRefused};
 use alloc::vec::Vec;
 
 const NONE: u32 = u32::MAX;
@@ -56,7 +56,9 @@ pub enum Step {
 
 /// All nodes of the machine.
 pub struct Tree {
+    /// The nodes that were used at least once.
     nodes: Vec<Node>,
+    capacity: u32,
     first_free: u32,
     first_leaving: u32,
     used: u32,
@@ -68,20 +70,27 @@ impl Tree {
     /// # Errors
     /// [`AllocationRefused`].
     pub fn with_capacity(capacity: u32) -> Result<Tree, AllocationRefused> {
-        let nodes = filled(capacity as usize, |index| {
-            let next = index as u32 + 1;
-            Node::free(if next == capacity { NONE } else { next })
-        })?;
-        let first_free = if capacity == 0 { NONE } else { 0 };
-        Ok(Tree { nodes, first_free, first_leaving: NONE, used: 0 })
+        let mut nodes = Vec::new();
+        storage::reserve(&mut nodes, capacity as usize)?;
+        Ok(Tree { nodes, capacity, first_free: NONE, first_leaving: NONE, used: 0 })
     }
 
     /// A node without a parent, held once, charged to `owner` (a number of the kernel's choice).
     pub fn root(&mut self, owner: u32) -> Option<NodeId> {
-        let index = self.first_free;
-        let node = self.nodes.get_mut(index as usize)?;
-        self.first_free = node.holders_or_next;
-        *node = Node { holders_or_next: 1, owner, state: State::Live, ..Node::free(NONE) };
+        let live = Node { holders_or_next: 1, owner, state: State::Live, ..Node::free(NONE) };
+        let index = match self.nodes.get_mut(self.first_free as usize) {
+            Some(node) => {
+                let index = self.first_free;
+                self.first_free = node.holders_or_next;
+                *node = live;
+                index
+            }
+            None => {
+                let index = self.nodes.len() as u32;
+                let is_taken = index < self.capacity && storage::push(&mut self.nodes, live);
+                is_taken.then_some(index)?
+            }
+        };
         self.used += 1;
         Some(NodeId(index))
     }
@@ -99,7 +108,7 @@ impl Tree {
     /// Nodes that [`Tree::root`] and [`Tree::derive`] can still give.
     #[must_use]
     pub fn available(&self) -> u32 {
-        self.nodes.len() as u32 - self.used
+        self.capacity - self.used
     }
 
     /// True while a capability with this node works.

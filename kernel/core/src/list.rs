@@ -7,7 +7,7 @@
 //! Invariant: an element that is linked is in exactly the list it joined; joining twice and leaving without having
 //! joined are refused, not undefined.
 
-use crate::storage::{AllocationRefused, filled};
+use crate::storage::{self, AllocationRefused};
 use alloc::vec::Vec;
 
 const NONE: u32 = u32::MAX;
@@ -23,7 +23,9 @@ const UNLINKED: Link = Link { previous: NONE, next: NONE, is_linked: false };
 
 /// The links of all elements that may be in one of a family of lists.
 pub struct Links {
+    /// Up to the highest element that ever joined a list.
     links: Vec<Link>,
+    capacity: u32,
 }
 
 /// One list: first, last and length.
@@ -63,7 +65,9 @@ impl Links {
     /// # Errors
     /// [`AllocationRefused`].
     pub fn with_capacity(capacity: u32) -> Result<Links, AllocationRefused> {
-        Ok(Links { links: filled(capacity as usize, |_| UNLINKED)? })
+        let mut links = Vec::new();
+        storage::reserve(&mut links, capacity as usize)?;
+        Ok(Links { links, capacity })
     }
 
     /// True while `element` is in a list.
@@ -75,6 +79,10 @@ impl Links {
     /// Appends `element`; false if it is in a list already or out of range.
     pub fn push_back(&mut self, list: &mut List, element: u32) -> bool {
         let last = list.last;
+        if element < self.capacity {
+            // Elements are pool entries, which are taken in ascending order: one round, mostly none.
+            while self.links.len() <= element as usize && storage::push(&mut self.links, UNLINKED) {}
+        }
         match self.links.get_mut(element as usize) {
             Some(link) if !link.is_linked => *link = Link { previous: last, next: NONE, is_linked: true },
             _ => return false,

@@ -1,13 +1,13 @@
 //! Pools: a fixed number of values of one type, named by generation-tagged ids.
 //!
-//! What ring 3 can make the kernel create lives in a pool of its type: made whole at start-up, so creating is a constant
+//! What ring 3 can make the kernel create lives in a pool of its type: its memory is set aside at start-up, so creating is a constant
 //! number of steps and "full" is an answer, not a failure of the allocator. Called by the kernel for processes, threads,
 //! operations and objects.
 //!
 //! Invariant: an id reaches the value it was made for or nothing. Free entries are reused first in, first out, which
 //! keeps stale ids apart for as long as possible.
 
-use crate::storage::{AllocationRefused, filled};
+use crate::storage::{self, AllocationRefused};
 use alloc::vec::Vec;
 use core::marker::PhantomData;
 
@@ -70,7 +70,9 @@ struct Entry<T> {
 
 /// A fixed number of entries for values of one type.
 pub struct Pool<T> {
+    /// The entries that were used at least once; the others come before them in the order of use.
     entries: Vec<Entry<T>>,
+    capacity: u32,
     first_free: u32,
     last_free: u32,
     used: usize,
@@ -82,12 +84,9 @@ impl<T> Pool<T> {
     /// # Errors
     /// [`AllocationRefused`].
     pub fn with_capacity(capacity: u32) -> Result<Pool<T>, AllocationRefused> {
-        let entries = filled(capacity as usize, |index| {
-            let next = index as u32 + 1;
-            Entry { generation: 1, next_free: if next == capacity { NONE } else { next }, value: None }
-        })?;
-        let first_free = if capacity == 0 { NONE } else { 0 };
-        Ok(Pool { entries, first_free, last_free: capacity.wrapping_sub(1), used: 0 })
+        let mut entries = Vec::new();
+        storage::reserve(&mut entries, capacity as usize)?;
+        Ok(Pool { entries, capacity, first_free: NONE, last_free: NONE, used: 0 })
     }
 
     /// Bytes of memory that one entry takes: what its owner is charged.
@@ -98,6 +97,13 @@ impl<T> Pool<T> {
 
     /// Moves the value into a free entry; `None`, with the value dropped, if the pool is full.
     pub fn insert(&mut self, value: T) -> Option<Id<T>> {
+        let fresh = self.entries.len() as u32;
+        if fresh < self.capacity {
+            let entry = Entry { generation: 1, next_free: NONE, value: Some(value) };
+            let is_taken = storage::push(&mut self.entries, entry);
+            self.used += usize::from(is_taken);
+            return is_taken.then_some(Id::from_parts(fresh, 1));
+        }
         let index = self.first_free;
         let entry = self.entries.get_mut(index as usize)?;
         self.first_free = entry.next_free;
@@ -150,7 +156,7 @@ impl<T> Pool<T> {
     /// The number of entries, used or free.
     #[must_use]
     pub fn capacity(&self) -> u32 {
-        self.entries.len() as u32
+        self.capacity
     }
 
     /// The number of entries that hold a value.
@@ -162,7 +168,7 @@ impl<T> Pool<T> {
     /// True if [`Pool::insert`] would be refused.
     #[must_use]
     pub fn is_full(&self) -> bool {
-        self.first_free == NONE
+        self.first_free == NONE && self.entries.len() as u32 == self.capacity
     }
 }
 

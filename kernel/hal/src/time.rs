@@ -7,7 +7,7 @@
 mod calibration;
 
 use crate::local_apic;
-use calibration::Rates;
+use calibration::{Measurement, Rates, Start};
 use core::arch::asm;
 use core::sync::atomic::{AtomicBool, Ordering};
 
@@ -18,11 +18,15 @@ const ALARM_MAX: u64 = NANOSECONDS_PER_SECOND;
 /// The clock and its alarm.
 #[derive(Debug)]
 pub struct Clock {
-    /// TSC at the time 1 ns.
+    /// TSC at the time `base`.
     start: u64,
+    /// Nanoseconds.
+    base: u64,
     /// Nanoseconds per tick, times 2^32.
     scale: u64,
     rates: Rates,
+    /// Until [`Clock::settle`]: the measurement that is under way.
+    measurement: Option<Measurement>,
     /// The time for which the timer was set last, if it is set.
     alarm: Option<u64>,
 }
@@ -45,27 +49,46 @@ pub(crate) fn ticks() -> u64 {
     u64::from(high) << 32 | u64::from(low)
 }
 
+/// Nanoseconds per tick of the TSC, times 2^32.
+fn scale(rates: Rates) -> u64 {
+    ((u128::from(NANOSECONDS_PER_SECOND) << 32) / u128::from(rates.time_stamp)) as u64
+}
+
 impl Clock {
-    /// Finds out how fast the counters run.
+    /// Finds out how fast the counters run, or begins to; [`Clock::settle`] ends that.
     ///
     /// # Safety
     /// Called once, at start-up, after the local APIC is initialized, with interrupts off.
     pub(crate) unsafe fn new() -> Clock {
         // SAFETY: the caller's promise.
-        let rates = unsafe { calibration::measure() };
-        let scale = ((u128::from(NANOSECONDS_PER_SECOND) << 32) / u128::from(rates.time_stamp)) as u64;
-        Clock { start: ticks(), scale, rates, alarm: None }
+        let (rates, measurement) = match unsafe { calibration::begin() } {
+            Start::Known(rates) => (rates, None),
+            Start::Measuring(measurement) => (measurement.estimate(), Some(measurement)),
+        };
+        Clock { start: ticks(), base: 1, scale: scale(rates), rates, measurement, alarm: None }
+    }
+
+    /// Ends the measurement of the counters, if one is under way: waits for as long as it has to last yet. Nanoseconds that
+    /// were counted before are an estimate. Called before the first process runs; setting the alarm does it otherwise.
+    pub fn settle(&mut self) {
+        if let Some(measurement) = self.measurement.take() {
+            self.rates = measurement.finish();
+            self.base = self.now();
+            self.start = ticks();
+            self.scale = scale(self.rates);
+        }
     }
 
     /// Nanoseconds since the kernel's start. Under `-icount shift=0` one nanosecond is one instruction.
     pub fn now(&self) -> u64 {
         let ticks = ticks().saturating_sub(self.start);
-        1 + ((u128::from(ticks) * u128::from(self.scale)) >> 32) as u64
+        self.base + ((u128::from(ticks) * u128::from(self.scale)) >> 32) as u64
     }
 
     /// Sets the alarm to an absolute time; one in the past goes off at once; `None` switches it off. It may go off
     /// early (it is never set for more than a second) and once although replaced: look at [`Clock::now`].
     pub fn set_alarm(&mut self, deadline: Option<u64>) {
+        self.settle();
         let now = self.now();
         let alarm = deadline.map(|deadline| deadline.clamp(now, now.saturating_add(ALARM_MAX)));
         // What is set already needs no access to the device.

@@ -130,6 +130,7 @@ pub(crate) const SOURCES: &[&str] = &[
     "capos-abi",
     "capos-rt",
     "capos-wasm",
+    "cli/image",
     "demos/smoke",
     "kernel",
     "rust-toolchain.toml",

@@ -24,7 +24,7 @@ impl Kernel {
     pub(crate) fn call_boot_package(&mut self, call: &Call<'_>) -> Result<Answer, CallError> {
         match call.origin.submission.method {
             BootPackage::COUNT => {
-                let parts = self.image.parts().count() as u32;
+                let parts = self.package.parts().count() as u32;
                 self.reply(call.origin, |out| BootPackageCountResults { parts }.encode(out))
             }
             BootPackage::PART => self.describe_part(call),
@@ -34,15 +34,17 @@ impl Kernel {
     }
 
     fn part(&self, index: u32) -> Result<Part<'static>, CallError> {
-        Ok(self.image.part(index as usize).ok_or(Exception::InvalidArgument)?)
+        Ok(self.package.part(index as usize).ok_or(Exception::InvalidArgument)?)
     }
 
     fn describe_part(&mut self, call: &Call<'_>) -> Result<Answer, CallError> {
         let message = self.parameters::<SMALL>(call)?;
         let BootPackagePartParams { index } =
             BootPackagePartParams::decode(message.bytes()).map_err(malformed)?;
-        let Part { name, length, checksum, .. } = self.part(index)?;
-        let results = BootPackagePartResults { name, bytes: length, checksum };
+        let part = self.part(index)?;
+        let prepared = self.package.is_prepared(&part);
+        let Part { name, length, checksum, .. } = part;
+        let results = BootPackagePartResults { name, bytes: length, checksum, prepared };
         let mut bytes = [0; WITH_NAME];
         let length = results.encode(&mut bytes).map_err(|_| Transport::TooLarge)?;
         self.write_result(call.origin, 0, bytes.get(..length).unwrap_or(&[]))?;

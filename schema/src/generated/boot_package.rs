@@ -46,12 +46,12 @@ static DESCRIPTION: Description = Description {
         Method {
             name: "part",
             number: 1,
-            documentation: "The row of the part table: name, size, CRC-32C of the contents. Exception \"invalid argument\" past the end.",
+            documentation: "The row of the part table: name, size, CRC-32C of the contents, and whether the part came in the boot stage's own file, which nobody checks again: a part of another image is the holder's to check. Exception \"invalid argument\" past the end.",
         },
         Method {
             name: "open",
             number: 2,
-            documentation: "The contents as a sealed memory object, in place: nothing is copied. The contents are unchecked: compare the CRC-32C.",
+            documentation: "The contents as a sealed memory object, in place: nothing is copied. The contents are unchecked: compare the CRC-32C of a part that is not prepared.",
         },
     ],
 };
@@ -201,6 +201,8 @@ pub struct BootPackagePartResults<'a> {
     pub bytes: u64,
     /// Field `checksum` of the schema.
     pub checksum: u32,
+    /// Field `prepared` of the schema.
+    pub prepared: bool,
 }
 
 impl<'a> BootPackagePartResults<'a> {
@@ -222,6 +224,7 @@ impl<'a> BootPackagePartResults<'a> {
         let mut writer = Writer::new(out, Self::SHAPE)?;
         writer.u64(0, self.bytes);
         writer.u32(8, self.checksum);
+        writer.bool(96, self.prepared);
         writer.text(0, self.name)?;
         Ok(writer.bytes())
     }
@@ -234,7 +237,12 @@ impl<'a> BootPackagePartResults<'a> {
         let Some(structure) = Head::new(message, message.len())?.root()? else {
             return Ok(Self::default());
         };
-        Ok(Self { name: structure.text(0)?, bytes: structure.u64(0), checksum: structure.u32(8) })
+        Ok(Self {
+            name: structure.text(0)?,
+            bytes: structure.u64(0),
+            checksum: structure.u32(8),
+            prepared: structure.bool(96),
+        })
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! Called by `run` and `spawn`; calls BootPackage and maps parts.
 //!
-//! Invariant: a part is handed out only after its CRC-32C was found right.
+//! Invariant: a part is handed out only if it was prepared or after its CRC-32C was found right.
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -24,6 +24,8 @@ pub struct Part {
     pub bytes: u64,
     /// CRC-32C of its contents.
     pub checksum: u32,
+    /// It came in the boot stage's own file and is not checked again.
+    pub is_prepared: bool,
 }
 
 /// The boot image.
@@ -45,7 +47,12 @@ impl<'a> Package<'a> {
         let mut parts = Vec::new();
         for index in 0..boot.count().map_err(fail)? {
             let row = boot.part(index).map_err(fail)?;
-            parts.push(Part { name: row.name, bytes: row.bytes, checksum: row.checksum });
+            parts.push(Part {
+                name: row.name,
+                bytes: row.bytes,
+                checksum: row.checksum,
+                is_prepared: row.prepared,
+            });
         }
         let checked = parts.iter().map(|_| None).collect();
         Ok(Package { boot, memory, parts, checked })
@@ -88,6 +95,9 @@ impl<'a> Package<'a> {
         let part = &self.parts[place];
         let fail = |error| Refusal::of_init(format_args!("opening part \"{}\": {error}", part.name));
         let object = self.boot.open(place as u32).map_err(fail)?;
+        if part.is_prepared {
+            return Ok(object);
+        }
         let contents = Mapping::new(self.memory, &object).map_err(fail)?;
         if contents.len() as u64 != part.bytes || capos_rt::crc32c(&contents) != part.checksum {
             return Err(refused(ImageError::PartCorrupt(&part.name)));

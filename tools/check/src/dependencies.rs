@@ -9,8 +9,6 @@ use std::collections::BTreeMap;
 
 /// Crates that occur in several versions, and why that cannot be helped.
 const DUPLICATES: &[(&str, &str)] = &[
-    ("bitflags", "the boot stage's loader, bootloader-x86_64-common, is still at 1"),
-    ("rand_core", "the boot stage's loader, bootloader-x86_64-common, is still at 0.6"),
     ("spin", "wasmi 2.0.0 is at 0.9"),
     ("syn", "build time only: zerocopy-derive is at 2, clap and serde are at 3"),
     ("wasmparser", "wasmi 2.0.0 is at 0.228; the text parser on the host is newer"),

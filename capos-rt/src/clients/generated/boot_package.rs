@@ -29,6 +29,8 @@ pub struct BootPackagePartReply {
     pub bytes: u64,
     /// Field `checksum` of the schema.
     pub checksum: u32,
+    /// Field `prepared` of the schema.
+    pub prepared: bool,
 }
 
 impl Cap<BootPackage> {
@@ -77,7 +79,8 @@ impl Cap<BootPackage> {
         }))
     }
 
-    /// The row of the part table: name, size, CRC-32C of the contents. Exception "invalid argument" past the end.
+    /// The row of the part table: name, size, CRC-32C of the contents, and whether the part came in the boot stage's own file,
+    /// which nobody checks again: a part of another image is the holder's to check. Exception "invalid argument" past the end.
     ///
     /// # Errors
     /// What the object or the transport says.
@@ -101,6 +104,7 @@ impl Cap<BootPackage> {
                     name: owned(results.name)?,
                     bytes: results.bytes,
                     checksum: results.checksum,
+                    prepared: results.prepared,
                 })
             },
         )
@@ -126,11 +130,13 @@ impl Cap<BootPackage> {
                 name: owned(results.name)?,
                 bytes: results.bytes,
                 checksum: results.checksum,
+                prepared: results.prepared,
             })
         }))
     }
 
-    /// The contents as a sealed memory object, in place: nothing is copied. The contents are unchecked: compare the CRC-32C.
+    /// The contents as a sealed memory object, in place: nothing is copied. The contents are unchecked: compare the CRC-32C
+    /// of a part that is not prepared.
     ///
     /// # Errors
     /// What the object or the transport says.

@@ -106,7 +106,8 @@ static COUNTS: AtomicU64 = AtomicU64::new(0);
 /// Allocations until one is refused, for tests; 0 for never.
 static REFUSE_AFTER: AtomicU64 = AtomicU64::new(0);
 
-/// The counts of a frame of RAM.
+/// The counts of a frame of RAM. Those of a frame that was never handed out are whatever was in that memory: they are
+/// set when it is, and not looked at before.
 pub(super) fn counts(frame: NonZeroU32) -> &'static Counts {
     let array = (DIRECT_MAP + COUNTS.load(Ordering::Relaxed)) as *const Counts;
     // SAFETY: frames are made from the memory map alone, and the array has an element for each frame up to its end.
@@ -135,8 +136,6 @@ pub(crate) unsafe fn initialize(regions: &[MemoryRegion]) -> bool {
         return false;
     };
     let address = u64::from(first.get()) * FRAME;
-    // SAFETY: so many frames were just taken; zero is the state of a frame that is not in use.
-    unsafe { ((DIRECT_MAP + address) as *mut u64).write_bytes(0, (bytes / 8) as usize) };
     COUNTS.store(address, Ordering::Relaxed);
     pool.total = pool.fresh.iter().map(|fresh| (fresh.end - fresh.next) as usize).sum();
     pool.free = pool.total;

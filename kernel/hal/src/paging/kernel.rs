@@ -6,7 +6,7 @@
 //! read-only, and the lower half of the kernel's own root is empty.
 
 use super::table::{
-    ADDRESS, CACHE_DISABLED, DIRECT_MAP, LARGE, PRESENT, Table, USER, WRITABLE, WRITE_THROUGH, index,
+    ADDRESS, CACHE_DISABLED, DIRECT_MAP, ENTRIES, LARGE, PRESENT, Table, USER, WRITABLE, WRITE_THROUGH, index,
 };
 use core::arch::asm;
 use core::sync::atomic::{AtomicU64, Ordering};
@@ -86,12 +86,6 @@ fn entry_of(address: u64) -> Option<(Table, usize, u32)> {
     None
 }
 
-/// The physical address behind a kernel address that is mapped with 4 KiB pages.
-pub(crate) fn physical_of(address: u64) -> Option<u64> {
-    let (table, at, level) = entry_of(address)?;
-    (level == 1).then(|| (table.get(at) & ADDRESS) + address % crate::PAGE_BYTES as u64)
-}
-
 /// Takes away a page of the kernel's image.
 ///
 /// # Safety
@@ -104,15 +98,38 @@ pub(crate) unsafe fn unmap_kernel_page(address: u64) {
     }
 }
 
-/// Takes write permission away from `length` bytes of 4 KiB pages.
-pub(crate) fn protect_kernel_pages(address: u64, length: u64) {
-    for page in (address..address.saturating_add(length)).step_by(crate::PAGE_BYTES) {
-        if let Some((table, at, 1)) = entry_of(page) {
+/// Takes write permission away from `length` bytes of 4 KiB pages, and tells `each` where they are, in order; false if one
+/// is not mapped so.
+pub(crate) fn protect_kernel_pages(address: u64, length: u64, mut each: impl FnMut(u64)) -> bool {
+    let end = address.saturating_add(length);
+    let mut page = address;
+    while page < end {
+        let Some((table, first, 1)) = entry_of(page) else { return false };
+        // One walk from the root for a whole table of pages.
+        for at in first..ENTRIES {
+            let entry = table.get(at);
+            if page >= end {
+                break;
+            }
+            if entry & PRESENT == 0 {
+                return false;
+            }
             // SAFETY: only takes a permission away.
-            unsafe { table.set(at, table.get(at) & !WRITABLE) };
-            flush(page);
+            unsafe { table.set(at, entry & !WRITABLE) };
+            each(entry & ADDRESS);
+            page = page.saturating_add(crate::PAGE_BYTES as u64);
         }
     }
+    forget_translations();
+    true
+}
+
+/// Makes the processor forget what it knows about all pages: cheaper than page by page for many.
+fn forget_translations() {
+    // SAFETY: loads the root that is loaded; no page is global.
+    unsafe {
+        asm!("mov {root}, cr3", "mov cr3, {root}", root = out(reg) _, options(nostack, preserves_flags))
+    };
 }
 
 /// The virtual address of device registers at a physical address below 4 GiB, mapped without caching. The 2 MiB

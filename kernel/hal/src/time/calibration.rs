@@ -1,11 +1,11 @@
 //! How fast the TSC and the local APIC's timer run.
 //!
-//! Called once, by [`super::Clock`]. The processor or the hypervisor says it (CPUID); else the timer's rate is known
-//! (1 GHz in QEMU's emulation and in KVM, both documented by their sources), or measured against the 8254 timer, and
-//! the TSC is measured against the timer.
+//! Called by [`super::Clock`]. The processor or the hypervisor says it (CPUID); else the timer's rate is known (1 GHz in
+//! QEMU's emulation and in KVM, both documented by their sources), or measured against the 8254 timer, and the TSC is
+//! measured against the timer, while the kernel does the rest of its start-up.
 //!
 //! Invariant: rates are above 0; a measurement uses the tightest of several readings at either end, so a host that is
-//! interrupted between two readings does not spoil it.
+//! interrupted between two readings does not spoil it, and lasts until what these leave open is a small enough part.
 
 use super::ticks;
 use crate::{local_apic, port};
@@ -14,8 +14,12 @@ use core::hint::spin_loop;
 
 /// What QEMU's and KVM's local APIC count per second when dividing by 1.
 const EMULATED_TIMER: u64 = 1_000_000_000;
-/// Timer ticks that a measurement of the TSC lasts: half a millisecond of an emulated timer.
-const MEASURED_TICKS: u32 = 500_000;
+/// A measurement of the TSC lasts this many times as long as the readings at its ends leave open: 0.02 %.
+const PRECISION: u64 = 5_000;
+/// Timer ticks after which a measurement ends in any case: 5 ms of an emulated timer.
+const MEASURED_TICKS_MAX: u32 = 5_000_000;
+/// Timer ticks after which the rate of the TSC can be estimated.
+const ESTIMATED_TICKS: u32 = 1_000;
 /// Readings at either end, of which the tightest counts.
 const READINGS: usize = 5;
 
@@ -33,21 +37,45 @@ pub(super) struct Rates {
     pub(super) source: &'static str,
 }
 
-/// Finds the rates.
+/// What is known when the kernel starts.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Start {
+    /// All of it.
+    Known(Rates),
+    /// How fast the timer runs; a measurement of the TSC has begun.
+    Measuring(Measurement),
+}
+
+/// A measurement that has begun. Nobody sets the timer before [`Measurement::finish`].
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Measurement {
+    timer: u64,
+    first: Reading,
+}
+
+/// The TSC and the timer's ticks left at the same moment, as nearly as possible.
+#[derive(Clone, Copy, Debug)]
+struct Reading {
+    time_stamp: u64,
+    left: u32,
+    /// Ticks of the TSC between which the timer was read.
+    open: u64,
+}
+
+/// Finds the rates, or begins to.
 ///
 /// # Safety
 /// Called once at start-up, after the local APIC is initialized, with interrupts off.
-pub(super) unsafe fn measure() -> Rates {
+pub(super) unsafe fn begin() -> Start {
     if let Some(rates) = from_hypervisor() {
-        return rates;
+        return Start::Known(rates);
     }
     let timer = if is_emulated_timer() { EMULATED_TIMER } else { measure_timer() };
-    match from_processor() {
-        Some(time_stamp) => Rates { time_stamp, timer, source: "CPUID leaf 0x15" },
-        None => {
-            Rates { time_stamp: measure_time_stamp(timer), timer, source: "measured against the APIC timer" }
-        }
+    if let Some(time_stamp) = from_processor() {
+        return Start::Known(Rates { time_stamp, timer, source: "CPUID leaf 0x15" });
     }
+    local_apic::start_timer(u32::MAX);
+    Start::Measuring(Measurement { timer, first: Reading::take() })
 }
 
 /// Leaf 0x40000010, an agreement between hypervisors: TSC and APIC timer in kHz.
@@ -85,32 +113,53 @@ fn is_emulated_timer() -> bool {
     matches!(&signature, b"TCGTCGTCGTCG" | b"KVMKVMKVM\0\0\0")
 }
 
-/// The TSC and the timer's ticks left at the same moment, as nearly as possible.
-fn read_both() -> (u64, u32) {
-    let mut best = (0, 0);
-    let mut tightest = u64::MAX;
-    for _ in 0..READINGS {
-        let before = ticks();
-        let left = local_apic::timer_left();
-        let after = ticks();
-        if after - before < tightest {
-            tightest = after - before;
-            best = (before + (after - before) / 2, left);
+impl Reading {
+    fn take() -> Reading {
+        let mut best = Reading { time_stamp: 0, left: 0, open: u64::MAX };
+        for _ in 0..READINGS {
+            let before = ticks();
+            let left = local_apic::timer_left();
+            let open = ticks() - before;
+            if open < best.open {
+                best = Reading { time_stamp: before + open / 2, left, open };
+            }
         }
+        best
     }
-    best
 }
 
-fn measure_time_stamp(timer: u64) -> u64 {
-    local_apic::start_timer(u32::MAX);
-    let (first_ticks, first_left) = read_both();
-    while first_left - local_apic::timer_left() < MEASURED_TICKS {
-        spin_loop();
+impl Measurement {
+    /// The rates as they look after a moment: good enough for a deadline of the start-up.
+    pub(super) fn estimate(&self) -> Rates {
+        loop {
+            let reading = Reading::take();
+            if self.first.left - reading.left >= ESTIMATED_TICKS {
+                return self.rates(reading);
+            }
+        }
     }
-    let (last_ticks, last_left) = read_both();
-    local_apic::start_timer(0);
-    let elapsed = u128::from(first_left - last_left).max(1);
-    ((u128::from(last_ticks - first_ticks) * u128::from(timer) / elapsed) as u64).max(1)
+
+    /// Waits for as long as the measurement has to last yet, and stops the timer.
+    pub(super) fn finish(self) -> Rates {
+        let last = loop {
+            let reading = Reading::take();
+            let is_precise =
+                (self.first.open + reading.open) * PRECISION <= reading.time_stamp - self.first.time_stamp;
+            if is_precise || self.first.left - reading.left >= MEASURED_TICKS_MAX {
+                break reading;
+            }
+            spin_loop();
+        };
+        local_apic::start_timer(0);
+        self.rates(last)
+    }
+
+    fn rates(&self, last: Reading) -> Rates {
+        let elapsed = u128::from(self.first.left - last.left).max(1);
+        let ticks = u128::from(last.time_stamp - self.first.time_stamp);
+        let time_stamp = ((ticks * u128::from(self.timer) / elapsed) as u64).max(1);
+        Rates { time_stamp, timer: self.timer, source: "measured against the APIC timer" }
+    }
 }
 
 /// Ticks of the local APIC's timer while channel 2 of the 8254 counts down 10 ms.

@@ -83,6 +83,8 @@ pub(crate) const ALL: &[Check] = &[
     check("system/damage: each part corrupt", damage::corrupt_parts),
     check("system/damage: each part cut off", damage::truncated),
     check("system/damage: the header and the table", damage::head),
+    check("system/damage: a kernel that is none", damage::bad_kernels),
+    check("system/damage: an image beside the prepared one", damage::beside),
     check("system/damage: bad kernel options", damage::options),
     check("system/pipes: a closed pipe ends the run", pipes::head),
     check("system/pipes: Ctrl-C ends the run", pipes::interrupt),
