@@ -15,13 +15,14 @@ pub struct LimitReached;
 pub struct Account {
     limit: u64,
     used: u64,
+    peak: u64,
 }
 
 impl Account {
     /// An account that allows `limit` bytes.
     #[must_use]
     pub const fn new(limit: u64) -> Account {
-        Account { limit, used: 0 }
+        Account { limit, used: 0, peak: 0 }
     }
 
     /// Bytes allowed.
@@ -34,6 +35,12 @@ impl Account {
     #[must_use]
     pub const fn used(&self) -> u64 {
         self.used
+    }
+
+    /// Bytes that were held at most, at any time.
+    #[must_use]
+    pub const fn peak(&self) -> u64 {
+        self.peak
     }
 
     /// Bytes that can still be charged.
@@ -51,6 +58,9 @@ impl Account {
             return Err(LimitReached);
         }
         self.used += bytes;
+        if self.used > self.peak {
+            self.peak = self.used;
+        }
         Ok(())
     }
 
@@ -74,5 +84,17 @@ mod tests {
         account.charge(40).unwrap();
         account.refund(1000);
         assert_eq!(account.used(), 0);
+    }
+
+    #[test]
+    fn the_peak_outlives_what_was_held() {
+        let mut account = Account::new(100);
+        account.charge(60).unwrap();
+        account.refund(50);
+        account.charge(20).unwrap();
+        assert_eq!(account.charge(90), Err(LimitReached));
+        assert_eq!((account.used(), account.peak()), (30, 60));
+        account.charge(40).unwrap();
+        assert_eq!(account.peak(), 70);
     }
 }

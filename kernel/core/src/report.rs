@@ -72,6 +72,10 @@ pub struct EndLine<'a> {
     pub entries: u64,
     /// The privilege level it was seen to run at, if it ever left ring 3.
     pub privilege_level: Option<u8>,
+    /// Bytes that its account held at most: committed pages, touched or not, page tables, rings and kernel objects.
+    pub peak_bytes: u64,
+    /// Pages of its own that got a frame, each counted as often as it got one.
+    pub touched_pages: u64,
     /// Frames of the machine that are free now that everything it had is given back.
     pub free_frames: usize,
 }
@@ -84,6 +88,7 @@ impl Display for EndLine<'_> {
             Some(level) => write!(formatter, ", cpl {level}")?,
             None => formatter.write_str(", cpl none")?,
         }
+        write!(formatter, ", peak {} bytes, {} pages touched", self.peak_bytes, self.touched_pages)?;
         write!(formatter, ", {} frames free", self.free_frames)
     }
 }
@@ -140,13 +145,15 @@ mod tests {
             code: 7,
             entries: 12,
             privilege_level: Some(3),
+            peak_bytes: 65_536,
+            touched_pages: 9,
             free_frames: 100,
         };
-        let text = "process 3 \"hello\": exited(7) ring 3 entries 12, cpl 3, 100 frames free";
+        let text = "process 3 \"hello\": exited(7) ring 3 entries 12, cpl 3, peak 65536 bytes, 9 pages touched, 100 frames free";
         assert_eq!(format!("{line}"), text);
         let never_ran =
             EndLine { kind: OutcomeKind::Killed, code: 0, entries: 0, privilege_level: None, ..line };
-        let text = "process 3 \"hello\": killed(0) ring 3 entries 0, cpl none, 100 frames free";
+        let text = "process 3 \"hello\": killed(0) ring 3 entries 0, cpl none, peak 65536 bytes, 9 pages touched, 100 frames free";
         assert_eq!(format!("{never_ran}"), text);
     }
 

@@ -90,16 +90,25 @@ impl Kernel {
         let area = *area;
         match area {
             Area::Reservation if !process.committed.contains(page) => Err(TouchError::NotThere),
-            Area::Reservation | Area::Zeros => self.map(id, page, Frame::new()?.share(), Access::ReadWrite),
+            Area::Reservation | Area::Zeros => self.map_own(id, page, Frame::new()?.share()),
             Area::Object { object, first, access } => {
                 self.touch_object(id, page, pages, object, first, access)
             }
             Area::Copy { object, first, bytes } => {
                 let index = page - pages.start;
                 let frame = self.copied_page(object, first + index, bytes.saturating_sub(index * PAGE))?;
-                self.map(id, page, frame, Access::ReadWrite)
+                self.map_own(id, page, frame)
             }
         }
+    }
+
+    /// Maps a frame that is the process's alone.
+    fn map_own(&mut self, id: Id<Process>, page: u64, frame: SharedFrame) -> Result<(), TouchError> {
+        self.map(id, page, frame, Access::ReadWrite)?;
+        if let Some(process) = self.processes.get_mut(id) {
+            process.touched_pages += 1;
+        }
+        Ok(())
     }
 
     fn touch_object(

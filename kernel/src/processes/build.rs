@@ -124,6 +124,7 @@ impl Process {
             committed: PageSet::new(),
             area_tables: LOW_UPPER_TABLES,
             charged_tables: 0,
+            touched_pages: 0,
             table: Table::new(),
             capset: None,
             thread: None,

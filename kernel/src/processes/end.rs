@@ -145,6 +145,8 @@ impl Kernel {
             code,
             entries: process.entries,
             privilege_level: process.privilege_level,
+            peak_bytes: process.account.peak(),
+            touched_pages: process.touched_pages,
             free_frames: frames::free_count(),
         };
         log_line!("{line}");

@@ -91,6 +91,8 @@ pub(crate) struct Process {
     pub(crate) area_tables: u64,
     /// Page-table frames that its account is charged for.
     pub(crate) charged_tables: u64,
+    /// Pages of its own, not shared with an object, that got a frame.
+    pub(crate) touched_pages: u64,
     pub(crate) table: Table,
     /// Its CapSet page, mapped read-only in it.
     pub(crate) capset: Option<SharedFrame>,

@@ -15,6 +15,8 @@ pub(crate) struct Ended {
     pub(crate) entries: u64,
     /// Its privilege level, as the kernel saw it.
     pub(crate) privilege_level: String,
+    /// Bytes that its account held at most, and pages of its own that got a frame.
+    pub(crate) memory: (u64, u64),
     /// Frames that were free afterwards.
     pub(crate) free_frames: u64,
 }
@@ -38,6 +40,10 @@ fn end(line: &str) -> Option<Ended> {
         outcome: outcome.to_owned(),
         entries: fields.next()?.parse().ok()?,
         privilege_level: fields.next()?.strip_prefix("cpl ")?.to_owned(),
+        memory: (
+            fields.next()?.strip_prefix("peak ")?.strip_suffix(" bytes")?.parse().ok()?,
+            fields.next()?.strip_suffix(" pages touched")?.parse().ok()?,
+        ),
         free_frames: fields.next()?.strip_suffix(" frames free")?.parse().ok()?,
     })
 }
@@ -48,12 +54,14 @@ mod tests {
 
     #[test]
     fn records_are_read() {
-        let line = "[kernel] process 3 \"hello\": exited(7) ring 3 entries 12, cpl 3, 100 frames free\n";
+        let line = "[kernel] process 3 \"hello\": exited(7) ring 3 entries 12, cpl 3, peak 65536 bytes, 9 pages \
+                    touched, 100 frames free\n";
         let ended = Ended {
             name: "hello".to_owned(),
             outcome: "exited".to_owned(),
             entries: 12,
             privilege_level: "3".to_owned(),
+            memory: (65_536, 9),
             free_frames: 100,
         };
         assert_eq!(ends(line), Ok(vec![ended]));
