@@ -29,6 +29,10 @@ struct LaunchParameters {
   moduleName @7 :Text;
   # For reports.
 
+  validated @8 :Bool;
+  # The module was validated as a whole when the image was made. The instance then validates each function when it is called
+  # first, and not all of them before it starts; a function that is not valid ends it as "invalid" then.
+
   struct Preopen {
     capability @0 :Text;
     # Its name in the CapSet.

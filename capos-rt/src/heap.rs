@@ -12,7 +12,7 @@ use capos_schema::virtual_memory::VirtualMemory;
 pub(crate) const PAGE: usize = 4096;
 /// Blocks of at least this many bytes are large.
 pub(crate) const LARGE: usize = 128 * 1024;
-/// The range set aside for a large block: twice the largest wasm memory, because a vector asks for twice what it has.
+/// The range set aside for a large block: room for what a vector that keeps doubling asks for.
 pub(crate) const RESERVATION: usize = (8 << 30) + (64 << 10);
 /// The range set aside for small blocks.
 pub(crate) const SMALL_RESERVATION: usize = 4 << 30;
@@ -35,11 +35,11 @@ pub(crate) struct Large {
     pub(crate) reserved: usize,
     /// Usable bytes from the start, whole pages.
     pub(crate) committed: usize,
-    /// Bytes that its owner was told it has: more than `committed` after an announced growth.
+    /// Bytes that its owner was told it has: more than `committed` if its growth is announced.
     pub(crate) capacity: usize,
 }
 
-/// An announced growth of a wasm memory.
+/// An announced use of a block for a wasm memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Announcement {
     /// Bytes in use.
@@ -48,45 +48,30 @@ pub(crate) struct Announcement {
     pub(crate) desired: usize,
 }
 
-impl Large {
-    /// How far to commit when the owner asks for `new_size` bytes.
-    ///
-    /// A vector that grows asks for twice its size; if the growth of exactly this block was announced, only the announced
-    /// bytes are committed and the rest follows with later announcements.
-    pub(crate) fn commit_for(
-        &self,
-        old_size: usize,
-        new_size: usize,
-        announced: Option<Announcement>,
-    ) -> usize {
-        let is_partial = self.committed < self.capacity.next_multiple_of(PAGE);
-        match announced {
-            Some(growth)
-                if growth.desired <= new_size
-                    && growth.current <= old_size
-                    && (is_partial || growth.current == old_size) =>
-            {
-                growth.desired.next_multiple_of(PAGE).max(self.committed)
-            }
-            _ => new_size.next_multiple_of(PAGE),
-        }
-    }
-
-    /// True if the announced growth happens inside what the owner already has, and needs memory.
-    pub(crate) fn awaits(&self, growth: Announcement) -> bool {
-        self.address != 0
-            && self.committed < growth.desired
-            && growth.desired <= self.capacity
-            && growth.current <= self.committed
+impl Announcement {
+    /// How much of a new block of `size` bytes is used at once.
+    pub(crate) fn commit_of(announced: Option<Announcement>, size: usize) -> usize {
+        announced.map(|growth| growth.desired).filter(|desired| *desired <= size).unwrap_or(size)
     }
 }
 
-/// Announces that a byte vector of `current` used bytes is about to be grown to `desired`, and gets the memory for it.
+impl Large {
+    /// True if the announced growth may be one inside what the owner of this block has.
+    pub(crate) fn may_hold(&self, growth: Announcement) -> bool {
+        self.address != 0
+            && growth.current > 0
+            && growth.current <= self.committed
+            && growth.desired <= self.capacity
+    }
+}
+
+/// Announces that a wasm memory of `current` used bytes is about to use `desired`, and gets the memory for it.
 ///
-/// An engine that keeps a wasm memory in a vector doubles the vector's capacity, and a process would need a quota of twice
-/// its memory limit. Announced growth is committed exactly: what a doubled capacity promises beyond `desired` is committed
-/// by the next announcement. Call it before each growth of such a vector and refuse the growth if it answers false: a
-/// growth inside a doubled capacity that was not announced ends the process at the first touch.
+/// An engine that keeps a wasm memory in one block asks for all that the memory may ever be, so that it grows where it is,
+/// and a process would need a quota of that. Announced use is committed exactly: the next block that is allocated zeroed gets
+/// `desired` bytes of memory, and what it promises beyond them is committed by later announcements. Call it before each
+/// use of more bytes and refuse the growth if it answers false: one that was not announced ends the process at the first
+/// touch. Several blocks which could be the one that grows are all committed.
 #[must_use]
 pub fn prepare_growth(current: usize, desired: usize) -> bool {
     crate::sys::allocator::announce(Announcement { current, desired })
@@ -104,28 +89,24 @@ mod tests {
 
     #[test]
     fn without_an_announcement_everything_is_committed() {
-        assert_eq!(block(STEP, STEP).commit_for(STEP, 2 * STEP + 1, None), 2 * STEP + PAGE);
+        assert_eq!(Announcement::commit_of(None, 5 * STEP), 5 * STEP);
     }
 
     #[test]
-    fn an_announced_growth_is_committed_exactly() {
-        let growth = Announcement { current: 10 * STEP, desired: 11 * STEP };
-        assert_eq!(block(10 * STEP, 10 * STEP).commit_for(10 * STEP, 20 * STEP, Some(growth)), 11 * STEP);
-        assert!(block(11 * STEP, 20 * STEP).awaits(Announcement { current: 11 * STEP, desired: 12 * STEP }));
-        assert!(!block(11 * STEP, 20 * STEP).awaits(Announcement { current: 19 * STEP, desired: 20 * STEP }));
+    fn an_announced_block_is_committed_exactly() {
+        let first = Announcement { current: 0, desired: STEP };
+        assert_eq!(Announcement::commit_of(Some(first), 20 * STEP), STEP);
+        assert_eq!(Announcement::commit_of(Some(first), STEP - 1), STEP - 1);
     }
 
     #[test]
-    fn a_full_capacity_goes_on_partially() {
-        let growth = Announcement { current: 20 * STEP, desired: 21 * STEP };
-        assert_eq!(block(20 * STEP, 20 * STEP).commit_for(20 * STEP, 40 * STEP, Some(growth)), 21 * STEP);
-        assert!(!block(20 * STEP, 20 * STEP).awaits(growth));
-    }
-
-    #[test]
-    fn another_block_is_not_taken_for_the_announced_one() {
-        let growth = Announcement { current: 10 * STEP, desired: 11 * STEP };
-        assert_eq!(block(4 * STEP, 4 * STEP).commit_for(4 * STEP, 8 * STEP, Some(growth)), 8 * STEP);
-        assert_eq!(block(16 * STEP, 16 * STEP).commit_for(16 * STEP, 32 * STEP, Some(growth)), 32 * STEP);
+    fn growth_inside_the_block_is_committed_exactly() {
+        let growth = |current, desired| Announcement { current: current * STEP, desired: desired * STEP };
+        assert!(block(STEP, 20 * STEP).may_hold(growth(1, 2)));
+        assert!(block(9 * STEP, 20 * STEP).may_hold(growth(1, 2)));
+        assert!(!block(STEP, 20 * STEP).may_hold(growth(9, 10)));
+        assert!(!block(20 * STEP, 20 * STEP).may_hold(growth(20, 21)));
+        assert!(!block(STEP, 20 * STEP).may_hold(growth(0, 1)), "what begins has no block yet");
+        assert!(!Large::default().may_hold(growth(1, 2)));
     }
 }

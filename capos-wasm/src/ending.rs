@@ -4,6 +4,7 @@
 //!
 //! Invariant: every way in which a guest can end has its own variant, and no text is needed to tell them apart.
 
+use alloc::format;
 use alloc::string::{String, ToString};
 
 use capos_abi::outcome::{ExitStatus, OutcomeKind};
@@ -21,8 +22,8 @@ pub enum Ending {
     Exited(u32),
     /// A trap, of the kind that the text names.
     Trap(String),
-    /// The fuel was used up.
-    Fuel,
+    /// The fuel was used up, where the text says.
+    Fuel(String),
     /// Memory that cannot be refused was not there.
     Memory(String),
     /// The module was refused before it started.
@@ -40,7 +41,7 @@ impl Ending {
             Ending::Returned => ExitStatus::exited(0),
             Ending::Exited(code) => ExitStatus::exited(*code),
             Ending::Trap(_) => failed(OutcomeKind::Trap),
-            Ending::Fuel => failed(OutcomeKind::Fuel),
+            Ending::Fuel(_) => failed(OutcomeKind::Fuel),
             Ending::Memory(_) => failed(OutcomeKind::Memory),
             Ending::Invalid(_) => failed(OutcomeKind::Invalid),
             Ending::Internal(_) => failed(OutcomeKind::Internal),
@@ -53,19 +54,23 @@ impl Ending {
         match self {
             Ending::Returned | Ending::Exited(_) => String::new(),
             Ending::Trap(text) | Ending::Memory(text) | Ending::Internal(text) => text.clone(),
-            Ending::Fuel => String::from("the fuel is used up"),
+            Ending::Fuel(place) => format!("the fuel is used up{place}"),
             Ending::Invalid(refusal) => refusal.to_string(),
         }
     }
 
-    /// The ending that an error of the engine stands for, once the module was accepted.
+    /// The ending that an error of the engine stands for, once the module was accepted. `place` says where it happened, as
+    /// [`crate::places::calls`] writes it.
     #[must_use]
-    pub fn of(error: &Error) -> Ending {
+    pub(crate) fn of(error: &Error, place: &str) -> Ending {
         if let Some(code) = error.i32_exit_status() {
             return Ending::Exited(code.cast_unsigned());
         }
         match error.kind() {
-            ErrorKind::Host(trap) => Ending::Trap(trap.to_string()),
+            ErrorKind::Host(trap) => Ending::Trap(match place {
+                "" => trap.to_string(),
+                place => format!("{trap},{place}"),
+            }),
             ErrorKind::Instantiation(InstantiationError::ElementSegmentDoesNotFit { .. }) => {
                 Ending::Trap(String::from(trap_text(TrapCode::TableOutOfBounds)))
             }
@@ -82,11 +87,11 @@ impl Ending {
                 if is_memory { Ending::Memory(why) } else { Ending::Trap(why) }
             }
             _ => match error.as_trap_code() {
-                Some(TrapCode::OutOfFuel) => Ending::Fuel,
+                Some(TrapCode::OutOfFuel) => Ending::Fuel(String::from(place)),
                 Some(TrapCode::OutOfSystemMemory) => {
                     Ending::Memory(String::from("the engine found no memory for an operation of the module"))
                 }
-                Some(code) => Ending::Trap(String::from(trap_text(code))),
+                Some(code) => Ending::Trap(format!("{}{place}", trap_text(code))),
                 None => Ending::Internal(error.to_string()),
             },
         }

@@ -5,6 +5,7 @@
 //! Invariant: everything that can be refused is refused before the first instruction of the guest runs; after that a run
 //! ends with an [`Ending`], never with a panic.
 
+use alloc::format;
 use alloc::string::ToString;
 
 use wasmi::errors::{ErrorKind, InstantiationError, MemoryError, TableError};
@@ -16,11 +17,14 @@ use crate::launch::{Launch, RECURSION_LIMIT_DEFAULT, STACK_BYTES_DEFAULT, STACK_
 use crate::limits::Limits;
 use crate::link;
 use crate::p1;
+use crate::places;
 use crate::port::Ports;
 use crate::refusal::{self, Refusal};
 
 /// Bytes of the engine's value stack at its start; it grows by doubling.
 const STACK_BYTES_FIRST: usize = 1024;
+/// Functions that a report names: the one that trapped and those that led to it.
+const CALLS_TOLD: usize = 4;
 
 /// Runs a module with what it was granted, until it ends.
 #[must_use]
@@ -31,37 +35,46 @@ pub fn run(bytes: &[u8], launch: Launch, ports: Ports) -> Ending {
     }
 }
 
+/// Looks at everything about a module that can be refused whatever it is launched with: its beginning, every function, its
+/// imports and its entry. The host command asks this when it makes an image, with the engine that will run the module.
+///
+/// # Errors
+/// Why no instance of it starts.
+pub fn check(bytes: &[u8]) -> Result<(), Refusal> {
+    refusal::inspect(bytes)?;
+    let engine = Engine::new(&config(&Launch::default()));
+    linked(&engine, bytes).map(drop)
+}
+
 /// A module that may start.
-pub struct Prepared {
+pub struct Prepared<'m> {
+    bytes: &'m [u8],
     module: Module,
     linker: Linker<Context>,
     store: Store<Context>,
     memory_limit: u64,
 }
 
-impl Prepared {
+impl<'m> Prepared<'m> {
     /// Looks at everything that can be refused.
     ///
     /// # Errors
     /// Why the module does not start.
-    pub fn new(bytes: &[u8], launch: Launch, ports: Ports) -> Result<Prepared, Refusal> {
+    pub fn new(bytes: &'m [u8], launch: Launch, ports: Ports) -> Result<Prepared<'m>, Refusal> {
         launch.check().map_err(Refusal::Launch)?;
         refusal::inspect(bytes)?;
         let engine = Engine::new(&config(&launch));
-        let module = Module::new(&engine, bytes).map_err(|error| invalid(&error))?;
-        let mut linker = Linker::new(&engine);
-        link::link(&mut linker, &module)?;
-        check_entry(&module)?;
+        let (module, linker) = linked(&engine, bytes)?;
         let memory_limit = launch.memory_limit;
         let mut ports = ports;
         let limits = Limits::new(memory_limit, ports.growth.take());
         let instance = p1::Instance::new(launch.arguments, launch.environment, ports);
         let mut store = Store::new(&engine, Context::new(instance, limits));
         store.limiter(|context| &mut context.limits);
-        store
-            .set_fuel(launch.fuel.unwrap_or(u64::MAX))
-            .map_err(|error| Refusal::Malformed(error.to_string()))?;
-        Ok(Prepared { module, linker, store, memory_limit })
+        if let Some(fuel) = launch.fuel {
+            store.set_fuel(fuel).map_err(|error| Refusal::Malformed(error.to_string()))?;
+        }
+        Ok(Prepared { bytes, module, linker, store, memory_limit })
     }
 
     /// True for a module that imports nothing and exports nothing but its entry.
@@ -79,7 +92,7 @@ impl Prepared {
         };
         for entry in ["_initialize", "_start"] {
             if let Err(error) = call(&mut self.store, instance, entry) {
-                return Ending::of(&error);
+                return self.failed(&error);
             }
         }
         Ending::Returned
@@ -100,8 +113,33 @@ impl Prepared {
             }
             _ => None,
         };
-        refusal.map_or_else(|| Ending::of(error), Ending::Invalid)
+        refusal.map_or_else(|| self.failed(error), Ending::Invalid)
     }
+
+    /// The ending for what happened while the module ran, with the functions in which it did.
+    fn failed(&self, error: &Error) -> Ending {
+        if let ErrorKind::Wasm(_) = error.kind() {
+            // The module is not what the image states, and a function of it was called. All of it tells more than the rest.
+            let refusal = check(self.bytes).err();
+            return Ending::Invalid(refusal.unwrap_or_else(|| Refusal::Malformed(error.to_string())));
+        }
+        let imported =
+            self.module.imports().filter(|import| matches!(import.ty(), ExternType::Func(_))).count();
+        let mut functions = self.module.engine().last_functions(CALLS_TOLD);
+        for function in &mut functions {
+            *function += imported as u32;
+        }
+        Ending::of(error, &places::calls(self.bytes, &functions))
+    }
+}
+
+/// The module, and everything that it imports.
+fn linked(engine: &Engine, bytes: &[u8]) -> Result<(Module, Linker<Context>), Refusal> {
+    let module = Module::new(engine, bytes).map_err(|error| invalid(&error, bytes))?;
+    let mut linker = Linker::new(engine);
+    link::link(&mut linker, &module)?;
+    check_entry(&module)?;
+    Ok((module, linker))
 }
 
 /// Calls the export of this name, if there is one.
@@ -112,14 +150,16 @@ fn call(store: &mut Store<Context>, instance: Instance, name: &str) -> Result<()
     }
 }
 
-/// How the engine is set up. Fuel is always counted: where no limit is asked for it is a counter that lasts for centuries.
+/// How the engine is set up, on the host and in the machine alike. Without a limit no fuel is counted: the kernel's time
+/// slices and the limit of time do not need it.
 fn config(launch: &Launch) -> Config {
     let stack =
         launch.stack_bytes.unwrap_or(STACK_BYTES_DEFAULT).clamp(STACK_BYTES_FIRST as u64, STACK_BYTES_MAX);
+    let mode = if launch.is_validated { CompilationMode::Lazy } else { CompilationMode::LazyTranslation };
     let mut config = Config::default();
     config
-        .consume_fuel(true)
-        .compilation_mode(CompilationMode::LazyTranslation)
+        .consume_fuel(launch.fuel.is_some())
+        .compilation_mode(mode)
         .ignore_custom_sections(true)
         .set_min_stack_height(STACK_BYTES_FIRST)
         .set_max_stack_height(stack as usize)
@@ -148,8 +188,11 @@ fn check_entry(module: &Module) -> Result<(), Refusal> {
 }
 
 /// The refusal for an error of validation: a feature that is off, or a module that no engine takes.
-fn invalid(error: &Error) -> Refusal {
-    let text = error.to_string();
+fn invalid(error: &Error, module: &[u8]) -> Refusal {
+    let text = match error.kind() {
+        ErrorKind::Wasm(why) => format!("{error}{}", places::body(module, why.offset())),
+        _ => error.to_string(),
+    };
     let is_feature =
         ["not enabled", "must be enabled", "not supported", "required for", "disabled", "unsupported"]
             .iter()

@@ -34,6 +34,9 @@ pub struct Launch {
     pub stack_bytes: Option<u64>,
     /// What the module is called in reports.
     pub module_name: String,
+    /// True if the module was validated when the image was made, so that it need not be again before it starts. Nothing
+    /// is trusted for it: each function is validated before its first instruction all the same.
+    pub is_validated: bool,
 }
 
 /// What is wrong with a launch.
@@ -97,6 +100,7 @@ impl Launch {
             recursion_limit: Some(parameters.get_recursion_limit()).filter(|depth| *depth != 0),
             stack_bytes: Some(parameters.get_stack_bytes()).filter(|bytes| *bytes != 0),
             module_name: name.to_string().map_err(capnp::Error::from)?,
+            is_validated: parameters.get_validated(),
         })
     }
 
@@ -149,6 +153,7 @@ mod tests {
             launch.set_recursion_limit(9);
             launch.set_stack_bytes(4096);
             launch.set_module_name("hello");
+            launch.set_validated(true);
         });
         let launch = Launch::decode(&bytes).unwrap();
         assert_eq!(launch.arguments, [b"program".to_vec(), b"\xff".to_vec()]);
@@ -156,6 +161,7 @@ mod tests {
         assert_eq!((launch.fuel, launch.memory_limit), (Some(7), 1 << 20));
         assert_eq!((launch.recursion_limit, launch.stack_bytes), (Some(9), Some(4096)));
         assert_eq!(launch.module_name, "hello");
+        assert!(launch.is_validated);
     }
 
     #[test]
@@ -163,6 +169,7 @@ mod tests {
         let launch = Launch::decode(&message(|mut launch| launch.set_memory_limit(5))).unwrap();
         assert_eq!((launch.fuel, launch.recursion_limit, launch.stack_bytes), (None, None, None));
         assert!(launch.arguments.is_empty() && launch.environment.is_empty());
+        assert!(!launch.is_validated, "what nobody stated is not believed");
     }
 
     #[test]

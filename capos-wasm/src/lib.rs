@@ -28,6 +28,7 @@ pub mod limits;
 mod link;
 pub mod memory;
 pub mod p1;
+mod places;
 pub mod port;
 pub mod refusal;
 pub mod table;

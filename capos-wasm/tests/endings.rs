@@ -25,28 +25,36 @@ fn returning_is_code_0() {
 #[test]
 fn traps_by_kind() {
     let cases = [
-        ("", "unreachable", "unreachable instruction executed"),
-        ("(memory 1)", "(drop (i32.load (i32.const 65533)))", "out of bounds memory access"),
-        ("(memory 1)", "(i64.store (i32.const -8) (i64.const 0))", "out of bounds memory access"),
+        ("", "unreachable", "unreachable instruction executed in function 0"),
+        ("(memory 1)", "(drop (i32.load (i32.const 65533)))", "out of bounds memory access in function 0"),
+        (
+            "(memory 1)",
+            "(i64.store (i32.const -8) (i64.const 0))",
+            "out of bounds memory access in function 0",
+        ),
         (
             "(memory 1)",
             "(memory.fill (i32.const 0) (i32.const 0) (i32.const 65537))",
-            "out of bounds memory access",
+            "out of bounds memory access in function 0",
         ),
         ("(memory 1) (data (i32.const 65535) \"ab\")", "", "out of bounds memory access"),
-        ("", "(drop (i32.div_s (i32.const 1) (i32.const 0)))", "integer divide by zero"),
-        ("", "(drop (i64.rem_u (i64.const 1) (i64.const 0)))", "integer divide by zero"),
-        ("", "(drop (i32.div_s (i32.const 0x80000000) (i32.const -1)))", "integer overflow"),
-        ("", "(drop (i32.trunc_f64_s (f64.const nan)))", "invalid conversion to integer"),
-        ("(table 1 funcref)", "(call_indirect (i32.const 0))", "indirect call of a null table element"),
-        ("(table 1 funcref)", "(call_indirect (i32.const 1))", "out of bounds table access"),
+        ("", "(drop (i32.div_s (i32.const 1) (i32.const 0)))", "integer divide by zero in function 0"),
+        ("", "(drop (i64.rem_u (i64.const 1) (i64.const 0)))", "integer divide by zero in function 0"),
+        ("", "(drop (i32.div_s (i32.const 0x80000000) (i32.const -1)))", "integer overflow in function 0"),
+        ("", "(drop (i32.trunc_f64_s (f64.const nan)))", "invalid conversion to integer in function 0"),
+        (
+            "(table 1 funcref)",
+            "(call_indirect (i32.const 0))",
+            "indirect call of a null table element in function 0",
+        ),
+        ("(table 1 funcref)", "(call_indirect (i32.const 1))", "out of bounds table access in function 0"),
         (
             "(table 1 funcref) (func $f (param i32)) (elem (i32.const 0) $f)",
             "(call_indirect (i32.const 0))",
-            "indirect call type mismatch",
+            "indirect call type mismatch in function 1",
         ),
         ("(table 1 funcref) (func $f) (elem (i32.const 1) $f)", "", "out of bounds table access"),
-        ("(func $f unreachable) (start $f)", "", "unreachable instruction executed"),
+        ("(func $f unreachable) (start $f)", "", "unreachable instruction executed in function \"f\""),
     ];
     for (fields, body, text) in cases {
         let (ending, _) = run(&start(fields, body));
@@ -54,6 +62,33 @@ fn traps_by_kind() {
         assert_eq!(ending.status().kind, OutcomeKind::Trap);
         assert_eq!(ending.report(), text);
     }
+}
+
+#[test]
+fn a_trap_names_the_functions_that_led_to_it() {
+    let text = "(module (import \"wasi_snapshot_preview1\" \"sched_yield\" (func $yield (result i32)))
+        (table 1 funcref) (elem (i32.const 0) $low)
+        (func $done (drop (call $yield)))
+        (func $low (call $done) unreachable)
+        (func $middle (call $done) (call_indirect (i32.const 0)))
+        (func $top (call $middle))
+        (func $start (export \"_start\") (call $top)))";
+    let told =
+        "unreachable instruction executed in function \"low\", called from \"middle\", \"top\", \"start\"";
+    assert_eq!(trap(&run(text).0), told);
+    let metered = Launch { fuel: Some(1 << 40), ..launch() };
+    assert_eq!(trap(&run_with(text, metered, Fake::default().ports())), told);
+    let tail =
+        "(module (func $b unreachable) (func $a return_call $b) (func $s (export \"_start\") (call $a)))";
+    let told = "unreachable instruction executed in function \"b\", called from \"s\"";
+    assert_eq!(trap(&run(tail).0), told);
+}
+
+#[test]
+fn fuel_ends_in_a_function_too() {
+    let text = "(module (func $spin (loop (br 0))) (func $s (export \"_start\") (call $spin)))";
+    let ending = run_with(text, Launch { fuel: Some(10_000), ..launch() }, Ports::default());
+    assert_eq!(ending.report(), "the fuel is used up in function \"spin\", called from \"s\"");
 }
 
 #[test]
@@ -76,15 +111,17 @@ const DEEP: &str = "(module
         (else (local.get $sum))))
     (func (export \"_start\") (call $exit (i32.wrap_i64 (call $down (i32.const DEPTH) (i64.const 0))))))";
 
+const TOO_DEEP: &str = "stack overflow in function \"down\"";
+
 #[test]
 fn recursion_up_to_the_limit_and_past_it() {
     let deep = |depth: u32| DEEP.replace("DEPTH", &depth.to_string());
     assert_eq!(code(&run(&deep(49_000)).0), 4 * 49_000);
-    assert_eq!(trap(&run(&deep(51_000)).0), "stack overflow");
+    assert_eq!(trap(&run(&deep(51_000)).0), TOO_DEEP);
     let shallow = Launch { recursion_limit: Some(100), ..launch() };
-    assert_eq!(trap(&run_with(&deep(200), shallow, Ports::default())), "stack overflow");
+    assert_eq!(trap(&run_with(&deep(200), shallow, Ports::default())), TOO_DEEP);
     let small = Launch { stack_bytes: Some(10_000), ..launch() };
-    assert_eq!(trap(&run_with(&deep(2_000), small, Ports::default())), "stack overflow");
+    assert_eq!(trap(&run_with(&deep(2_000), small, Ports::default())), TOO_DEEP);
     let large = Launch { recursion_limit: Some(1_000_000), stack_bytes: Some(256 << 20), ..launch() };
     assert_eq!(code(&run_with(&deep(900_000), large, Ports::default())), 4 * 900_000);
 }
@@ -96,7 +133,7 @@ fn recursion_needs_no_native_stack() {
     let thread = std::thread::Builder::new().stack_size(256 << 10).spawn(run);
     assert_eq!(
         thread.and_then(|thread| thread.join().map_err(|_| std::io::ErrorKind::Other.into())).ok().as_deref(),
-        Some("stack overflow")
+        Some(TOO_DEEP)
     );
 }
 
@@ -121,13 +158,13 @@ fn ten_million_rounds() {
 fn fuel() {
     let limited = |fuel| run_with(LOOP, Launch { fuel: Some(fuel), ..launch() }, Ports::default());
     let ending = limited(1_000_000);
-    assert!(matches!(ending, Ending::Fuel), "{ending:?}");
+    assert!(matches!(ending, Ending::Fuel(_)), "{ending:?}");
     assert_eq!(ending.status().kind, OutcomeKind::Fuel);
-    assert!(matches!(limited(0), Ending::Fuel));
+    assert!(matches!(limited(0), Ending::Fuel(_)));
     assert!(matches!(limited(1_000_000_000), Ending::Exited(_)));
     let endless = "(module (func $f (loop $l (br $l))) (start $f) (func (export \"_start\")))";
     let ending = run_with(endless, Launch { fuel: Some(1_000), ..launch() }, Ports::default());
-    assert!(matches!(ending, Ending::Fuel), "{ending:?}");
+    assert!(matches!(ending, Ending::Fuel(_)), "{ending:?}");
 }
 
 #[test]

@@ -87,7 +87,7 @@ fn leb(mut value: usize) -> Vec<u8> {
 fn frames_as_large_as_they_can_be() {
     let locals = "(local i64) ".repeat(1_000);
     let text = format!("(module (func $f (export \"_start\") {locals} (call $f)))");
-    assert_eq!(trap(&run(&text)), "stack overflow");
+    assert_eq!(trap(&run(&text)), "stack overflow in function \"f\"");
     let locals = "i64 ".repeat(49_000);
     let ending = run(&format!("(module (func $f (export \"_start\") (local {locals}) (call $f)))"));
     let kind = ending.status().kind;

@@ -58,7 +58,7 @@ fn what_does_not_validate() {
     }
     text_refused(
         "(module (func (export \"_start\") i32.const 1))",
-        "the module is not valid: type mismatch: values remaining on stack at end of block (at offset 0x25)",
+        "the module is not valid: type mismatch: values remaining on stack at end of block (at offset 0x25), in function 0",
     );
 }
 
@@ -70,10 +70,14 @@ fn features_that_the_engine_lacks() {
         (
             "(memory 1)",
             "(drop (i32.atomic.load (i32.const 0)))",
-            "threads support is not enabled (at offset 0x2a)",
+            "threads support is not enabled (at offset 0x2a), in function 0",
         ),
         ("(tag $e)", "(throw $e)", "exceptions proposal not enabled (at offset 0x14)"),
-        ("", "(try_table (catch_all 0))", "exceptions support is not enabled (at offset 0x23)"),
+        (
+            "",
+            "(try_table (catch_all 0))",
+            "exceptions support is not enabled (at offset 0x23), in function 0",
+        ),
         (
             "(type $s (struct (field i32)))",
             "(drop (struct.new $s (i32.const 1)))",
@@ -82,7 +86,7 @@ fn features_that_the_engine_lacks() {
         (
             "(type $f (func))",
             "(call_ref $f (ref.null $f))",
-            "function references required for index reference types (at offset 0x23)",
+            "function references required for index reference types (at offset 0x23), in function 0",
         ),
         (
             "(memory 1 (pagesize 1))",
@@ -182,6 +186,49 @@ fn a_memory_over_the_limit() {
     let message = "the module needs 196608 bytes of linear memory from the start; the limit is 131072 bytes";
     assert_eq!(refusal(&run_with(&with("(memory 3)"), launch(), Ports::default())), message);
     assert_eq!(refusal(&run_with(&with("(memory 1) (memory 2)"), launch(), Ports::default())), message);
+}
+
+#[test]
+fn the_host_refuses_with_the_same_words() {
+    for text in [
+        "(module (func (export \"_start\") i32.const 1))",
+        "(module)",
+        "(module (import \"a\" \"b\" (func)))",
+    ] {
+        let bytes = support::bytes(text);
+        let message = engine::check(&bytes).err().map(|refusal| refusal.to_string());
+        assert_eq!(message, Some(refusal(&engine::run(&bytes, launch(), Ports::default()))));
+    }
+    assert!(engine::check(&support::bytes("(module (memory 9) (func (export \"_start\")))")).is_ok());
+}
+
+#[test]
+fn a_forged_statement_gains_nothing() {
+    // Stated to be valid, and the second function is not: the first one runs, and the second ends the run as invalid.
+    let stated = || Launch { is_validated: true, ..launch() };
+    let text = "(module
+        (import \"wasi_snapshot_preview1\" \"fd_write\" (func $write (param i32 i32 i32 i32) (result i32)))
+        (memory (export \"memory\") 1) (data (i32.const 8) \"\\10\\00\\00\\00\\02\\00\\00\\00hi\")
+        (func $bad (i32.const 1))
+        (func (export \"_start\")
+          (drop (call $write (i32.const 1) (i32.const 8) (i32.const 1) (i32.const 0)))
+          (call $bad)))";
+    let bytes = support::bytes(text);
+    let fake = capos_wasm::port::fake::Fake::default();
+    let ending = engine::run(&bytes, stated(), fake.ports());
+    let message = engine::check(&bytes).err().map(|refusal| refusal.to_string()).unwrap_or_default();
+    assert!(message.ends_with(", in function \"bad\""), "{message}");
+    assert_eq!(refusal(&ending), message);
+    assert_eq!(fake.written(capos_wasm::port::fake::Target::Stdout), b"hi");
+    let in_entry = engine::run(
+        &support::bytes("(module (func (export \"_start\") i32.const 1))"),
+        stated(),
+        Ports::default(),
+    );
+    assert_eq!(in_entry.status().kind, OutcomeKind::Invalid);
+    let uncalled = support::bytes("(module (func (i32.const 1)) (func (export \"_start\")))");
+    assert_eq!(engine::run(&uncalled, stated(), Ports::default()).status().kind, OutcomeKind::Exited);
+    assert_eq!(engine::run(&uncalled, launch(), Ports::default()).status().kind, OutcomeKind::Invalid);
 }
 
 #[test]

@@ -64,9 +64,9 @@ fn with<R>(use_state: impl FnOnce(&mut State) -> R) -> R {
 }
 
 impl State {
-    fn allocate(&mut self, layout: Layout) -> *mut u8 {
+    fn allocate(&mut self, layout: Layout, announced: Option<Announcement>) -> *mut u8 {
         let is_large = layout.size() >= LARGE && layout.align() <= PAGE;
-        let large = if is_large { self.allocate_large(layout.size()) } else { None };
+        let large = if is_large { self.allocate_large(layout.size(), announced) } else { None };
         let pointer = match large {
             Some(address) => ptr::with_exposed_provenance_mut(address),
             None => self.allocate_small(layout),
@@ -118,16 +118,17 @@ impl State {
         }
     }
 
-    fn allocate_large(&mut self, size: usize) -> Option<usize> {
+    fn allocate_large(&mut self, size: usize, announced: Option<Announcement>) -> Option<usize> {
         let memory = self.memory?;
-        let committed = size.checked_next_multiple_of(PAGE)?;
+        let whole = size.checked_next_multiple_of(PAGE)?;
+        let committed = Announcement::commit_of(announced, size).next_multiple_of(PAGE);
         let row = self.large.iter_mut().find(|row| row.address == 0)?;
-        let wished = RESERVATION.max(committed);
+        let wished = RESERVATION.max(whole);
         let (address, reserved) = match memory.reserve(wished) {
             Ok(address) => (address, wished),
-            Err(_) => (memory.reserve(committed).ok()?, committed),
+            Err(_) => (memory.reserve(whole).ok()?, whole),
         };
-        if memory.commit(address, committed).is_err() {
+        if committed > 0 && memory.commit(address, committed).is_err() {
             memory.unmap(address, reserved).ok()?;
             return None;
         }
@@ -142,9 +143,9 @@ impl State {
 
     /// Changes the size of a large block where it is; `None` if it is not one, or cannot.
     fn resize_large(&mut self, pointer: *mut u8, old_size: usize, new_size: usize) -> Option<()> {
-        let (memory, announced) = (self.memory?, self.announced.take());
+        let memory = self.memory?;
         let block = self.large(pointer)?;
-        let wanted = block.commit_for(old_size, new_size, announced);
+        let wanted = new_size.checked_next_multiple_of(PAGE)?;
         if wanted > block.reserved {
             return None;
         }
@@ -161,16 +162,19 @@ impl State {
 
     fn announce(&mut self, growth: Announcement) -> bool {
         let Some(memory) = self.memory else { return false };
-        // Kept only for the reallocation that is about to follow: growth inside a capacity has none.
-        self.announced = Some(growth).filter(|growth| growth.current != 0);
-        for block in self.large.iter_mut().filter(|block| block.awaits(growth)) {
-            self.announced = None;
+        let mut is_inside = false;
+        for block in self.large.iter_mut().filter(|block| block.may_hold(growth)) {
+            is_inside = true;
             let wanted = growth.desired.next_multiple_of(PAGE);
-            if memory.commit(block.address + block.committed, wanted - block.committed).is_err() {
-                return false;
+            if wanted > block.committed {
+                if memory.commit(block.address + block.committed, wanted - block.committed).is_err() {
+                    return false;
+                }
+                block.committed = wanted;
             }
-            block.committed = wanted;
         }
+        // Kept for the zeroed block that is about to be asked for, if there has to be one.
+        self.announced = Some(growth).filter(|growth| !is_inside && growth.desired > 0);
         true
     }
 
@@ -191,11 +195,14 @@ impl State {
 // announced is as large as its owner said that it would use.
 unsafe impl GlobalAlloc for Allocator {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        with(|state| state.allocate(layout))
+        with(|state| state.allocate(layout, None))
     }
 
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
-        let pointer = with(|state| state.allocate(layout));
+        let pointer = with(|state| {
+            let announced = state.announced.take();
+            state.allocate(layout, announced)
+        });
         let is_fresh = with(|state| state.large(pointer).is_some());
         if !pointer.is_null() && !is_fresh {
             // SAFETY: the block has that many bytes. A fresh large one reads as zeros already.
@@ -217,7 +224,7 @@ unsafe impl GlobalAlloc for Allocator {
         let Ok(new_layout) = Layout::from_size_align(new_size, layout.align()) else {
             return ptr::null_mut();
         };
-        let new = with(|state| state.allocate(new_layout));
+        let new = with(|state| state.allocate(new_layout, None));
         if !new.is_null() {
             let kept = layout.size().min(new_size);
             // SAFETY: both blocks have that many bytes and do not overlap.

@@ -69,7 +69,7 @@ fn an_impossible_reply_is_a_trap() {
     fake.with(|record| record.fail_next = Some(PortError::Impossible("no time in it")));
     let text = probe("clock_time_get", TIME, "(i32.const 1) (i64.const 0) (i32.const 0)", "");
     let ending = run_with(&text, launch(), fake.ports());
-    assert_eq!(trap(&ending), "clock_time_get: impossible reply: no time in it");
+    assert_eq!(trap(&ending), "clock_time_get: impossible reply: no time in it, in function 2");
 }
 
 #[test]
@@ -78,12 +78,12 @@ fn bad_pointers() {
         run(&probe("clock_time_get", TIME, "(i32.const 1) (i64.const 0) (i32.const 65532)", ""));
     assert_eq!(
         trap(&ending),
-        "clock_time_get: bad pointer in argument `time`: address 0xfffc is no multiple of 8"
+        "clock_time_get: bad pointer in argument `time`: address 0xfffc is no multiple of 8, in function 2"
     );
     assert_eq!(fake.with(|record| record.clock_reads), 0);
     let (ending, _) = run(&probe("clock_res_get", RESOLUTION, "(i32.const 1) (i32.const 65536)", ""));
     assert_eq!(
         trap(&ending),
-        "clock_res_get: bad pointer in argument `resolution`: 8 bytes at 0x10000 lie outside the memory of 65536 bytes"
+        "clock_res_get: bad pointer in argument `resolution`: 8 bytes at 0x10000 lie outside the memory of 65536 bytes, in function 2"
     );
 }

@@ -139,6 +139,6 @@ fn a_module_without_memory() {
     let ending = capos_wasm::engine::run(&bytes(text), launch(), Fake::default().ports());
     assert_eq!(
         trap(&ending),
-        "args_sizes_get: bad pointer in argument `argc`: address 0x0 in a module that exports no memory named `memory`"
+        "args_sizes_get: bad pointer in argument `argc`: address 0x0 in a module that exports no memory named `memory`, in function 1"
     );
 }

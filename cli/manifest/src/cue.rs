@@ -6,7 +6,7 @@
 
 use std::fmt::Write;
 
-use crate::document::{Console, Instance, Methods, Preopen, Size, Text};
+use crate::document::{Console, Instance, Methods, Preopen, Size, Text, Verify};
 
 /// A field: its label and its value, both as CUE.
 type Row = (String, String);
@@ -22,6 +22,9 @@ pub(crate) fn print(system: &str, instance: &Instance) -> String {
     if !instance.args.is_empty() {
         let args: Vec<String> = instance.args.iter().map(literal).collect();
         rows.push(row("args", format!("[{}]", args.join(", "))));
+    }
+    if instance.verify == Verify::Boot {
+        rows.push(row("verify", string("boot")));
     }
     print_rows(&mut text, 2, &rows);
     let env: Vec<Row> = instance.env.0.iter().map(|(key, value)| (string(key), literal(value))).collect();

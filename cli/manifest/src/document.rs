@@ -64,6 +64,20 @@ pub struct Instance {
     /// Its limits.
     #[serde(default)]
     pub limits: InstanceLimits,
+    /// When the functions of its module are validated.
+    #[serde(default)]
+    pub verify: Verify,
+}
+
+/// When the functions of a module are validated, besides by who makes the image.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Verify {
+    /// Each when it is called first.
+    #[default]
+    Call,
+    /// All before the module starts.
+    Boot,
 }
 
 /// The authority of a WASI instance.

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use crate::cue;
 use crate::document::{
-    self, Caps, Console, Document, Entries, InstanceLimits, Methods, Process, Size, Streams, Text,
+    self, Caps, Console, Document, Entries, InstanceLimits, Methods, Process, Size, Streams, Text, Verify,
 };
 use crate::library::Library;
 use crate::quantity::{duration_text, size_text};
@@ -107,6 +107,7 @@ impl Instance {
                 stack: self.stack.map(|bytes| Size::Text(size_text(bytes))),
                 recursion: self.recursion,
             },
+            verify: Verify::default(),
         })
     }
 

@@ -111,6 +111,8 @@ pub struct Launch {
     pub preopens: Vec<Preopen>,
     /// The module's name in reports.
     pub module_name: String,
+    /// True if the image states that the module was validated. Who makes the image of it has to see to that.
+    pub validated: bool,
 }
 
 /// One directory that a WASI instance finds open.

@@ -107,6 +107,7 @@ fn write_launch(mut builder: launch_parameters::Builder<'_>, launch: &Launch) {
     builder.set_recursion_limit(launch.recursion_limit);
     builder.set_stack_bytes(launch.stack_bytes);
     builder.set_module_name(launch.module_name.as_str());
+    builder.set_validated(launch.validated);
     let mut preopens = builder.init_preopens(launch.preopens.len() as u32);
     for (index, preopen) in launch.preopens.iter().enumerate() {
         let mut builder = preopens.reborrow().get(index as u32);
@@ -185,6 +186,7 @@ fn read_launch(reader: launch_parameters::Reader<'_>) -> Result<Launch, WireErro
         stack_bytes: reader.get_stack_bytes(),
         preopens: reader.get_preopens()?.iter().map(preopen).collect::<Result<_, _>>()?,
         module_name: reader.get_module_name()?.to_string()?,
+        validated: reader.get_validated(),
     })
 }
 
@@ -228,6 +230,7 @@ mod tests {
             stack_bytes: 4096,
             preopens: vec![Preopen { capability: "data".to_owned(), path: "/data".to_owned() }],
             module_name: "hello.wasm".to_owned(),
+            validated: true,
         };
         let sources = [
             Source::ConsoleOutput,

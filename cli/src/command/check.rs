@@ -10,8 +10,8 @@ use capos_abi::image::{Image, MANIFEST};
 use capos_manifest_model::{Refusal, Refusals, System, decode, describe, describe_json, load, verify};
 use serde_json::{Value, json};
 
-use crate::command::prepare;
 use crate::command::target::{self, Subject, Verb};
+use crate::command::{modules, prepare};
 use crate::failure::Failure;
 use crate::image::{self, PartRow};
 use crate::layout::Layout;
@@ -65,7 +65,8 @@ fn checked(file: &Path) -> Result<Checked, Refused> {
 fn manifest(file: &Path) -> Result<System, Refused> {
     let layout = Layout::find()?;
     let _progress = Progress::of("evaluating the manifest");
-    let package = load(&prepare::library(&layout), file).map_err(Refused::Manifest)?;
+    let mut package = load(&prepare::library(&layout), file).map_err(Refused::Manifest)?;
+    modules::check(&mut package)?;
     Ok(package.system)
 }
 
@@ -78,6 +79,10 @@ fn image(file: &Path, bytes: &[u8]) -> Result<(System, Vec<PartRow>), Refused> {
     let system = decode(manifest).map_err(|error| refuse(format!("part \"{MANIFEST}\": {error}")))?;
     let names: Vec<&str> = rows.iter().map(|row| row.name.as_str()).collect();
     verify(&system, &names).map_err(Refused::Manifest)?;
+    for part in image.parts() {
+        modules::check_part(&system, part.name, image.contents(&part))
+            .map_err(|failure| refuse(format!("part \"{}\": {}", part.name, failure.message)))?;
+    }
     Ok((system, rows))
 }
 

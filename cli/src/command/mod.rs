@@ -11,6 +11,7 @@ mod debug;
 mod doctor;
 mod files;
 mod licenses;
+mod modules;
 mod prepare;
 mod run;
 mod target;

@@ -14,6 +14,7 @@ use std::time::Duration;
 use capos_abi::image::{INIT, Image, KERNEL, MANIFEST, OPTIONS};
 use capos_manifest_model::{Contents, Library, Package, Refusal, Refusals, System, decode, encode};
 
+use crate::command::modules;
 use crate::failure::{Context, Failure};
 use crate::image::{NamedPart, memory_file, memory_file_path, write};
 use crate::layout::Layout;
@@ -196,7 +197,10 @@ pub(crate) fn built(
 /// All that is wrong with it.
 pub(crate) fn load(library: &Library, manifest: &Path) -> Result<Package, Failure> {
     let _progress = Progress::of("evaluating the manifest");
-    capos_manifest_model::load(library, manifest).map_err(|refusals| manifest_refused(&refusals))
+    let mut package =
+        capos_manifest_model::load(library, manifest).map_err(|refusals| manifest_refused(&refusals))?;
+    modules::check(&mut package)?;
+    Ok(package)
 }
 
 /// The refusals of a manifest, one line each.

@@ -17,6 +17,7 @@ use capos_manifest_model::describe;
 
 use crate::accelerator;
 use crate::command::debug;
+use crate::command::modules;
 use crate::command::prepare::{self, Bootable};
 use crate::command::target::{self, Subject, Verb};
 use crate::failure::{Blame, Failure};
@@ -152,7 +153,8 @@ fn bootable(
             }
             layout.adapter()?;
             let _progress = Progress::of("making the boot image");
-            let package = instance.package(&library).map_err(refuse)?;
+            let mut package = instance.package(&library).map_err(refuse)?;
+            modules::check(&mut package)?;
             prepare::bootable(layout, package, &options.kernel_option).map(Some)
         }
         Subject::Manifest => {

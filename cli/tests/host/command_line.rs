@@ -6,7 +6,7 @@ use capos_abi::image::Image;
 use capos_cli::image::{NamedPart, write};
 use capos_manifest_model::decode;
 
-use crate::support::{Tree, outcome, shown};
+use crate::support::{MODULE, Tree, outcome, shown};
 
 /// A machine that keeps the image and ends well.
 const KEEPS: &str = "while [ $# -gt 0 ]; do
@@ -146,7 +146,7 @@ fn the_image_has_what_the_options_say() {
     let mut names: Vec<&str> = process.grants.iter().map(|grant| grant.name.as_str()).collect();
     names.sort_unstable();
     assert_eq!(names, ["memory", "random", "stdout"]);
-    assert_eq!(image.verify(process.module.as_ref().unwrap()).unwrap(), b"\0asm\x01\0\0\0");
+    assert_eq!(image.verify(process.module.as_ref().unwrap()).unwrap(), MODULE);
     assert_eq!(process.image, "capos-wasm");
 }
 
@@ -167,13 +167,17 @@ fn nothing_is_inherited() {
 #[test]
 fn text_modules_are_translated() {
     let tree = keeps();
-    fs::write(tree.path("work/app.wat"), "(module)").unwrap();
+    fs::write(tree.path("work/app.wat"), "(module (func (export \"_start\")))").unwrap();
     run(&tree, &["app.wat"]);
     let bytes = fs::read(tree.path("path/image")).unwrap();
     let image = Image::parse(&bytes).unwrap();
     let system = decode(image.verify("manifest").unwrap()).unwrap();
     let module = system.processes[0].module.clone().unwrap();
-    assert!(image.verify(&module).unwrap().starts_with(b"\0asm\x01\0\0\0"));
+    assert_eq!(image.verify(&module).unwrap(), MODULE);
+    assert!(
+        system.processes[0].launch.as_ref().unwrap().validated,
+        "the image does not say that it was validated"
+    );
 }
 
 #[test]

@@ -14,7 +14,7 @@ use crate::support::{Tree, shown};
 const WRONG: [(&str, &str); 9] = [
     (
         "name: \"x\"\nprocesses: [{name: \"a\", binary: \"app.wasm\", bogus: 1}]",
-        "x.cue:2:45: processes[0].bogus: unknown field; accepted: after, args, argv0, binary, caps, env, limits, name",
+        "x.cue:2:45: processes[0].bogus: unknown field; accepted: after, args, argv0, binary, caps, env, limits, name, verify",
     ),
     (
         "name: \"x\"\nprocesses: [{name: \"a\", binary: \"app.wasm\", caps: timer: \"yes\"}]",

@@ -50,6 +50,26 @@ fn text_that_is_no_module() {
 }
 
 #[test]
+fn modules_that_could_not_start() {
+    let tree = Tree::with_emulator(NEVER);
+    let table = [
+        (
+            "(module (func $f (export \"_start\") i32.const 1))",
+            "the module is not valid: type mismatch: values remaining on stack at end of block (at offset 0x25), in function \"f\"",
+        ),
+        ("(module)", "nothing to run: the module exports no function named _start"),
+        (
+            "(module (import \"env\" \"puts\" (func (param i32))) (func (export \"_start\")))",
+            "unknown import env.puts (a function); only the functions of wasi_snapshot_preview1 are there",
+        ),
+    ];
+    for (text, message) in table {
+        fs::write(tree.path("work/wrong.wat"), text).unwrap();
+        assert_eq!(refused(&tree, &["wrong.wat"]), format!("capos: invalid: {message}\n"));
+    }
+}
+
+#[test]
 fn options_that_mean_nothing() {
     let tree = Tree::with_emulator(NEVER);
     let table: [(&[&str], &str); 10] = [

@@ -32,6 +32,10 @@ if [ -n "$log" ]; then echo "[kernel] stand-in" >&$log; fi
 /// By which the processes of one tree are known.
 const MARKER: &str = "CAPOS_HOST_TEST";
 
+/// The smallest module that can be run: it exports an empty `_start`.
+pub(crate) const MODULE: &[u8] =
+    b"\0asm\x01\0\0\0\x01\x04\x01\x60\0\0\x03\x02\x01\0\x07\x0a\x01\x06_start\0\0\x0a\x04\x01\x02\0\x0b";
+
 /// An installed tree.
 pub(crate) struct Tree {
     folder: tempfile::TempDir,
@@ -59,7 +63,7 @@ impl Tree {
         for file in ["boot.elf", "system.pvh", "kernel.elf", "init.elf", "capos-wasm.elf", "probe.pvh"] {
             fs::write(tree.path("lib/capos").join(file), format!("\x7fELF {file}")).unwrap();
         }
-        fs::write(tree.path("work/app.wasm"), b"\0asm\x01\0\0\0").unwrap();
+        fs::write(tree.path("work/app.wasm"), MODULE).unwrap();
         tree
     }
 

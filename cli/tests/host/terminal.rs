@@ -110,7 +110,7 @@ fn a_file_that_takes_its_time_is_told_of() {
     let writer = std::thread::spawn(move || {
         let mut file = OpenOptions::new().write(true).open(pipe).unwrap();
         std::thread::sleep(std::time::Duration::from_millis(2500));
-        std::io::Write::write_all(&mut file, b"\0asm\x01\0\0\0").unwrap();
+        std::io::Write::write_all(&mut file, crate::support::MODULE).unwrap();
     });
     assert_eq!(on_a_terminal(&tree, "pipe"), "capos: reading what is to be run ...\n");
     writer.join().unwrap();

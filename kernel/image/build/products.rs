@@ -139,4 +139,5 @@ pub(crate) const SOURCES: &[&str] = &[
     "targets",
     "tests/kernel",
     "tests/system",
+    "vendor",
 ];

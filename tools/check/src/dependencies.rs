@@ -22,7 +22,9 @@ pub(crate) fn check(repository: &Repository, _: bool) -> Verdict {
     for package in packages {
         complaints.extend(bad_licence(package));
         complaints.extend(bad_source(repository, package));
-        complaints.extend(unpinned(package));
+        if !is_fork(repository, package) {
+            complaints.extend(unpinned(package));
+        }
     }
     complaints.extend(duplicates(packages));
     if run::is_installed("cargo-deny") {
@@ -52,6 +54,11 @@ fn bad_source(repository: &Repository, package: &Value) -> Option<String> {
     let is_own = source.is_empty() && std::path::Path::new(manifest).starts_with(repository.root());
     (!is_own && !source.starts_with("registry+"))
         .then(|| format!("{}: comes from {source}{manifest}, not from the registry", shown(package)))
+}
+
+/// A package in vendor/ asks for what its release asks for; Cargo.lock says which versions that are.
+fn is_fork(repository: &Repository, package: &Value) -> bool {
+    std::path::Path::new(text_of(package, "manifest_path")).starts_with(repository.root().join("vendor"))
 }
 
 /// What our own packages ask of the registry names one exact version.

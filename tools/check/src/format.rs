@@ -16,7 +16,8 @@ pub(crate) fn check(repository: &Repository, fix: bool) -> Verdict {
 
 fn rust(repository: &Repository, fix: bool) -> Result<(), String> {
     let mut cargo = repository.command("cargo");
-    cargo.args(["fmt", "--all"]);
+    // Without `--all`, which would format the forks in vendor/ too.
+    cargo.arg("fmt");
     if !fix {
         cargo.args(["--", "--check", "-l"]);
     }

@@ -23,6 +23,7 @@ mod roots;
 mod run;
 mod sizes;
 mod source;
+mod vendored;
 mod words;
 
 use repository::Repository;
@@ -65,6 +66,7 @@ const CHECKS: &[Check] = &[
         promise: "licences, sources, pins and duplicates",
         run: dependencies::check,
     },
+    Check { name: "vendored", promise: "forks are their releases with their patches", run: vendored::check },
     Check {
         name: "generated",
         promise: "generated files match their sources (--fix writes)",

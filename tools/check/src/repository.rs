@@ -14,6 +14,7 @@ use std::sync::OnceLock;
 pub(crate) struct Repository {
     root: PathBuf,
     files: Vec<String>,
+    vendored: Vec<String>,
     metadata: OnceLock<Result<Value, String>>,
 }
 
@@ -28,7 +29,9 @@ impl Repository {
         files.retain(|file| root.join(file).is_file());
         files.sort();
         files.dedup();
-        Ok(Self { root, files, metadata: OnceLock::new() })
+        // What others wrote is judged by `vendored` alone: every file of a folder in vendor/.
+        let (vendored, files) = files.into_iter().partition(|file| is_vendored(file));
+        Ok(Self { root, files, vendored, metadata: OnceLock::new() })
     }
 
     /// The folder that everything is in.
@@ -39,6 +42,11 @@ impl Repository {
     /// The paths from the root of all files with this ending, sorted.
     pub(crate) fn with_ending<'a>(&'a self, ending: &'a str) -> impl Iterator<Item = &'a str> {
         self.files.iter().map(String::as_str).filter(move |file| file.ends_with(ending))
+    }
+
+    /// The paths from the root of all files that are in a folder of vendor/.
+    pub(crate) fn vendored(&self) -> impl Iterator<Item = &str> {
+        self.vendored.iter().map(String::as_str)
     }
 
     /// The text of a file; `None` if it is not text.
@@ -71,6 +79,11 @@ impl Repository {
         };
         self.metadata.get_or_init(read).as_ref().map_err(Clone::clone)
     }
+}
+
+/// True for a path from the root that leads into a folder of vendor/.
+pub(crate) fn is_vendored(file: &str) -> bool {
+    file.strip_prefix("vendor/").is_some_and(|rest| rest.contains('/'))
 }
 
 /// A field of a JSON object as text; empty if it is absent or not text.

@@ -4,7 +4,7 @@
 //! outside them forbids unsafe code, so the compiler holds what this check counts.
 
 use crate::Verdict;
-use crate::repository::{Repository, list_of, text_of};
+use crate::repository::{Repository, is_vendored, list_of, text_of};
 use crate::source;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -52,6 +52,9 @@ pub(crate) fn roots(repository: &Repository, _: bool) -> Verdict {
         for target in list_of(package, "targets") {
             let path = Path::new(text_of(target, "src_path"));
             let file = path.strip_prefix(repository.root()).unwrap_or(path).to_string_lossy().into_owned();
+            if is_vendored(&file) {
+                continue;
+            }
             count += 1;
             let text = repository.text(&file).unwrap_or_default();
             complaints.extend(missing_attribute(&file, &text));

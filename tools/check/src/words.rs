@@ -10,7 +10,7 @@ use crate::repository::Repository;
 const HOSTS: &[&str] = &["cuelang.org", "github.com", "www.apache.org", "localhost", "www.w3.org"];
 
 /// Files whose text is not ours.
-const FOREIGN: &[&str] = &["LICENSE-APACHE", "Cargo.lock", "cli/notices.txt", "go.sum"];
+const FOREIGN: &[&str] = &["LICENSE-APACHE", "Cargo.lock", "cli/notices.txt", "go.sum", ".patch"];
 
 /// Looks at every text file.
 pub(crate) fn check(repository: &Repository, _: bool) -> Verdict {

@@ -9,7 +9,7 @@ use super::limits::MEMORY_MAX;
 use super::names::KERNEL;
 use super::parts::{Kind, Part};
 use super::{At, Resolver};
-use crate::document::{Instance, Methods, Text};
+use crate::document::{Instance, Methods, Text, Verify};
 use crate::sources::{Held, offered};
 use crate::system::{Launch, Preopen, Process, RingSizes, Source};
 
@@ -134,6 +134,7 @@ impl Resolver<'_> {
             stack_bytes: stack?,
             preopens,
             module_name: file_name(&instance.binary).to_owned(),
+            validated: instance.verify == Verify::Call,
         };
         let bytes: usize =
             launch.arguments.iter().chain(&launch.environment).map(|text| text.len() + 1).sum();

@@ -31,7 +31,7 @@ refused! {
         => "x.cue:7:1: nmae: unknown field; accepted: main, name, offers, parts, processes";
     unknown_field_of_a_process:
         instance("bogus: 1")
-        => "x.cue:5:2: processes[0].bogus: unknown field; accepted: after, args, argv0, binary, caps, env, limits, name";
+        => "x.cue:5:2: processes[0].bogus: unknown field; accepted: after, args, argv0, binary, caps, env, limits, name, verify";
     unknown_capability:
         instance("caps: {network: true}")
         => "x.cue:5:9: processes[0].caps.network: unknown field; accepted: console, log, preopens, random, timer";

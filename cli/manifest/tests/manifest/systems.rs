@@ -282,3 +282,16 @@ fn the_examples_of_the_book_are_manifests() {
         bench.load(&text).unwrap_or_else(|refusals| panic!("{refusals}\n{text}"));
     }
 }
+
+#[test]
+fn a_manifest_chooses_when_functions_are_validated() {
+    let Some(bench) = Bench::new() else { return };
+    for (words, validated) in [("", true), (", verify: \"call\"", true), (", verify: \"boot\"", false)] {
+        let text = format!("name: \"x\"\nprocesses: [{{name: \"a\", binary: \"hello.wasm\"{words}}}]");
+        let package = bench.load(&text).unwrap();
+        assert_eq!(
+            package.system.processes[0].launch.as_ref().map(|launch| launch.validated),
+            Some(validated)
+        );
+    }
+}

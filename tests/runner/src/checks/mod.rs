@@ -8,6 +8,7 @@ mod allocation;
 mod authority;
 mod clock;
 mod damage;
+mod forged;
 mod hardware;
 mod kernel;
 mod machine_check;
@@ -86,6 +87,7 @@ pub(crate) const ALL: &[Check] = &[
     check("system/damage: a kernel that is none", damage::bad_kernels),
     check("system/damage: an image beside the prepared one", damage::beside),
     check("system/damage: bad kernel options", damage::options),
+    check("system/forged: a module swapped in the image", forged::refused),
     check("system/pipes: a closed pipe ends the run", pipes::head),
     check("system/pipes: Ctrl-C ends the run", pipes::interrupt),
     check("system/pipes: closed streams disturb nothing", pipes::closed_streams),

@@ -1,0 +1,2 @@
+;; Needs more memory from the start than its manifest permits.
+(module (memory 17) (func (export "_start")))
