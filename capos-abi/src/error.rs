@@ -91,6 +91,8 @@ numbered! {
         ValueChanged = -21, "value changed";
         /// The mask of a derive is not within the mask of its source.
         MaskNotWithin = -22, "mask not within source";
+        /// The capability's descendants are being revoked: it gives no new ones until that is done.
+        Revoking = -23, "revocation in progress";
     }
 }
 

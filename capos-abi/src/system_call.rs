@@ -36,7 +36,8 @@ system_calls! {
     /// Hands all new submissions to the kernel, then waits until `min_complete` completions are ready or `deadline` has
     /// passed. `deadline` is absolute, in nanoseconds of the monotonic clock; 0 says "now", `u64::MAX` says "never"; any
     /// other needs `timer`, the handle of a live Timer capability. Returns the number of completions ready in the ring,
-    /// or a negative [`crate::error::Transport`] number in which case no submission was taken.
+    /// or a negative [`crate::error::Transport`] number in which case no submission was taken; but "no timer" also ends a wait
+    /// whose Timer was revoked.
     Enter = 1 (min_complete, deadline, timer);
 }
 

@@ -95,6 +95,11 @@ pub struct Call {
 }
 
 impl Call {
+    /// An operation that is not a call on an object, and is waited for like one.
+    pub(crate) fn of(operation: Operation) -> Call {
+        Call { operation }
+    }
+
     /// Writes the parameters and submits. The kernel takes it at the next wait or [`flush`].
     #[inline]
     pub(crate) fn begin<T: Interface>(

@@ -12,6 +12,7 @@ use capos_abi::error::{CallError, Transport};
 use capos_abi::handle::Handle;
 use capos_schema::interface::Interface;
 
+use crate::call::{Call, Pending};
 use crate::sys::operation::{Operation, Sizes};
 use crate::sys::start::{self, Page};
 use crate::sys::thread::{self, WaitLimit};
@@ -57,6 +58,26 @@ impl<T: Interface> Cap<T> {
         operation.submit_derive(self.handle, mask)?;
         let finished = operation.finish(WaitLimit::NEVER)?;
         Ok(Cap::adopt(finished.derived(), true))
+    }
+
+    /// Takes back everything that came from this capability, in every process: what was derived from it, copied from it,
+    /// and made in calls through it. This one goes on working. When it returns, none of them works any more; calls in
+    /// progress through them have ended as [`Transport::Revoked`], and mappings made with them read as zeros.
+    ///
+    /// # Errors
+    /// [`Transport::Revoked`] if this one was revoked itself; [`Transport::LimitReached`].
+    pub fn revoke(&self) -> Result<(), CallError> {
+        self.begin_revoke()?.wait()
+    }
+
+    /// Begins to [`Cap::revoke`]. Dropping it waits for the end: what has begun to be taken back is taken back.
+    ///
+    /// # Errors
+    /// As for [`Cap::revoke`].
+    pub fn begin_revoke(&self) -> Result<Pending<()>, CallError> {
+        let mut operation = Operation::prepare(Sizes::default())?;
+        operation.submit_revoke(self.handle)?;
+        Ok(Pending::new(Call::of(operation), |_| Ok(())))
     }
 }
 

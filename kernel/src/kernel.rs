@@ -6,6 +6,7 @@
 //! variable sizes, from the heap, each with a refusal.
 
 use crate::calls::operation::Operation;
+use crate::memory::mapping::Mapping;
 use crate::memory::object::MemoryObject;
 use crate::objects::Object;
 use crate::objects::console::{ConsoleDevice, Stream};
@@ -13,18 +14,19 @@ use crate::processes::Process;
 use crate::processes::thread::Thread;
 use crate::work::Work;
 use capos_abi::package::Package;
-use capos_kernel_core::capability::SlotStore;
-use capos_kernel_core::derivation::Tree;
+use capos_kernel_core::capability::{CHUNK_SLOTS, SlotStore};
+use capos_kernel_core::derivation::{NODE_BYTES, Tree};
 use capos_kernel_core::entropy::Generator;
 use capos_kernel_core::list::{Links, List};
 use capos_kernel_core::pool::Pool;
 use capos_kernel_core::run_queue::RunQueue;
 use capos_kernel_core::storage::AllocationRefused;
 use capos_kernel_core::timer_queue::TimerQueue;
-use capos_kernel_hal::Hardware;
+use capos_kernel_hal::frames::{Frame, SharedFrame};
 use capos_kernel_hal::ramdisk::Ramdisk;
 use capos_kernel_hal::time::Clock;
 use capos_kernel_hal::user::Processor;
+use capos_kernel_hal::{Hardware, heap};
 
 /// Processes, and so threads, at most.
 const PROCESSES: u32 = 128;
@@ -34,10 +36,11 @@ const OPERATIONS: u32 = 2048;
 const MEMORY_OBJECTS: u32 = 2048;
 /// Consoles at most; their numbers on the wire have 16 bits.
 const STREAMS: u32 = 512;
-/// Chunks of 64 capability slots: 16,384 capabilities in the whole machine.
-const SLOT_CHUNKS: u16 = 256;
-/// Nodes of the derivation tree: one for each capability.
-const NODES: u32 = 16_384;
+/// Mappings of memory objects at most, in the whole machine; what programs were started from does not count.
+const MAPPINGS: u32 = 2048;
+/// Capabilities in the whole machine at most: slots and nodes. A machine with less memory for the heap has as many as half
+/// of that holds.
+const CAPABILITIES: usize = 131_072;
 
 /// The state of the machine.
 pub(crate) struct Kernel {
@@ -49,9 +52,12 @@ pub(crate) struct Kernel {
     pub(crate) threads: Pool<Thread>,
     pub(crate) operations: Pool<Operation>,
     pub(crate) memory_objects: Pool<MemoryObject>,
+    pub(crate) mappings: Pool<Mapping>,
     pub(crate) streams: Pool<Stream>,
     pub(crate) slots: SlotStore<Object>,
     pub(crate) nodes: Tree,
+    /// The page that every revoked read-only mapping shows.
+    pub(crate) zeros: SharedFrame,
     /// Operations, in the list of their thread.
     pub(crate) operation_links: Links,
     /// Operations, in the list of what they wait for.
@@ -75,6 +81,8 @@ impl Kernel {
     /// # Errors
     /// [`AllocationRefused`]: the machine has too little memory.
     pub(crate) fn new(hardware: Hardware, package: Package<'static>) -> Result<Kernel, AllocationRefused> {
+        let capabilities = capabilities();
+        let zeros = Frame::new().map_err(|_| AllocationRefused)?.share();
         Ok(Kernel {
             clock: hardware.clock,
             processor: hardware.processor,
@@ -84,13 +92,15 @@ impl Kernel {
             threads: Pool::with_capacity(PROCESSES)?,
             operations: Pool::with_capacity(OPERATIONS)?,
             memory_objects: Pool::with_capacity(MEMORY_OBJECTS)?,
+            mappings: Pool::with_capacity(MAPPINGS)?,
             streams: Pool::with_capacity(STREAMS)?,
-            slots: SlotStore::with_chunks(SLOT_CHUNKS)?,
-            nodes: Tree::with_capacity(NODES)?,
+            slots: SlotStore::with_chunks((capabilities / CHUNK_SLOTS as usize) as u16)?,
+            nodes: Tree::with_capacity(capabilities as u32, USES)?,
+            zeros,
             operation_links: Links::with_capacity(OPERATIONS)?,
             wait_links: Links::with_capacity(OPERATIONS)?,
             run_queue: RunQueue::with_capacity(PROCESSES)?,
-            timers: TimerQueue::with_capacity(PROCESSES + OPERATIONS + 1)?,
+            timers: TimerQueue::with_capacity(Kernel::REVOCATION_TIMER + 1)?,
             alarm: None,
             work: Work::with_capacity(PROCESSES, MEMORY_OBJECTS)?,
             console: ConsoleDevice::new(hardware.console)?,
@@ -113,10 +123,14 @@ impl Kernel {
     /// The timer that polls a console whose host is slow.
     pub(crate) const CONSOLE_TIMER: u32 = PROCESSES + OPERATIONS;
 
+    /// The timer that gives a revocation its next turn.
+    pub(crate) const REVOCATION_TIMER: u32 = Kernel::CONSOLE_TIMER + 1;
+
     /// What a timer number stands for.
     pub(crate) fn timer_owner(timer: u32) -> TimerOwner {
         match timer {
             Kernel::CONSOLE_TIMER => TimerOwner::Console,
+            Kernel::REVOCATION_TIMER => TimerOwner::Revocation,
             thread if thread < PROCESSES => TimerOwner::Thread(thread),
             operation => TimerOwner::Operation(operation - PROCESSES),
         }
@@ -132,6 +146,52 @@ pub(crate) enum TimerOwner {
     Operation(u32),
     /// The console's poll.
     Console,
+    /// The revocations in progress.
+    Revocation,
+}
+
+/// What uses a node of the derivation tree: the numbers of its uses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum NodeUse {
+    /// The operation at this pool index, or its revocation.
+    Operation(u32),
+    /// The finite deadline of the `enter` of the thread at this pool index.
+    Deadline(u32),
+    /// The mapping at this pool index.
+    Mapping(u32),
+}
+
+/// Kinds of uses. Their numbers alternate, so that what is used first has the lowest ones.
+const USE_KINDS: u32 = 3;
+/// Numbers of uses: as many of each kind as the largest pool has entries.
+const USES: u32 = USE_KINDS * OPERATIONS;
+const _: () = assert!(PROCESSES <= OPERATIONS && MAPPINGS <= OPERATIONS);
+
+impl NodeUse {
+    /// Its number in the tree.
+    pub(crate) const fn number(self) -> u32 {
+        match self {
+            NodeUse::Operation(index) => USE_KINDS * index,
+            NodeUse::Deadline(index) => USE_KINDS * index + 1,
+            NodeUse::Mapping(index) => USE_KINDS * index + 2,
+        }
+    }
+
+    /// What a number stands for.
+    pub(crate) const fn from_number(number: u32) -> NodeUse {
+        let index = number / USE_KINDS;
+        match number % USE_KINDS {
+            0 => NodeUse::Operation(index),
+            1 => NodeUse::Deadline(index),
+            _ => NodeUse::Mapping(index),
+        }
+    }
+}
+
+/// The number of capabilities that this machine can have.
+fn capabilities() -> usize {
+    let bytes = (SlotStore::<Object>::chunk_bytes() / u64::from(CHUNK_SLOTS) + NODE_BYTES) as usize;
+    (heap::free_bytes() / 2 / bytes).min(CAPABILITIES)
 }
 
 /// The head of the console's waiting operations and the like: a list over [`Kernel::wait_links`].

@@ -41,7 +41,13 @@ impl Kernel {
             self.do_work();
             match self.run_queue.pop().and_then(|index| self.threads.id_at(index)) {
                 Some(thread) => self.run_thread(thread),
-                None => self.idle(),
+                None => {
+                    if self.continue_revocation() {
+                        self.expire_timers();
+                    } else {
+                        self.idle();
+                    }
+                }
             }
         }
     }
@@ -198,7 +204,10 @@ impl Kernel {
                         self.complete_operation(operation, Ok((0, 0)));
                     }
                 }
-                TimerOwner::Console => self.look_at_console(),
+                TimerOwner::Console => self.poll_console(),
+                TimerOwner::Revocation => {
+                    self.continue_revocation();
+                }
             }
         }
     }

@@ -150,7 +150,7 @@ impl Kernel {
     /// Gives init a capability with every method, which comes from nobody.
     fn grant_root(&mut self, init: Id<Process>, name: &str, object: Object) {
         let charged = self.charge(init, Kernel::CAPABILITY_BYTES).is_ok();
-        let Some(root) = self.nodes.root(init.index()).filter(|_| charged) else {
+        let Some(root) = self.nodes.root(init.index()).ok().filter(|_| charged) else {
             fail(format_args!("init: no node for \"{name}\""));
         };
         let description = object.description();
@@ -160,7 +160,8 @@ impl Kernel {
             fail(format_args!("init: grant \"{name}\": {error}"));
         }
         // The child stands for itself: the node that it came from is nobody's.
-        self.nodes.release(root);
+        let owner = self.nodes.release(root);
+        self.end_charge(owner);
     }
 }
 

@@ -9,15 +9,17 @@
 use crate::calls::operation::Operation;
 use crate::kernel::Kernel;
 use crate::memory::area::Area;
+use crate::memory::mapping::Severing;
 use crate::memory::object::MemoryObject;
 use crate::processes::Process;
 use crate::processes::end::EndStep;
 use crate::processes::layout::PAGE;
-use capos_kernel_core::derivation::{NODE_BYTES, Step};
+use capos_kernel_core::derivation::Step;
 use capos_kernel_core::list::{Links, List};
 use capos_kernel_core::pages::Pages;
 use capos_kernel_core::pool::Id;
 use capos_kernel_core::storage::AllocationRefused;
+use capos_kernel_hal::paging::Access;
 
 /// Pages that one piece of work unmaps.
 pub(crate) const PAGES_PER_PIECE: u64 = 128;
@@ -42,6 +44,8 @@ pub(crate) struct Work {
     object_links: Links,
     /// At most one: a thread that started it takes no further submission until it is done.
     pub(crate) unmapping: Option<Unmapping>,
+    /// At most one: a revocation takes no further step until it is done.
+    pub(crate) severing: Option<Severing>,
 }
 
 impl Work {
@@ -56,11 +60,20 @@ impl Work {
             objects: List::EMPTY,
             object_links: Links::with_capacity(objects)?,
             unmapping: None,
+            severing: None,
         })
     }
 
     fn is_empty(&self) -> bool {
-        self.objects.is_empty() && self.ending.is_empty() && self.unmapping.is_none()
+        self.objects.is_empty()
+            && self.ending.is_empty()
+            && self.unmapping.is_none()
+            && self.severing.is_none()
+    }
+
+    /// True while address spaces change: nobody takes a submission or runs meanwhile.
+    pub(crate) fn is_unmapping(&self) -> bool {
+        self.unmapping.is_some() || self.severing.is_some()
     }
 
     /// A process is to be taken apart.
@@ -77,20 +90,21 @@ impl Work {
 impl Kernel {
     /// True if [`Kernel::do_piece_of_work`] has something to do.
     pub(crate) fn has_work(&self) -> bool {
-        !self.work.is_empty() || self.nodes.has_leaving()
+        !self.work.is_empty() || self.nodes.has_leaving() || self.nodes.is_owing()
     }
 
     /// Does one piece of work; false if there was none.
     pub(crate) fn do_piece_of_work(&mut self) -> bool {
         match self.nodes.step() {
-            Step::Moved => return true,
             Step::Freed(owner) => {
-                if let Some(owner) = self.processes.id_at(owner) {
-                    self.refund(owner, NODE_BYTES);
-                }
+                self.end_charge(owner);
                 return true;
             }
             Step::Idle => {}
+            Step::Moved | Step::Cut(_) | Step::Revoked(_) => return true,
+        }
+        if self.continue_severing() {
+            return true;
         }
         if let Some(index) = self.work.objects.first() {
             let is_done = self.memory_objects.id_at(index).is_none_or(|id| self.dismantle_object(id));
@@ -99,7 +113,7 @@ impl Kernel {
             }
             return true;
         }
-        self.continue_unmapping() || self.end_piece()
+        self.continue_unmapping() || self.pay_revocation() || self.end_piece()
     }
 
     /// Does one piece of the unmapping in progress; false if there is none.
@@ -114,7 +128,7 @@ impl Kernel {
         let step = self.processes.id_at(index).map_or(EndStep::Done, |id| self.end_step(id));
         match step {
             EndStep::Again => {}
-            EndStep::AfterChildren => {
+            EndStep::AfterOthers => {
                 self.work.ending_links.remove(&mut self.work.ending, index);
                 self.work.ending_links.push_back(&mut self.work.ending, index);
             }
@@ -129,7 +143,7 @@ impl Kernel {
     fn unmap_piece(&mut self, mut unmapping: Unmapping) -> Option<Unmapping> {
         let id = unmapping.process;
         let piece = match unmapping.area {
-            Some(Area::Object { .. }) => Some(unmapping.pages),
+            Some(area) if area.is_mapping() => Some(unmapping.pages),
             _ => self.processes.get(id).and_then(|process| process.committed.first_within(unmapping.pages)),
         };
         let Some(mut piece) = piece.filter(|piece| piece.start < piece.end) else {
@@ -137,8 +151,11 @@ impl Kernel {
             return None;
         };
         piece.end = piece.end.min(piece.start + PAGES_PER_PIECE);
-        self.unmap_pages(id, piece);
-        self.uncommit(id, piece);
+        let count = self.unmap_pages(id, piece);
+        match unmapping.area {
+            Some(Area::Severed { access: Access::ReadWrite }) => self.refund(id, count * PAGE),
+            _ => self.uncommit(id, piece),
+        }
         unmapping.pages.start = piece.end;
         Some(unmapping)
     }

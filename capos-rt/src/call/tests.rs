@@ -182,3 +182,10 @@ fn a_derived_capability_is_owned() {
     super::flush();
     assert_eq!(fake::record().0, [0x77]);
 }
+
+#[test]
+fn a_revocation_is_waited_for_and_never_cancelled() {
+    console(0x31).revoke().unwrap();
+    drop(console(0x32).begin_revoke().unwrap());
+    assert_eq!(fake::revoked(), [0x31, 0x32]);
+}

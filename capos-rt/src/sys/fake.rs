@@ -28,6 +28,7 @@ struct Kernel {
     base: NonNull<u8>,
     hanging: Vec<u64>,
     released: Vec<u32>,
+    revoked: Vec<u32>,
     enters: usize,
 }
 
@@ -46,6 +47,11 @@ pub(crate) fn record() -> (Vec<u32>, usize) {
     KERNEL.with_borrow(|kernel| {
         kernel.as_ref().map_or((Vec::new(), 0), |kernel| (kernel.released.clone(), kernel.enters))
     })
+}
+
+/// Handles whose descendants were revoked so far.
+pub(crate) fn revoked() -> Vec<u32> {
+    KERNEL.with_borrow(|kernel| kernel.as_ref().map_or(Vec::new(), |kernel| kernel.revoked.clone()))
 }
 
 fn start() -> &'static Thread {
@@ -68,7 +74,7 @@ fn start() -> &'static Thread {
         // SAFETY: as above, and aligned.
         unsafe { field.cast::<u32>().write(value) };
     }
-    let kernel = Kernel { base, hanging: Vec::new(), released: Vec::new(), enters: 0 };
+    let kernel = Kernel { base, hanging: Vec::new(), released: Vec::new(), revoked: Vec::new(), enters: 0 };
     KERNEL.set(Some(kernel));
     // SAFETY: the memory lives forever, and only the stand-in and the thread use it.
     let region = unsafe { Region::adopt(base) }.expect("the layout is the default one");
@@ -151,6 +157,10 @@ impl Kernel {
             }
             Opcode::Derive => {
                 self.complete(Completion { length: 0x77, ..Completion::new(user_data, 0) });
+            }
+            Opcode::Revoke => {
+                self.revoked.push(submission.handle.0);
+                self.complete(Completion::new(user_data, 0));
             }
             Opcode::Call if submission.method == ECHO => self.echo(submission),
             Opcode::Call if submission.method == HANG => self.hanging.push(user_data),

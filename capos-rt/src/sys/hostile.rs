@@ -160,8 +160,15 @@ pub fn load(address: u64) -> u8 {
 
 /// Writes the byte 0 to any address. Only for addresses where the write must fail, or that are the caller's.
 pub fn store(address: u64) {
+    store_byte(address, 0);
+}
+
+/// The same with any byte.
+pub fn store_byte(address: u64, value: u8) {
     // SAFETY: where the write is not refused the address is memory that the caller owns.
-    unsafe { core::arch::asm!("mov byte ptr [{address}], 0", address = in(reg) address) }
+    unsafe {
+        core::arch::asm!("mov [{address}], {value}", address = in(reg) address, value = in(reg_byte) value)
+    }
 }
 
 /// Jumps to any address. Only for addresses where execution must fail.

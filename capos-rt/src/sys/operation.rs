@@ -99,6 +99,14 @@ impl Operation {
         self.submit(submission)
     }
 
+    /// Submits the end of everything that came from `handle`.
+    ///
+    /// # Errors
+    /// [`Transport::LimitReached`] if the submission ring is full.
+    pub(crate) fn submit_revoke(&mut self, handle: Handle) -> Result<(), CallError> {
+        self.submit(Submission { handle, ..Submission::new(Opcode::Revoke, 0) })
+    }
+
     #[inline]
     fn submit(&mut self, submission: Submission) -> Result<(), CallError> {
         // SAFETY: the buffers in it are this operation's, which keeps them until the completion was read.

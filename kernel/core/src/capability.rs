@@ -1,7 +1,7 @@
 //! Capability tables: what a process may name, and how.
 //!
-//! A handle is a slot with a generation. The slots of all tables come from one store made at start-up, in chunks; a table
-//! grows by a chunk, which its process is charged for. The object itself is the kernel's (`O`); here it is only kept.
+//! A handle is a slot with a generation. The slots of all tables come from one store, set aside at start-up, in chunks; a
+//! table grows by a chunk, which its process is charged for. The object itself is the kernel's (`O`); here it is only kept.
 //! Called by the kernel on each call and on each operation on capabilities.
 //!
 //! Invariant: a handle reaches the capability it was given out for or [`Transport::BadHandle`]. Slots of a table are reused
@@ -15,8 +15,8 @@ use capos_abi::handle::Handle;
 
 /// Slots of a chunk.
 pub const CHUNK_SLOTS: u32 = 64;
-/// Chunks of a table at most: 4,096 capabilities in one process.
-pub const CHUNKS_MAX: usize = 64;
+/// Chunks of a table at most: 12,288 capabilities in one process.
+pub const CHUNKS_MAX: usize = 192;
 
 const NONE: u32 = u32::MAX;
 /// The number of no chunk: the store never has so many.
@@ -41,6 +41,18 @@ impl<O> Capability<O> {
     pub const fn permits(&self, method: u16) -> bool {
         method < 64 && self.methods & (1 << method) != 0
     }
+
+    /// The same with the methods `methods` alone.
+    ///
+    /// # Errors
+    /// [`Transport::MaskNotWithin`] if this one does not permit them all.
+    pub fn restricted(self, methods: u64) -> Result<Capability<O>, Transport> {
+        if methods & !self.methods == 0 {
+            Ok(Capability { methods, ..self })
+        } else {
+            Err(Transport::MaskNotWithin)
+        }
+    }
 }
 
 struct Slot<O> {
@@ -60,7 +72,7 @@ pub struct SlotStore<O> {
 }
 
 impl<O: Copy> SlotStore<O> {
-    /// A store of `chunks` chunks, at most 65,535.
+    /// A store of `chunks` chunks, at most 65,535. The room is set aside now; a chunk is made when it is first used.
     ///
     /// # Errors
     /// [`AllocationRefused`].
@@ -282,7 +294,7 @@ mod tests {
     use crate::derivation::Tree;
 
     fn sample(object: u32) -> Capability<u32> {
-        let node = Tree::with_capacity(1).unwrap().root(0).unwrap();
+        let node = Tree::with_capacity(1, 0).unwrap().root(0).unwrap();
         Capability { object, interface: 7, methods: 0b101, node }
     }
 

@@ -1,18 +1,31 @@
-//! The derivation tree: which capability came from which.
+//! The derivation tree: which capability came from which, and the end of all that came from one.
 //!
 //! Each capability has a node; a derived one and a copy in another process have a child of it, copies inside a process
-//! share one. Nodes live in one array made at start-up. Nothing recurses: a node whose last holder is gone gives its
-//! children to its parent in steps of [`Tree::step`]. Called by the kernel's capability operations.
+//! share one. What is in flight or mapped through a capability is a use of its node ([`uses`]). A revocation kills every
+//! descendant of a node, in steps ([`revocation`]); a node whose last capability and use are gone gives its children to
+//! its parent, in steps of [`Tree::step`]. Nothing recurses. Called by the kernel's capability operations.
 //!
-//! Invariant: a node that a capability names exists; parent, child and sibling links agree; whether a capability works is
-//! one look at its own node, at any depth.
+//! Invariant: a node that a capability, a use or a revocation names exists; parent, child and sibling links agree; whether
+//! a capability works is one look at its own node, at any depth. A dead node has children only while a revocation above it
+//! is in progress.
 
-use crate::storage::{self, AllocationRefused};
+mod revocation;
+#[cfg(test)]
+mod tests;
+mod uses;
+
+use crate::storage::{self, AllocationRefused, push};
 use alloc::vec::Vec;
+use capos_abi::error::Transport;
+use uses::Use;
+
+pub use uses::USE_BYTES;
 
 const NONE: u32 = u32::MAX;
+/// The owner of a node that only uses hold: they were charged for it themselves.
+const NOBODY: u32 = u32::MAX;
 
-/// Names a node. Valid while a capability holds it.
+/// Names a node. Valid while a capability, a use or a revocation holds it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NodeId(u32);
 
@@ -23,9 +36,11 @@ pub const NODE_BYTES: u64 = size_of::<Node>() as u64;
 enum State {
     /// In the list of free nodes.
     Free,
-    /// Some capability holds it.
+    /// It works.
     Live,
-    /// Nobody holds it; its children still have to move up.
+    /// Revoked; something still holds it.
+    Dead,
+    /// Nothing holds it; its children still have to move up.
     Leaving,
 }
 
@@ -39,19 +54,48 @@ struct Node {
     previous_sibling: u32,
     /// Capabilities that share it; for a free or leaving node the next of that list.
     holders_or_next: u32,
+    /// Of the list of what is in flight or mapped through it.
+    first_use: u32,
     owner: u32,
     state: State,
+    /// Revocations in progress of what is below it.
+    revocations: u8,
 }
 
-/// What one step of the work behind a release did.
+/// Why a node gets no child.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DeriveError {
+    /// No node is free.
+    Full,
+    /// The node is dead.
+    Dead,
+    /// Its descendants are being revoked.
+    Revoking,
+}
+
+impl From<DeriveError> for Transport {
+    fn from(error: DeriveError) -> Transport {
+        match error {
+            DeriveError::Full => Transport::OutOfMemory,
+            DeriveError::Dead => Transport::Revoked,
+            DeriveError::Revoking => Transport::Revoking,
+        }
+    }
+}
+
+/// What one step of the work behind a release or a revocation did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
     /// There was nothing to do.
     Idle,
-    /// A child moved up to its grandparent.
+    /// One node died, moved up or was taken out of its place.
     Moved,
-    /// A node is free again; this owner's charge for it ends.
-    Freed(u32),
+    /// A node is free again; this owner's charge for it ends, if it was anybody's.
+    Freed(Option<u32>),
+    /// The use with this number is over: its node has died.
+    Cut(u32),
+    /// The revocation with this number is complete.
+    Revoked(u32),
 }
 
 /// All nodes of the machine.
@@ -62,47 +106,80 @@ pub struct Tree {
     first_free: u32,
     first_leaving: u32,
     used: u32,
+    /// Up to the highest number that was ever in use.
+    uses: Vec<Use>,
+    use_capacity: u32,
+    /// The revocation that was begun last, of those in progress.
+    newest: u32,
+    /// Steps that revocations are owed by those who made more work for them.
+    owed: u32,
 }
 
 impl Tree {
-    /// A tree with room for `capacity` nodes.
+    /// A tree with room for `capacity` nodes, and for uses and revocations with the numbers 0 to `uses - 1`.
     ///
     /// # Errors
     /// [`AllocationRefused`].
-    pub fn with_capacity(capacity: u32) -> Result<Tree, AllocationRefused> {
+    pub fn with_capacity(capacity: u32, uses: u32) -> Result<Tree, AllocationRefused> {
         let mut nodes = Vec::new();
         storage::reserve(&mut nodes, capacity as usize)?;
-        Ok(Tree { nodes, capacity, first_free: NONE, first_leaving: NONE, used: 0 })
+        let mut places = Vec::new();
+        storage::reserve(&mut places, uses as usize)?;
+        Ok(Tree {
+            nodes,
+            capacity,
+            first_free: NONE,
+            first_leaving: NONE,
+            used: 0,
+            uses: places,
+            use_capacity: uses,
+            newest: NONE,
+            owed: 0,
+        })
     }
 
-    /// A node without a parent, held once, charged to `owner` (a number of the kernel's choice).
-    pub fn root(&mut self, owner: u32) -> Option<NodeId> {
-        let live = Node { holders_or_next: 1, owner, state: State::Live, ..Node::free(NONE) };
-        let index = match self.nodes.get_mut(self.first_free as usize) {
-            Some(node) => {
-                let index = self.first_free;
-                self.first_free = node.holders_or_next;
-                *node = live;
-                index
-            }
-            None => {
-                let index = self.nodes.len() as u32;
-                let is_taken = index < self.capacity && storage::push(&mut self.nodes, live);
-                is_taken.then_some(index)?
-            }
-        };
-        self.used += 1;
-        Some(NodeId(index))
-    }
-
-    /// A child of `parent`, held once, charged to `owner`. `None` if no node is free or the parent is not live.
-    pub fn derive(&mut self, parent: NodeId, owner: u32) -> Option<NodeId> {
-        if !self.is_live(parent) {
-            return None;
+    /// A node without a parent, held once, charged to `owner`, a number of the kernel's choice.
+    ///
+    /// # Errors
+    /// [`DeriveError::Full`].
+    pub fn root(&mut self, owner: u32) -> Result<NodeId, DeriveError> {
+        let fresh = Node { holders_or_next: 1, owner, state: State::Live, ..Node::free(NONE) };
+        let mut index = self.first_free;
+        if let Some(node) = self.nodes.get_mut(index as usize) {
+            self.first_free = node.holders_or_next;
+            *node = fresh;
+        } else if self.used < self.capacity && push(&mut self.nodes, fresh) {
+            index = self.nodes.len() as u32 - 1;
+        } else {
+            return Err(DeriveError::Full);
         }
+        self.used += 1;
+        Ok(NodeId(index))
+    }
+
+    /// A child of `parent`, held once, charged to `owner`. While a revocation is in progress it is owed the steps that the
+    /// child may cost it: however fast others derive, it ends.
+    ///
+    /// # Errors
+    /// [`DeriveError`].
+    pub fn derive(&mut self, parent: NodeId, owner: u32) -> Result<NodeId, DeriveError> {
+        self.can_derive(parent)?;
         let child = self.root(owner)?;
         self.attach(child.0, parent.0);
-        Some(child)
+        self.owe(revocation::STEPS_PER_NODE);
+        Ok(child)
+    }
+
+    /// Whether `parent` may have another child, room apart.
+    ///
+    /// # Errors
+    /// [`DeriveError::Dead`], [`DeriveError::Revoking`].
+    pub fn can_derive(&self, parent: NodeId) -> Result<(), DeriveError> {
+        match self.nodes.get(parent.0 as usize) {
+            Some(Node { state: State::Live, revocations: 0, .. }) => Ok(()),
+            Some(Node { state: State::Live, .. }) => Err(DeriveError::Revoking),
+            _ => Err(DeriveError::Dead),
+        }
     }
 
     /// Nodes that [`Tree::root`] and [`Tree::derive`] can still give.
@@ -119,21 +196,42 @@ impl Tree {
 
     /// One more capability of the same process shares the node.
     pub fn share(&mut self, node: NodeId) {
-        if let Some(node) = self.live_mut(node) {
+        if let Some(node) = self.held_mut(node) {
             node.holders_or_next += 1;
         }
     }
 
-    /// One capability with this node is gone. Behind the last one the children move up, in steps of [`Tree::step`].
-    pub fn release(&mut self, node: NodeId) {
-        let leaving = self.first_leaving;
-        let Some(entry) = self.live_mut(node) else { return };
-        entry.holders_or_next -= 1;
-        if entry.holders_or_next == 0 {
-            entry.state = State::Leaving;
-            entry.holders_or_next = leaving;
-            self.first_leaving = node.0;
+    /// One capability with this node is gone. Behind the last one the children move up, in steps of [`Tree::step`]; if uses
+    /// are left the node stays, and this returns the owner whose charge for it ends.
+    #[must_use]
+    pub fn release(&mut self, id: NodeId) -> Option<u32> {
+        let node = self.held_mut(id)?;
+        node.holders_or_next = node.holders_or_next.checked_sub(1)?;
+        if node.holders_or_next > 0 {
+            return None;
         }
+        if node.first_use == NONE && node.revocations == 0 {
+            self.leave(id.0);
+            return None;
+        }
+        Some(core::mem::replace(&mut node.owner, NOBODY))
+    }
+
+    /// A capability with this node moves to another process: the node with its charge, or, if other capabilities share it,
+    /// a child of it. Returns the node that the capability has there.
+    ///
+    /// # Errors
+    /// [`DeriveError`]; nothing has changed.
+    pub fn hand_over(&mut self, id: NodeId, owner: u32) -> Result<NodeId, DeriveError> {
+        let node = self.held_mut(id).filter(|node| node.state == State::Live).ok_or(DeriveError::Dead)?;
+        if node.holders_or_next == 1 {
+            node.owner = owner;
+            return Ok(id);
+        }
+        let child = self.derive(id, owner)?;
+        // Not the last one, so nobody's charge ends.
+        let _ = self.release(id);
+        Ok(child)
     }
 
     /// The parent, if there is one.
@@ -168,16 +266,36 @@ impl Tree {
         self.detach(leaving);
         self.first_leaving = node.holders_or_next;
         let next_free = self.first_free;
-        if let Some(entry) = self.nodes.get_mut(leaving as usize) {
-            *entry = Node::free(next_free);
-        }
+        self.update(leaving, |entry| *entry = Node::free(next_free));
         self.first_free = leaving;
         self.used -= 1;
-        Step::Freed(node.owner)
+        Step::Freed(if node.owner == NOBODY { None } else { Some(node.owner) })
     }
 
-    fn live_mut(&mut self, node: NodeId) -> Option<&mut Node> {
-        self.nodes.get_mut(node.0 as usize).filter(|node| node.state == State::Live)
+    /// A node that something holds.
+    fn held_mut(&mut self, id: NodeId) -> Option<&mut Node> {
+        let node = self.nodes.get_mut(id.0 as usize);
+        node.filter(|node| matches!(node.state, State::Live | State::Dead))
+    }
+
+    /// Nothing holds the node any more.
+    fn leave(&mut self, index: u32) {
+        let next = self.first_leaving;
+        self.update(index, |node| {
+            node.state = State::Leaving;
+            node.holders_or_next = next;
+        });
+        self.first_leaving = index;
+    }
+
+    /// Lets the node leave if it was the last use or revocation that held it.
+    fn leave_if_unheld(&mut self, index: u32) {
+        let is_unheld = self
+            .held_mut(NodeId(index))
+            .is_some_and(|node| node.holders_or_next == 0 && node.first_use == NONE && node.revocations == 0);
+        if is_unheld {
+            self.leave(index);
+        }
     }
 
     fn attach(&mut self, child: u32, parent: u32) {
@@ -221,92 +339,10 @@ impl Node {
             next_sibling: NONE,
             previous_sibling: NONE,
             holders_or_next: next,
-            owner: 0,
+            first_use: NONE,
+            owner: NOBODY,
             state: State::Free,
+            revocations: 0,
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn settle(tree: &mut Tree) -> Vec<u32> {
-        let mut owners = Vec::new();
-        loop {
-            match tree.step() {
-                Step::Idle => return owners,
-                Step::Moved => {}
-                Step::Freed(owner) => owners.push(owner),
-            }
-        }
-    }
-
-    #[test]
-    fn children_of_a_released_node_move_up() {
-        let mut tree = Tree::with_capacity(8).unwrap();
-        let root = tree.root(1).unwrap();
-        let middle = tree.derive(root, 2).unwrap();
-        let leaves = [3, 4, 5].map(|owner| tree.derive(middle, owner).unwrap());
-        assert!(!tree.has_leaving());
-        tree.release(middle);
-        assert!(!tree.is_live(middle) && tree.has_leaving());
-        assert_eq!(tree.derive(middle, 9), None);
-        assert_eq!(settle(&mut tree), [2]);
-        for leaf in leaves {
-            assert!(tree.is_live(leaf));
-            assert_eq!(tree.parent(leaf), Some(root));
-        }
-        tree.release(root);
-        assert_eq!(settle(&mut tree), [1]);
-        assert_eq!(tree.parent(leaves[0]), None);
-        assert_eq!(tree.used(), 3);
-    }
-
-    #[test]
-    fn shared_nodes_stay_until_the_last_holder() {
-        let mut tree = Tree::with_capacity(1).unwrap();
-        let node = tree.root(1).unwrap();
-        assert_eq!(tree.available(), 0);
-        tree.share(node);
-        tree.release(node);
-        assert!(tree.is_live(node));
-        assert_eq!(tree.step(), Step::Idle);
-        tree.release(node);
-        assert_eq!(settle(&mut tree), [1]);
-        assert_eq!(tree.available(), 1);
-        tree.release(node);
-        assert_eq!(tree.step(), Step::Idle);
-    }
-
-    #[test]
-    fn a_long_chain_and_a_wide_fan_empty_in_steps() {
-        let mut tree = Tree::with_capacity(1000).unwrap();
-        let root = tree.root(0).unwrap();
-        let mut chain = std::vec![root];
-        for owner in 1..500 {
-            chain.push(tree.derive(*chain.last().unwrap(), owner).unwrap());
-        }
-        while let Some(node) = tree.derive(root, 9) {
-            chain.push(node);
-        }
-        for node in &chain {
-            tree.release(*node);
-        }
-        assert_eq!(settle(&mut tree).len(), 1000);
-        assert_eq!(tree.used(), 0);
-    }
-
-    #[test]
-    fn a_leaving_child_of_a_leaving_parent_is_freed_once() {
-        let mut tree = Tree::with_capacity(4).unwrap();
-        let root = tree.root(1).unwrap();
-        let child = tree.derive(root, 2).unwrap();
-        let grandchild = tree.derive(child, 3).unwrap();
-        tree.release(child);
-        tree.release(root);
-        assert_eq!(settle(&mut tree).len(), 2);
-        assert!(tree.is_live(grandchild));
-        assert_eq!(tree.parent(grandchild), None);
     }
 }

@@ -14,6 +14,7 @@ extern crate alloc;
 extern crate std;
 
 pub mod account;
+pub mod authority;
 pub mod capability;
 pub mod completion;
 pub mod derivation;

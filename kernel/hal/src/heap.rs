@@ -1,4 +1,4 @@
-//! The kernel's heap: linked_list_allocator as `#[global_allocator]`, over a region set aside at start-up (4 MiB,
+//! The kernel's heap: linked_list_allocator as `#[global_allocator]`, over a region set aside at start-up (16 MiB,
 //! less on a small machine).
 //!
 //! Called by `alloc`, which is built with `--cfg no_global_oom_handling`: only functions that can refuse exist. First
@@ -14,7 +14,7 @@ use core::ptr::{self, NonNull};
 use linked_list_allocator::Heap;
 use spin::Mutex;
 
-const BYTES: usize = 4 << 20;
+const BYTES: usize = 16 << 20;
 /// Of a small machine's memory the heap takes this part at most.
 const SHARE: usize = 16;
 

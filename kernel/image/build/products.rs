@@ -115,6 +115,7 @@ pub(crate) const GROUPS: &[Group] = &[
             suite("rounds", "rounds.elf"),
             suite("clock", "clock.elf"),
             suite("pressure", "pressure.elf"),
+            suite("stretch", "stretch.elf"),
             counted("counts", "counts.elf"),
             counted("first", "first.elf"),
         ],

@@ -6,7 +6,7 @@
 //! found before the first submission is taken.
 
 use super::message::Filling;
-use crate::kernel::Kernel;
+use crate::kernel::{Kernel, NodeUse};
 use crate::log::log_line;
 use crate::objects::Object;
 use crate::processes::thread::{Thread, ThreadState, Wait};
@@ -15,6 +15,8 @@ use capos_abi::error::Transport;
 use capos_abi::handle::Handle;
 use capos_abi::outcome::{ExitStatus, OutcomeKind, REPORT_BYTES_MAX};
 use capos_abi::system_call::{DEADLINE_NEVER, DEADLINE_NOW, SystemCall};
+use capos_kernel_core::authority;
+use capos_kernel_core::derivation::NodeId;
 use capos_kernel_core::pool::Id;
 use capos_kernel_core::report::Fault;
 
@@ -58,8 +60,10 @@ impl Kernel {
     }
 
     fn enter(&mut self, id: Id<Thread>, [completions, deadline, timer, _]: [u64; 4]) -> Next {
-        let wait = Wait { completions, deadline };
-        if deadline != DEADLINE_NOW && deadline != DEADLINE_NEVER && !self.holds_timer(id, timer) {
+        // A number that is no handle names nothing.
+        let timer = u32::try_from(timer).map_or(Handle::NULL, Handle);
+        let wait = Wait { completions, deadline, timer };
+        if wait.is_finite() && self.timer_node(id, timer).is_none() {
             return self.refuse_enter(id, Transport::NoTimer);
         }
         self.proceed_enter(id, wait)
@@ -94,7 +98,11 @@ impl Kernel {
 
     /// Does one step of a call that is too long for one, and lets others run.
     fn proceed_filling(&mut self, id: Id<Thread>, filling: Filling, wait: Wait) -> Next {
-        let answer = self.continue_reading(filling);
+        // It may have been revoked since the last step.
+        let answer = match self.named(&filling.origin) {
+            Ok(_) => self.continue_reading(filling),
+            Err(error) => Err(error.into()),
+        };
         self.answer(id, filling.origin.submission.user_data, answer);
         self.interrupt_enter(id, wait)
     }
@@ -123,7 +131,7 @@ impl Kernel {
 
     /// True if the last submission began something that goes on before the thread's next one.
     fn must_pause(&self, id: Id<Thread>) -> bool {
-        self.work.unmapping.is_some() || self.threads.get(id).is_some_and(|thread| thread.filling.is_some())
+        self.work.is_unmapping() || self.threads.get(id).is_some_and(|thread| thread.filling.is_some())
     }
 
     /// Takes up to `budget` submissions; returns how many.
@@ -159,9 +167,16 @@ impl Kernel {
             return Next::Continue;
         }
         thread.state = ThreadState::Waiting(wait);
-        if wait.deadline != DEADLINE_NEVER {
-            self.timers.set(Kernel::thread_timer(id.index()), wait.deadline);
-        }
+        if wait.is_finite() { self.wait_until(id, &wait) } else { Next::Leave }
+    }
+
+    /// Sets the timer of a thread that waits, for as long as it has the right to it.
+    fn wait_until(&mut self, id: Id<Thread>, wait: &Wait) -> Next {
+        let Some(node) = self.timer_node(id, wait.timer) else {
+            return self.refuse_enter(id, Transport::NoTimer);
+        };
+        self.timers.set(Kernel::thread_timer(id.index()), wait.deadline);
+        self.nodes.attach_use(node, NodeUse::Deadline(id.index()).number());
         Next::Leave
     }
 
@@ -181,24 +196,30 @@ impl Kernel {
         Next::Continue
     }
 
-    fn holds_timer(&self, id: Id<Thread>, handle: u64) -> bool {
-        let Ok(handle) = u32::try_from(handle) else { return false };
-        let process = self.threads.get(id).and_then(|thread| self.processes.get(thread.process));
-        let capability = process.and_then(|process| process.table.get(&self.slots, Handle(handle)).ok());
-        capability.is_some_and(|capability| {
-            capability.object == Object::Timer && self.nodes.is_live(capability.node)
-        })
+    /// The node of the Timer that `handle` names, if it works.
+    fn timer_node(&self, id: Id<Thread>, handle: Handle) -> Option<NodeId> {
+        let process = self.threads.get(id).and_then(|thread| self.processes.get(thread.process))?;
+        let capability = authority::working(&process.table, &self.slots, &self.nodes, handle).ok()?;
+        if capability.object == Object::Timer { Some(capability.node) } else { None }
     }
 
     /// Lets a waiting thread go on in ring 3.
     pub(crate) fn wake(&mut self, id: Id<Thread>) {
         let Some(thread) = self.threads.get_mut(id) else { return };
-        if let ThreadState::Waiting(_) = thread.state {
+        if let ThreadState::Waiting(wait) = thread.state {
             thread.context.set_result(u64::from(thread.ring.completions.ready()));
             thread.state = ThreadState::Ready;
-            self.timers.cancel(Kernel::thread_timer(id.index()));
+            if wait.is_finite() {
+                self.forget_deadline(id);
+            }
             self.run_queue.push(id.index());
         }
+    }
+
+    /// The deadline of the thread's `enter` counts no more.
+    pub(crate) fn forget_deadline(&mut self, id: Id<Thread>) {
+        self.timers.cancel(Kernel::thread_timer(id.index()));
+        self.nodes.detach_use(NodeUse::Deadline(id.index()).number());
     }
 
     /// `exit`: a process has one thread, so both scopes end it.

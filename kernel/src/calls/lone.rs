@@ -15,6 +15,7 @@ use crate::objects::{Object, timer};
 use crate::processes::ring::Ring;
 use crate::processes::thread::{Thread, Wait};
 use capos_abi::error::CallError;
+use capos_abi::handle::Handle;
 use capos_abi::ring::{Completion, Submission};
 use capos_abi::system_call::{DEADLINE_NEVER, DEADLINE_NOW, SystemCall};
 use capos_kernel_core::capability::{Capability, SlotStore, Table};
@@ -94,7 +95,8 @@ pub(crate) fn serve(seat: &mut Seat<'_>, ring: &mut Ring, readable: &Readable<'_
         return Lone::Answered;
     }
     ring.completions.promise();
-    Lone::Taken(Taken { submission, capability: *capability, wait: Wait { completions, deadline } })
+    let wait = Wait { completions, deadline, timer: Handle::NULL };
+    Lone::Taken(Taken { submission, capability: *capability, wait })
 }
 
 impl Kernel {

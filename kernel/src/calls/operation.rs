@@ -7,12 +7,13 @@
 //! completion entry was promised when it was accepted.
 
 use super::{Answer, Origin};
-use crate::kernel::{Kernel, Waiters};
+use crate::kernel::{Kernel, NodeUse, Waiters};
 use crate::memory::charge::insert;
 use crate::objects::console::Stream;
 use crate::processes::Process;
 use capos_abi::error::{CallError, Transport};
 use capos_abi::ring::Completion;
+use capos_kernel_core::derivation::{NodeId, USE_BYTES};
 use capos_kernel_core::pool::{Id, Pool};
 
 /// What an operation waits for.
@@ -28,6 +29,15 @@ pub(crate) enum Parked {
     Word(u64),
     /// Work: the unmapping of a range.
     Unmapping,
+    /// The end of all that came from a capability.
+    Revocation,
+}
+
+impl Parked {
+    /// True for what runs to its end once it has begun, whoever would have it otherwise.
+    pub(crate) const fn is_irrevocable(self) -> bool {
+        matches!(self, Parked::Unmapping | Parked::Revocation)
+    }
 }
 
 /// An operation in progress.
@@ -37,13 +47,22 @@ pub(crate) struct Operation {
     pub(crate) parked: Parked,
 }
 
+/// Bytes that an operation costs: its record, and its place in the derivation tree.
+const OPERATION_BYTES: u64 = Pool::<Operation>::entry_bytes() + USE_BYTES;
+
 impl Kernel {
-    /// Keeps the submission as an operation.
+    /// Keeps the submission as an operation. With a node it ends as revoked when that dies: the one of the capability
+    /// through which it came.
     ///
     /// # Errors
     /// "limit reached", "out of memory".
-    pub(crate) fn park(&mut self, origin: &Origin, parked: Parked) -> Result<Id<Operation>, Transport> {
-        let bytes = Pool::<Operation>::entry_bytes();
+    pub(crate) fn park(
+        &mut self,
+        origin: &Origin,
+        parked: Parked,
+        node: Option<NodeId>,
+    ) -> Result<Id<Operation>, Transport> {
+        let bytes = OPERATION_BYTES;
         self.charge(origin.process, bytes)?;
         let Some(id) = insert(&mut self.operations, Operation { origin: *origin, parked }) else {
             self.refund(origin.process, bytes);
@@ -52,10 +71,13 @@ impl Kernel {
         if let Some(thread) = self.threads.get_mut(origin.thread) {
             self.operation_links.push_back(&mut thread.operations, id.index());
         }
+        if let Some(node) = node {
+            self.nodes.attach_use(node, NodeUse::Operation(id.index()).number());
+        }
         match parked {
             Parked::ConsoleTurn(stream) => self.retain_stream(stream),
             Parked::ProcessEnd(process) => self.retain_process(process),
-            Parked::Sleep | Parked::Word(_) | Parked::Unmapping => {}
+            Parked::Sleep | Parked::Word(_) | Parked::Unmapping | Parked::Revocation => {}
         }
         if let Some(waiters) = self.waiters(&origin.process, parked) {
             let mut list = *waiters;
@@ -71,7 +93,7 @@ impl Kernel {
             Parked::ConsoleTurn(_) => Some(&self.console.queue),
             Parked::ProcessEnd(awaited) => Some(&self.processes.get(awaited)?.waiters),
             Parked::Word(_) => Some(&self.processes.get(*process)?.parked),
-            Parked::Sleep | Parked::Unmapping => None,
+            Parked::Sleep | Parked::Unmapping | Parked::Revocation => None,
         }
     }
 
@@ -82,7 +104,7 @@ impl Kernel {
                 self.processes.get_mut(awaited).map(|process| &mut process.waiters)
             }
             Parked::Word(_) => self.processes.get_mut(*process).map(|process| &mut process.parked),
-            Parked::Sleep | Parked::Unmapping => None,
+            Parked::Sleep | Parked::Unmapping | Parked::Revocation => None,
         };
         if let Some(place) = place {
             *place = list;
@@ -101,12 +123,13 @@ impl Kernel {
             self.set_waiters(&origin.process, parked, list);
         }
         self.timers.cancel(Kernel::operation_timer(id.index()));
+        self.nodes.detach_use(NodeUse::Operation(id.index()).number());
         match parked {
             Parked::ConsoleTurn(stream) => self.release_stream(stream),
             Parked::ProcessEnd(process) => self.release_process(process),
-            Parked::Sleep | Parked::Word(_) | Parked::Unmapping => {}
+            Parked::Sleep | Parked::Word(_) | Parked::Unmapping | Parked::Revocation => {}
         }
-        self.refund(origin.process, Pool::<Operation>::entry_bytes());
+        self.refund(origin.process, OPERATION_BYTES);
         self.operations.remove(id)
     }
 
@@ -131,7 +154,7 @@ impl Kernel {
             let Some(id) = self.operations.id_at(index) else { continue };
             let is_meant = self.operations.get(id).is_some_and(|operation| {
                 operation.origin.submission.user_data == origin.submission.operand
-                    && operation.parked != Parked::Unmapping
+                    && !operation.parked.is_irrevocable()
             });
             if is_meant {
                 self.complete_operation(id, Err(Transport::Cancelled.into()));
@@ -148,7 +171,7 @@ impl Kernel {
         if u64::from(u32::from_le_bytes(word)) != origin.submission.operand {
             return Err(Transport::ValueChanged.into());
         }
-        self.park(origin, Parked::Word(origin.submission.address))?;
+        self.park(origin, Parked::Word(origin.submission.address), None)?;
         Ok(Answer::Parked)
     }
 

@@ -11,6 +11,7 @@ use crate::processes::Process;
 use crate::processes::thread::{Thread, ThreadState};
 use capos_abi::error::{CallError, Transport};
 use capos_abi::ring::{Completion, Opcode, Submission};
+use capos_kernel_core::authority::{self, Authority};
 use capos_kernel_core::capability::Capability;
 use capos_kernel_core::derivation::NODE_BYTES;
 use capos_kernel_core::pool::Id;
@@ -61,17 +62,17 @@ impl Kernel {
             Opcode::Cancel => self.cancel(&origin),
             Opcode::Park => self.park_on_word(&origin),
             Opcode::Unpark => self.unpark(&origin),
-            Opcode::Receive | Opcode::Return | Opcode::ReturnAndReceive | Opcode::Revoke => {
+            Opcode::Revoke => self.revoke(&origin),
+            Opcode::Receive | Opcode::Return | Opcode::ReturnAndReceive => {
                 Err(Transport::UnsupportedOpcode.into())
             }
         }
     }
 
     /// The capability that the submission names, if it works.
-    fn named(&self, origin: &Origin) -> Result<Capability<Object>, Transport> {
+    pub(crate) fn named(&self, origin: &Origin) -> Result<Capability<Object>, Transport> {
         let process = self.processes.get(origin.process).ok_or(Transport::Disconnected)?;
-        let capability = *process.table.get(&self.slots, origin.submission.handle)?;
-        if self.nodes.is_live(capability.node) { Ok(capability) } else { Err(Transport::Revoked) }
+        authority::working(&process.table, &self.slots, &self.nodes, origin.submission.handle)
     }
 
     fn call(&mut self, origin: &Origin) -> Result<Answer, CallError> {
@@ -98,29 +99,41 @@ impl Kernel {
 
     /// `derive`: a child with fewer methods, in the same table.
     fn derive(&mut self, origin: &Origin) -> Result<Answer, CallError> {
-        let capability = self.named(origin)?;
-        let methods = origin.submission.operand;
-        if methods & !capability.methods != 0 {
-            return Err(Transport::MaskNotWithin.into());
-        }
+        let Submission { handle, operand: methods, .. } = origin.submission;
+        let source = self.named(origin)?;
+        source.restricted(methods)?;
+        self.nodes.can_derive(source.node).map_err(Transport::from)?;
         self.prepare_slots(origin.process, 1)?;
-        let derived = Capability { methods, ..capability };
-        let handle = self.insert_child(origin.process, capability.node, derived)?;
+        let process = self.processes.get_mut(origin.process).ok_or(Transport::Disconnected)?;
+        let mut authority = Authority { slots: &mut self.slots, nodes: &mut self.nodes };
+        let (handle, derived) =
+            authority.derive(&mut process.table, origin.process.index(), handle, methods)?;
+        self.retain_reference(origin.process, derived.object);
         Ok(Answer::Reply { length: handle.0, capabilities: 0, result: 0 })
     }
 
     /// `release`: the handle names nothing any more. A revoked capability can be released too.
     fn release_handle(&mut self, origin: &Origin) -> Result<Answer, CallError> {
         let process = self.processes.get_mut(origin.process).ok_or(Transport::Disconnected)?;
-        let capability = process.table.remove(&mut self.slots, origin.submission.handle)?;
-        self.drop_capability(origin.process, &capability);
+        let mut authority = Authority { slots: &mut self.slots, nodes: &mut self.nodes };
+        let (capability, owner) = authority.release(&mut process.table, origin.submission.handle)?;
+        self.end_charge(owner);
+        self.release_reference(origin.process, capability.object);
         Ok(Answer::DONE)
     }
 
     /// What follows when a capability has left the table of `holder`.
     pub(crate) fn drop_capability(&mut self, holder: Id<Process>, capability: &Capability<Object>) {
-        self.nodes.release(capability.node);
+        let owner = self.nodes.release(capability.node);
+        self.end_charge(owner);
         self.release_reference(holder, capability.object);
+    }
+
+    /// A node is nobody's any more, or free: its owner's charge for it ends.
+    pub(crate) fn end_charge(&mut self, owner: Option<u32>) {
+        if let Some(owner) = owner.and_then(|owner| self.processes.id_at(owner)) {
+            self.refund(owner, NODE_BYTES);
+        }
     }
 
     /// Bytes that one capability costs besides its slot.

@@ -14,6 +14,7 @@ use capos_abi::error::{CallError, Exception, Transport};
 use capos_abi::handle::Handle;
 use capos_abi::message::CAPABILITIES_MAX;
 use capos_abi::ring::{RECEIVED_HANDLE_BYTES, TRANSFER_BYTES, TRANSFER_COPY, TRANSFER_MOVE};
+use capos_kernel_core::authority::{self, Authority};
 use capos_kernel_core::capability::{Capability, SlotStore};
 use capos_kernel_core::derivation::NodeId;
 use capos_kernel_core::pool::Id;
@@ -54,8 +55,7 @@ impl Kernel {
 
     fn sent_capability(&self, origin: &Origin, handle: Handle) -> Result<Capability<Object>, Transport> {
         let process = self.processes.get(origin.process).ok_or(Transport::Disconnected)?;
-        let capability = *process.table.get(&self.slots, handle)?;
-        if self.nodes.is_live(capability.node) { Ok(capability) } else { Err(Transport::Revoked) }
+        authority::working(&process.table, &self.slots, &self.nodes, handle)
     }
 
     /// Checks every row of the send list; returns what is to be moved.
@@ -127,7 +127,8 @@ impl Kernel {
         self.refund(id, u64::from(count) * Kernel::CAPABILITY_BYTES);
     }
 
-    /// Inserts a capability as a child of `parent`, behind [`Kernel::prepare_slots`].
+    /// Inserts a capability as a child of `parent`, behind [`Kernel::prepare_slots`] and a look at whether the parent may
+    /// have another one.
     ///
     /// # Errors
     /// Those of a table or tree that was not prepared.
@@ -137,34 +138,17 @@ impl Kernel {
         parent: NodeId,
         capability: Capability<Object>,
     ) -> Result<Handle, Transport> {
-        let node = self.nodes.derive(parent, id.index()).ok_or(Transport::OutOfMemory)?;
-        self.insert_with_node(id, node, capability)
-    }
-
-    /// Inserts a capability whose node was just made.
-    ///
-    /// # Errors
-    /// Those of a table that was not prepared.
-    pub(crate) fn insert_with_node(
-        &mut self,
-        id: Id<Process>,
-        node: NodeId,
-        capability: Capability<Object>,
-    ) -> Result<Handle, Transport> {
         let process = self.processes.get_mut(id).ok_or(Transport::Disconnected)?;
-        let inserted = process.table.insert(&mut self.slots, Capability { node, ..capability });
-        if inserted.is_ok() {
-            self.retain_reference(id, capability.object);
-        } else {
-            self.nodes.release(node);
-        }
-        inserted
+        let mut authority = Authority { slots: &mut self.slots, nodes: &mut self.nodes };
+        let handle = authority.insert_child(&mut process.table, id.index(), parent, capability)?;
+        self.retain_reference(id, capability.object);
+        Ok(handle)
     }
 
     /// Makes sure that the reply of a call, of `bytes` with `gifts` capabilities, will find its place.
     ///
     /// # Errors
-    /// "too large", "no slot", "bad address", and those of [`Kernel::prepare_slots`].
+    /// "too large", "no slot", "bad address", "revocation in progress", and those of [`Kernel::prepare_slots`].
     pub(crate) fn prepare_reply(
         &mut self,
         call: &Call<'_>,
@@ -175,7 +159,11 @@ impl Kernel {
         if call.origin.submission.receive_slots < gifts {
             return Err(Transport::NoSlot);
         }
-        if gifts == 0 { Ok(()) } else { self.prepare_slots(call.origin.process, gifts.into()) }
+        if gifts == 0 {
+            return Ok(());
+        }
+        self.nodes.can_derive(call.capability.node)?;
+        self.prepare_slots(call.origin.process, gifts.into())
     }
 
     /// Gives the caller a capability that hangs under the one through which the call came, as number `index` of the

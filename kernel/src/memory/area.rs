@@ -6,6 +6,7 @@
 //! Invariant: only an area with its object readable to the process makes that object's pages appear, with the access that
 //! the area says; a page that reads as zeros was never anybody else's.
 
+use super::mapping::MappingNumber;
 use super::object::MemoryObject;
 use crate::kernel::Kernel;
 use crate::processes::Process;
@@ -37,6 +38,13 @@ pub(crate) enum Area {
         first: u64,
         /// What the process may do with it.
         access: Access,
+        /// Of what was mapped through a capability; a program's own image was not.
+        mapping: Option<MappingNumber>,
+    },
+    /// A mapping that was revoked: zeros at first, charged as they are written.
+    Severed {
+        /// What the process may do with it.
+        access: Access,
     },
     /// An image's initialized data: each page is a copy.
     Copy {
@@ -54,8 +62,13 @@ impl Area {
     pub(crate) fn object(&self) -> Option<Id<MemoryObject>> {
         match self {
             Area::Object { object, .. } | Area::Copy { object, .. } => Some(*object),
-            Area::Reservation | Area::Zeros => None,
+            Area::Reservation | Area::Zeros | Area::Severed { .. } => None,
         }
+    }
+
+    /// True for a mapping of an object, also one that was revoked.
+    pub(crate) fn is_mapping(&self) -> bool {
+        matches!(self, Area::Object { .. } | Area::Severed { .. })
     }
 
     /// True if ring 3 can write the object itself through the area.
@@ -91,7 +104,9 @@ impl Kernel {
         match area {
             Area::Reservation if !process.committed.contains(page) => Err(TouchError::NotThere),
             Area::Reservation | Area::Zeros => self.map_own(id, page, Frame::new()?.share()),
-            Area::Object { object, first, access } => {
+            Area::Severed { access: Access::ReadWrite } => self.touch_severed(id, page),
+            Area::Severed { access } => self.map(id, page, self.zeros.clone(), access),
+            Area::Object { object, first, access, .. } => {
                 self.touch_object(id, page, pages, object, first, access)
             }
             Area::Copy { object, first, bytes } => {
@@ -109,6 +124,17 @@ impl Kernel {
             process.touched_pages += 1;
         }
         Ok(())
+    }
+
+    /// A page of a revoked mapping that can be written is its user's own.
+    fn touch_severed(&mut self, id: Id<Process>, page: u64) -> Result<(), TouchError> {
+        self.charge(id, PAGE).map_err(|_| TouchError::OutOfMemory)?;
+        let frame = Frame::new().map_err(TouchError::from);
+        let mapped = frame.and_then(|frame| self.map_own(id, page, frame.share()));
+        if mapped.is_err() {
+            self.refund(id, PAGE);
+        }
+        mapped
     }
 
     fn touch_object(
@@ -172,12 +198,13 @@ impl Kernel {
     }
 
     /// Takes the mappings of `pages` away; the frames go unless somebody else owns them, and so do page tables that map
-    /// nothing any more. The charge for page tables is brought up to date.
-    pub(crate) fn unmap_pages(&mut self, id: Id<Process>, pages: Pages) {
-        let Some(process) = self.processes.get_mut(id) else { return };
-        let Some(space) = process.space.as_mut() else { return };
+    /// nothing any more. The charge for page tables is brought up to date. Returns how many there were.
+    pub(crate) fn unmap_pages(&mut self, id: Id<Process>, pages: Pages) -> u64 {
+        let Some(process) = self.processes.get_mut(id) else { return 0 };
+        let Some(space) = process.space.as_mut() else { return 0 };
+        let mut count = 0;
         for page in pages.start..pages.end {
-            drop(space.unmap(page * PAGE));
+            count += u64::from(space.unmap(page * PAGE).is_some());
             let is_last_of_table = page + 1 == pages.end || (page + 1).is_multiple_of(TABLE_PAGES);
             if is_last_of_table {
                 space.free_empty_tables(page * PAGE);
@@ -185,10 +212,14 @@ impl Kernel {
         }
         let settled = process.settle_tables();
         debug_assert!(settled.is_ok());
+        count
     }
 
     /// The end of an area, behind the last of its mappings.
     pub(crate) fn release_area(&mut self, area: &Area) {
+        if let Area::Object { mapping: Some(mapping), .. } = area {
+            self.remove_mapping(*mapping);
+        }
         let Some(object) = area.object() else { return };
         if area.is_writable_mapping()
             && let Some(object) = self.memory_objects.get_mut(object)

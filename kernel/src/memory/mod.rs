@@ -8,5 +8,6 @@
 
 pub(crate) mod area;
 pub(crate) mod charge;
+pub(crate) mod mapping;
 pub(crate) mod object;
 pub(crate) mod user;

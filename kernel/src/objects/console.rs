@@ -134,7 +134,7 @@ impl Kernel {
 
     pub(crate) fn call_console(&mut self, call: &Call<'_>, stream: Id<Stream>) -> Result<Answer, CallError> {
         match call.origin.submission.method {
-            Console::WRITE => self.write_console(call.origin, stream),
+            Console::WRITE => self.write_console(call, stream),
             Console::OPEN => self.open_console(call),
             _ => Err(Transport::NoSuchMethod.into()),
         }
@@ -163,10 +163,11 @@ impl Kernel {
         Ok(answer.with_capabilities(1))
     }
 
-    fn write_console(&mut self, origin: &Origin, stream: Id<Stream>) -> Result<Answer, CallError> {
+    fn write_console(&mut self, call: &Call<'_>, stream: Id<Stream>) -> Result<Answer, CallError> {
+        let Call { origin, capability } = *call;
         self.prepare_result(origin, ConsoleWriteResults::FIXED_BYTES)?;
         if !self.console.queue.is_empty() || !self.console.is_free() {
-            self.park(origin, Parked::ConsoleTurn(stream))?;
+            self.park(origin, Parked::ConsoleTurn(stream), Some(capability.node))?;
             return Ok(Answer::Parked);
         }
         let written = self.send(origin, stream)?;
@@ -245,6 +246,15 @@ impl Kernel {
             done += size;
         }
         Ok(())
+    }
+
+    /// Looks at the console when its time has come; later, if what a waiting write has its bytes in may be being unmapped.
+    pub(crate) fn poll_console(&mut self) {
+        if self.work.is_unmapping() {
+            self.timers.set(Kernel::CONSOLE_TIMER, self.clock.now() + POLL_NANOSECONDS);
+        } else {
+            self.look_at_console();
+        }
     }
 
     /// Looks whether the device has taken the frame in flight, completes its write, and starts those that wait.

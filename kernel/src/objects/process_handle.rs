@@ -53,7 +53,7 @@ impl Kernel {
     /// Puts a capability into the CapSet of a process that was not started: a child of the given one's node.
     ///
     /// # Errors
-    /// Exceptions "failed" and "invalid argument", "no slot", "limit reached", "out of memory".
+    /// Exceptions "failed" and "invalid argument", "revocation in progress", "no slot", "limit reached", "out of memory".
     pub(crate) fn grant_capability(
         &mut self,
         id: Id<Process>,
@@ -71,6 +71,7 @@ impl Kernel {
         if !is_acceptable {
             return Err(Exception::InvalidArgument.into());
         }
+        self.nodes.can_derive(capability.node).map_err(Transport::from)?;
         self.prepare_slots(id, 1)?;
         let handle = self.insert_child(id, capability.node, capability)?;
         let Capability { interface, methods, .. } = capability;
@@ -100,7 +101,7 @@ impl Kernel {
             let length = self.reply_outcome(call.origin, id)?;
             return Ok(Answer::reply(length));
         }
-        self.park(call.origin, Parked::ProcessEnd(id))?;
+        self.park(call.origin, Parked::ProcessEnd(id), Some(call.capability.node))?;
         Ok(Answer::Parked)
     }
 

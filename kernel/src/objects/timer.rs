@@ -53,7 +53,7 @@ impl Kernel {
         if deadline <= self.clock.now() {
             return Ok(Answer::DONE);
         }
-        let operation = self.park(call.origin, Parked::Sleep)?;
+        let operation = self.park(call.origin, Parked::Sleep, Some(call.capability.node))?;
         self.timers.set(Kernel::operation_timer(operation.index()), deadline);
         Ok(Answer::Parked)
     }

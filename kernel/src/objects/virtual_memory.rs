@@ -192,11 +192,11 @@ impl Kernel {
         pages: Pages,
         area: Option<Area>,
     ) -> Result<Answer, CallError> {
-        let operation = self.park(call.origin, Parked::Unmapping)?;
+        let operation = self.park(call.origin, Parked::Unmapping, None)?;
         if let Some(area) = area {
             let process = self.memory_process(id)?;
             process.areas.remove(pages);
-            if let Area::Object { .. } = area {
+            if area.is_mapping() {
                 process.area_tables = process.area_tables.saturating_sub(pages.table_frames());
             }
         }
@@ -230,8 +230,17 @@ impl Kernel {
         }
         self.prepare_reply(call, VirtualMemoryMapResults::FIXED_BYTES, 0)?;
         let access = if writable { Access::ReadWrite } else { Access::Read };
-        let area = Area::Object { object, first: pages.start, access };
-        let mapped = self.memory_process(id)?.add_range(pages.count(), area, true)?;
+        let mapping = self.create_mapping(id)?;
+        let area = Area::Object { object, first: pages.start, access, mapping: Some(mapping) };
+        let added = self.memory_process(id)?.add_range(pages.count(), area, true);
+        let mapped = match added {
+            Ok(mapped) => mapped,
+            Err(error) => {
+                self.remove_mapping(mapping);
+                return Err(error);
+            }
+        };
+        self.begin_mapping(mapping, mapped, capability.node);
         self.retain_object(object);
         if let Some(object) = self.memory_objects.get_mut(object) {
             object.writable_mappings += u32::from(writable);

@@ -102,7 +102,7 @@ fn areas_of(segment: &Segment, image: Id<MemoryObject>) -> [Option<(Pages, Area)
             return [part(pages.start, middle, copied), part(middle, pages.end, Area::Zeros)];
         }
     };
-    [Some((pages, Area::Object { object: image, first, access })), None]
+    [Some((pages, Area::Object { object: image, first, access, mapping: None })), None]
 }
 
 impl Process {

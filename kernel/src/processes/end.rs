@@ -28,8 +28,8 @@ const MAPPINGS_PER_STEP: usize = 128;
 pub(crate) enum EndStep {
     /// The next one.
     Again,
-    /// The next one, when the children have ended.
-    AfterChildren,
+    /// The next one, when others have got on: children that end, or revocations in progress.
+    AfterOthers,
     /// Nothing: it is over.
     Done,
 }
@@ -45,7 +45,7 @@ impl Kernel {
         process.outcome = outcome;
         if let Some(thread) = process.thread {
             self.run_queue.remove(thread.index());
-            self.timers.cancel(Kernel::thread_timer(thread.index()));
+            self.forget_deadline(thread);
         }
         self.work.add_process(id);
     }
@@ -57,8 +57,7 @@ impl Kernel {
             return self.complete_wait(id);
         }
         if let Some(thread) = process.thread {
-            self.end_thread(id, thread);
-            return EndStep::Again;
+            return self.end_thread(id, thread);
         }
         if process.children > 0 {
             return self.end_children(id);
@@ -70,12 +69,22 @@ impl Kernel {
         EndStep::Again
     }
 
-    /// Takes one operation of the thread back, or the thread itself.
-    fn end_thread(&mut self, id: Id<Process>, thread: Id<Thread>) {
-        let operation = self.threads.get(thread).and_then(|thread| thread.operations.first());
-        if let Some(operation) = operation.and_then(|index| self.operations.id_at(index)) {
-            self.take_operation(operation);
-            return;
+    /// Takes one operation of the thread back, or the thread itself. Revocations that it began run to their end first.
+    fn end_thread(&mut self, id: Id<Process>, thread: Id<Thread>) -> EndStep {
+        let mut next = self.threads.get(thread).and_then(|thread| thread.operations.first());
+        let has_operations = next.is_some();
+        while let Some(index) = next {
+            next = self.operation_links.next(index);
+            let Some(operation) = self.operations.id_at(index) else { continue };
+            let parked = self.operations.get(operation).map(|operation| operation.parked);
+            if parked != Some(Parked::Revocation) {
+                self.take_operation(operation);
+                return EndStep::Again;
+            }
+        }
+        if has_operations {
+            self.nodes.owe_all();
+            return EndStep::AfterOthers;
         }
         let privilege_level = self.threads.get(thread).map(|thread| thread.context.cpl());
         drop(self.threads.remove(thread));
@@ -83,6 +92,7 @@ impl Kernel {
             process.thread = None;
             process.privilege_level = privilege_level.filter(|_| process.entries > 0);
         }
+        EndStep::Again
     }
 
     fn end_children(&mut self, id: Id<Process>) -> EndStep {
@@ -92,7 +102,7 @@ impl Kernel {
                 self.end_process(child, Outcome::new(OutcomeKind::Killed, 0));
             }
         }
-        EndStep::AfterChildren
+        EndStep::AfterOthers
     }
 
     /// Releases some capabilities; false if there were none.

@@ -7,6 +7,8 @@
 use super::Process;
 use super::ring::Ring;
 use crate::calls::message::Filling;
+use capos_abi::handle::Handle;
+use capos_abi::system_call::{DEADLINE_NEVER, DEADLINE_NOW};
 use capos_kernel_core::list::List;
 use capos_kernel_core::pool::Id;
 use capos_kernel_hal::user::Context;
@@ -29,6 +31,15 @@ pub(crate) struct Wait {
     pub(crate) completions: u64,
     /// Nanoseconds of the clock; see the deadlines of `capos_abi::system_call`.
     pub(crate) deadline: u64,
+    /// The Timer capability that a finite deadline needs.
+    pub(crate) timer: Handle,
+}
+
+impl Wait {
+    /// True for a point in time that is neither "now" nor "never".
+    pub(crate) const fn is_finite(&self) -> bool {
+        self.deadline != DEADLINE_NOW && self.deadline != DEADLINE_NEVER
+    }
 }
 
 /// A thread.

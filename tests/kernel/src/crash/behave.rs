@@ -11,6 +11,8 @@ use capos_rt::schema::timer::Timer;
 use capos_rt::schema::virtual_memory::VirtualMemory;
 use capos_rt::{Cap, CapSet, hostile, process};
 
+use crate::revoked;
+
 /// The way with this name.
 pub(crate) fn find(name: &str) -> Option<fn(&CapSet) -> u32> {
     const WAYS: &[(&str, fn(&CapSet) -> u32)] = &[
@@ -33,6 +35,11 @@ pub(crate) fn find(name: &str) -> Option<fn(&CapSet) -> u32> {
         ("allocate", allocate),
         ("touch and keep", touch_and_keep),
         ("flags", |_| flags()),
+        ("call until revoked", revoked::call),
+        ("derive until revoked", revoked::derive),
+        ("share until revoked", revoked::share),
+        ("revoke and exit", revoked::revoke_and_exit),
+        ("masks", revoked::masks),
     ];
     WAYS.iter().find(|(one, _)| *one == name).map(|(_, way)| *way)
 }

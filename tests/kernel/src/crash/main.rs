@@ -9,6 +9,7 @@
 #![forbid(unsafe_code)]
 
 mod behave;
+mod revoked;
 mod ways;
 
 use capos_rt::abi::outcome::ExitStatus;

@@ -62,6 +62,8 @@ pub enum Effect {
         interface: u64,
         /// The method mask.
         methods: u64,
+        /// The handle that it was derived from.
+        source: u32,
     },
     /// The first received handle is a new MemoryObject with all methods.
     Created,

@@ -8,7 +8,9 @@ use std::collections::BTreeSet;
 use std::vec::Vec;
 
 fn known<T: Interface>(handle: u32) -> Known {
-    Known { handle: handle | 1 << 20, interface: T::DESCRIPTION.id, methods: T::DESCRIPTION.all_methods }
+    let description = T::DESCRIPTION;
+    let (interface, methods) = (description.id, description.all_methods);
+    Known { handle: handle | 1 << 20, interface, methods, source: 0 }
 }
 
 fn generator(seed: u64) -> Generator {
@@ -33,7 +35,9 @@ fn steps(seed: u64, batches: usize) -> Vec<Step> {
             let handle = (100 + index + batch * SLOTS) as u32 | 1 << 20;
             let known = match step.effect {
                 Effect::None => continue,
-                Effect::Derived { interface, methods } => Known { handle, interface, methods },
+                Effect::Derived { interface, methods, source } => {
+                    Known { handle, interface, methods, source }
+                }
                 Effect::Created => Known { handle, ..known::<capos_schema::memory_object::MemoryObject>(0) },
             };
             assert!(generator.world.remember(known));

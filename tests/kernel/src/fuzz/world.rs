@@ -15,6 +15,8 @@ pub struct Known {
     pub interface: u64,
     /// Its method mask.
     pub methods: u64,
+    /// The handle of the one that it was derived from; 0 for one that was granted.
+    pub source: u32,
 }
 
 /// Capabilities that come and go, at most; the oldest are released first.
@@ -35,14 +37,28 @@ pub struct World {
     pub object: Known,
     pool: [Option<Known>; POOL],
     stale: [u32; STALE],
+    /// Of the released ones: the handle, and what it was derived from.
+    gone: [(u32, u32); STALE],
     released: usize,
+    /// Held, and revoked.
+    dead: [Option<u32>; POOL],
 }
 
 impl World {
     /// Nothing derived, nothing released. `stale` is a handle that was released before.
     #[must_use]
     pub const fn new(timer: Known, entropy: Known, memory: Known, object: Known, stale: u32) -> World {
-        World { timer, entropy, memory, object, pool: [None; POOL], stale: [stale; STALE], released: 0 }
+        World {
+            timer,
+            entropy,
+            memory,
+            object,
+            pool: [None; POOL],
+            stale: [stale; STALE],
+            gone: [(0, 0); STALE],
+            released: 0,
+            dead: [None; POOL],
+        }
     }
 
     /// One of the four that are never released.
@@ -65,9 +81,62 @@ impl World {
     pub(crate) fn give_up(&mut self, random: &mut Random) -> Option<Known> {
         let known = self.derived(random)?;
         self.pool.iter_mut().filter(|place| **place == Some(known)).for_each(|place| *place = None);
-        self.stale[self.released % STALE] = known.handle;
-        self.released += 1;
+        // What came from it comes from what it came from.
+        let children = self.pool.iter_mut().flatten().filter(|one| one.source == known.handle);
+        children.for_each(|one| one.source = known.source);
+        self.went(known.handle, known.source);
         Some(known)
+    }
+
+    fn went(&mut self, handle: u32, source: u32) {
+        self.stale[self.released % STALE] = handle;
+        self.gone[self.released % STALE] = (handle, source);
+        self.released += 1;
+    }
+
+    /// Some capability that comes and goes: from here on everything that came from it counts as revoked. None if there is
+    /// no room to remember what that is.
+    pub(crate) fn revoke(&mut self, random: &mut Random) -> Option<Known> {
+        let root = self.derived(random)?;
+        let room = self.dead.iter().filter(|place| place.is_none()).count();
+        let below = (0..POOL)
+            .filter(|place| self.is_below(*place, root.handle))
+            .fold(0, |all, one| all | 1u32 << one);
+        if below.count_ones() as usize > room {
+            return None;
+        }
+        for place in (0..POOL).filter(|place| below >> place & 1 != 0) {
+            let handle = self.pool[place].take().map(|known| known.handle);
+            if let Some(free) = self.dead.iter_mut().find(|place| place.is_none()) {
+                *free = handle;
+            }
+        }
+        Some(root)
+    }
+
+    fn is_below(&self, place: usize, root: u32) -> bool {
+        let mut next = self.pool[place];
+        while let Some(known) = next {
+            if known.source == root {
+                return true;
+            }
+            next = self.pool.iter().flatten().find(|one| one.handle == known.source).copied();
+        }
+        false
+    }
+
+    /// One that was revoked and is held.
+    pub(crate) fn revoked(&self, random: &mut Random) -> Option<u32> {
+        let start = random.below(POOL as u64) as usize;
+        (0..POOL).find_map(|step| self.dead[(start + step) % POOL])
+    }
+
+    /// The same, held only until now.
+    pub(crate) fn give_up_revoked(&mut self, random: &mut Random) -> Option<u32> {
+        let handle = self.revoked(random)?;
+        self.dead.iter_mut().filter(|place| **place == Some(handle)).for_each(|place| *place = None);
+        self.went(handle, 0);
+        Some(handle)
     }
 
     /// A handle that was released.
@@ -76,13 +145,20 @@ impl World {
     }
 
     /// Remembers a new one; false if there is no room.
-    pub fn remember(&mut self, known: Known) -> bool {
+    pub fn remember(&mut self, mut known: Known) -> bool {
+        // What it came from may have been released in the same batch.
+        while let Some((_, source)) =
+            self.gone.iter().find(|(gone, _)| known.source != 0 && *gone == known.source)
+        {
+            known.source = *source;
+        }
         let place = self.pool.iter_mut().find(|place| place.is_none());
         place.map(|place| *place = Some(known)).is_some()
     }
 
-    /// The next one to release at the end.
-    pub fn take(&mut self) -> Option<Known> {
-        self.pool.iter_mut().find_map(Option::take)
+    /// The handle of the next one to release at the end.
+    pub fn take(&mut self) -> Option<u32> {
+        let live = self.pool.iter_mut().find_map(Option::take).map(|known| known.handle);
+        live.or_else(|| self.dead.iter_mut().find_map(Option::take))
     }
 }

@@ -83,12 +83,12 @@ impl Rings {
 
     /// Releases everything that is left.
     pub(crate) fn give_back(&mut self, generator: &mut Generator) -> Result<(), String> {
-        while let Some(known) = generator.world.take() {
-            let handle = capos_rt::abi::handle::Handle(known.handle);
+        while let Some(held) = generator.world.take() {
+            let handle = capos_rt::abi::handle::Handle(held);
             let release = Submission { handle, ..Submission::new(Opcode::Release, 1) };
             let result = self.one(&release)?.result;
             if result != 0 {
-                return Err(format!("the last release of {:#x} was answered {result}", known.handle));
+                return Err(format!("the last release of {held:#x} was answered {result}"));
             }
         }
         Ok(())
@@ -111,13 +111,15 @@ fn judge(generator: &mut Generator, steps: &[Step], completion: &Completion) -> 
     }
     let known = match step.effect {
         Effect::None => return Ok(()),
-        Effect::Derived { interface, methods } => Known { handle: completion.length, interface, methods },
-        Effect::Created => created(step, completion)?,
+        Effect::Derived { interface, methods, source } => {
+            Known { handle: completion.length, interface, methods, source }
+        }
+        Effect::Created => created(step, completion, generator.world.memory.handle)?,
     };
     if generator.world.remember(known) { Ok(()) } else { Err("there is no room for a capability".into()) }
 }
 
-fn created(step: &Step, completion: &Completion) -> Result<Known, String> {
+fn created(step: &Step, completion: &Completion, source: u32) -> Result<Known, String> {
     if completion.capability_count != 1 {
         return Err(format!("{} capabilities came with a new object", completion.capability_count));
     }
@@ -128,6 +130,7 @@ fn created(step: &Step, completion: &Completion) -> Result<Known, String> {
         handle: u32::from_le_bytes(handle),
         interface: description.id,
         methods: description.all_methods,
+        source,
     })
 }
 

@@ -98,11 +98,16 @@ fn world(capabilities: &CapSet, object: &Cap<MemoryObject>, stale: u32) -> Resul
             handle: entry.handle.0,
             interface: entry.interface,
             methods: entry.methods,
+            source: 0,
         })
     };
     let description = MemoryObject::DESCRIPTION;
-    let object =
-        Known { handle: object.handle().0, interface: description.id, methods: description.all_methods };
+    let object = Known {
+        handle: object.handle().0,
+        interface: description.id,
+        methods: description.all_methods,
+        source: 0,
+    };
     Ok(World::new(known("timer")?, known("random")?, known("memory")?, object, stale))
 }
 

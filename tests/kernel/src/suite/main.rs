@@ -10,6 +10,7 @@
 
 extern crate alloc;
 
+mod book;
 mod cancellation;
 mod capabilities;
 mod child;
@@ -21,6 +22,8 @@ mod limits;
 mod mappings;
 mod memory_objects;
 mod processes;
+mod revocation;
+mod revoked_mappings;
 mod rings;
 mod scheduling;
 mod services;
@@ -44,6 +47,9 @@ fn main(capabilities: &CapSet) -> ExitStatus {
     memory_objects::run(&mut harness);
     mappings::run(&mut harness);
     limits::run(&mut harness);
+    revocation::run(&mut harness);
+    revoked_mappings::run(&mut harness);
+    book::run(&mut harness);
     images::run(&mut harness);
     crashes::run(&mut harness);
     processes::run(&mut harness);

@@ -1,6 +1,6 @@
 //! The rings by hand: what the kernel makes of indices and words that no runtime writes.
 //!
-//! Called by `main`, and by other subjects through [`submit`].
+//! Called by `main`, and by other subjects through [`submit`] and [`batch`].
 //!
 //! Invariant: nothing of the runtime is in flight while the rings are used by hand, and the runtime is told afterwards.
 
@@ -196,7 +196,7 @@ fn indices_wrap(_: &Context) -> Outcome {
 }
 
 fn unsupported(_: &Context) -> Outcome {
-    for opcode in [Opcode::Receive, Opcode::Return, Opcode::ReturnAndReceive, Opcode::Revoke] {
+    for opcode in [Opcode::Receive, Opcode::Return, Opcode::ReturnAndReceive] {
         let completion = submit(&Submission::new(opcode, 9).encode());
         equal("result", completion.result, Transport::UnsupportedOpcode.result())?;
     }

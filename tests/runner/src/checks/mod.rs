@@ -16,6 +16,7 @@ mod pipes;
 mod quota;
 mod random;
 mod record;
+mod stretch;
 
 use std::path::Path;
 
@@ -73,6 +74,7 @@ pub(crate) const ALL: &[Check] = &[
     check_icount("kernel/hardware layer: everything holds", hardware::proof),
     check("kernel/machine check: it is reported", machine_check::reported),
     check_icount("system/clock: the monotonic clock goes with the instruction clock", clock::instructions),
+    check_icount("kernel/stretch: timers during a revocation", stretch::revocation),
     check("system/quota: memory grows page by page within the limit and 16 MiB", quota::growth),
     check("system/random: two boots differ", random::boots_differ),
     check("system/random: two instances of one boot differ", random::instances_differ),

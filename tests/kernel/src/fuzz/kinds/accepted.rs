@@ -78,7 +78,7 @@ pub(super) fn derive(generator: &mut Generator) -> Option<Step> {
     let methods = source.methods & generator.random.next();
     let submission =
         Submission { handle: Handle(source.handle), operand: methods, ..Submission::new(Opcode::Derive, 0) };
-    let effect = Effect::Derived { interface: source.interface, methods };
+    let effect = Effect::Derived { interface: source.interface, methods, source: source.handle };
     Some(Step { effect, ..step(generator, "derive", &submission, Expected::Success) })
 }
 
@@ -86,6 +86,23 @@ pub(super) fn release(generator: &mut Generator) -> Option<Step> {
     let known = generator.world.give_up(&mut generator.random)?;
     let submission = Submission { handle: Handle(known.handle), ..Submission::new(Opcode::Release, 0) };
     Some(step(generator, "release", &submission, Expected::Success))
+}
+
+/// The last of its batch, and in none that derives: what it kills is known then.
+pub(super) fn revoke(generator: &mut Generator) -> Option<Step> {
+    if generator.has_next() || generator.promised > 0 {
+        return None;
+    }
+    let root = generator.world.revoke(&mut generator.random)?;
+    let submission = Submission { handle: Handle(root.handle), ..Submission::new(Opcode::Revoke, 0) };
+    Some(step(generator, "revoke", &submission, Expected::Success))
+}
+
+/// What was revoked can be given up.
+pub(super) fn release_revoked(generator: &mut Generator) -> Option<Step> {
+    let handle = generator.world.give_up_revoked(&mut generator.random)?;
+    let submission = Submission { handle: Handle(handle), ..Submission::new(Opcode::Release, 0) };
+    Some(step(generator, "release revoked", &submission, Expected::Success))
 }
 
 pub(super) fn usage(generator: &mut Generator) -> Option<Step> {

@@ -77,8 +77,7 @@ pub(super) fn unknown_opcode(generator: &mut Generator) -> Option<Step> {
 }
 
 pub(super) fn unsupported_opcode(generator: &mut Generator) -> Option<Step> {
-    let opcode =
-        generator.random.pick(&[Opcode::Receive, Opcode::Return, Opcode::ReturnAndReceive, Opcode::Revoke]);
+    let opcode = generator.random.pick(&[Opcode::Receive, Opcode::Return, Opcode::ReturnAndReceive]);
     let handle = if opcode == Opcode::Return { Handle::NULL } else { Handle(generator.held().handle) };
     let submission = Submission { handle, ..Submission::new(opcode, 0) };
     refuse(generator, "unsupported opcode", &submission, Transport::UnsupportedOpcode)
@@ -200,6 +199,16 @@ pub(super) fn dead_handle(generator: &mut Generator) -> Option<Step> {
         _ => Submission { handle: Handle(handle), ..now(generator) },
     };
     refuse(generator, "dead handle", &submission, Transport::BadHandle)
+}
+
+pub(super) fn revoked(generator: &mut Generator) -> Option<Step> {
+    let handle = generator.world.revoked(&mut generator.random)?;
+    let submission = match generator.random.below(3) {
+        0 => Submission { handle: Handle(handle), ..Submission::new(Opcode::Revoke, 0) },
+        1 => Submission { handle: Handle(handle), ..Submission::new(Opcode::Derive, 0) },
+        _ => Submission { handle: Handle(handle), ..now(generator) },
+    };
+    refuse(generator, "revoked", &submission, Transport::Revoked)
 }
 
 pub(super) fn wrong_interface(generator: &mut Generator) -> Option<Step> {
