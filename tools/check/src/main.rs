@@ -10,6 +10,7 @@ mod dependencies;
 mod dispatch;
 mod documents;
 mod elf;
+mod excerpts;
 mod format;
 mod generated;
 mod licence;
@@ -45,6 +46,11 @@ const CHECKS: &[Check] = &[
     Check { name: "format", promise: "Rust, Go and CUE are formatted (--fix formats)", run: format::check },
     Check { name: "words", promise: "no machine paths, unknown hosts or deferred work", run: words::check },
     Check { name: "links", promise: "links in documents lead somewhere", run: documents::links },
+    Check {
+        name: "excerpts",
+        promise: "Rust in documents is in a file that is run",
+        run: excerpts::excerpts,
+    },
     Check { name: "sizes", promise: "files, functions and binaries are within budget", run: sizes::check },
     Check {
         name: "dispatch",
