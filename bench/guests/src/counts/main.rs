@@ -13,6 +13,7 @@
 extern crate alloc;
 
 mod memory;
+mod revocation;
 mod spawn;
 
 use alloc::format;
@@ -89,6 +90,7 @@ fn counts(context: &Context) -> Result<(), CallError> {
     context.count("random-64k", 4, |_| context.random.read(LARGE as u32, &mut random).map(drop))?;
     drop(random);
     memory::counts(context)?;
+    revocation::counts(context)?;
     spawn::counts(context)
 }
 
