@@ -122,10 +122,9 @@ impl Tables {
         let pointers = &raw const boot_directory_pointers as *mut u64;
         let entry = root.wrapping_add((address >> 39 & (ENTRIES - 1)) as usize);
         // SAFETY: an entry of the root.
-        if address % (ENTRIES * GIBIBYTE) != 0
-            || address >> 47 != (1 << 17) - 1
-            || unsafe { entry.read() } != 0
-        {
+        let is_free = unsafe { entry.read() } == 0;
+        let is_upper_half = address >> 47 == (1 << 17) - 1;
+        if !is_free || !is_upper_half || address % (ENTRIES * GIBIBYTE) != 0 {
             debug::refuse(format_args!(
                 "part \"kernel\" wants memory mapped at {address:#x}, where it cannot be"
             ));

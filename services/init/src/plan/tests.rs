@@ -56,6 +56,7 @@ fn read_bytes(bytes: &[u8]) -> Result<(usize, Vec<Grant>), Refusal> {
         name: name.to_string(),
         bytes: 1,
         checksum: 0,
+        is_prepared: false,
     });
     let segments = [bytes];
     let message = message(&segments);
