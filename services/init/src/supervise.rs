@@ -2,7 +2,7 @@
 //!
 //! Called by `run` when everything is started; calls ProcessHandle and Timer.
 //!
-//! Invariant: returns when the process named `main` has ended, and not before.
+//! Invariant: returns when the process named `main` has ended, and not before; no failure that is known then is left untold.
 
 use alloc::format;
 use alloc::string::{String, ToString};
@@ -44,13 +44,12 @@ pub fn supervise(authority: &Authority, plan: &Plan<'_>, running: Vec<Running>) 
         let Watched { place, wait, .. } = watched.swap_remove(ended);
         schedule.end(place);
         let end = wait.wait().map_err(|error| failed(plan, place, error))?;
-        let name = &plan.processes[place].name;
         if place == plan.main {
-            return Ok(Ending { kind: end.kind, code: end.code, process: name.clone(), report: end.report });
+            let process = plan.processes[place].name.clone();
+            tell_of_ended(authority, plan, watched);
+            return Ok(Ending { kind: end.kind, code: end.code, process, report: end.report });
         }
-        if let Some(line) = failure(name, &end) {
-            complain(authority, &line);
-        }
+        tell(authority, plan, place, &end);
     }
 }
 
@@ -90,6 +89,27 @@ fn end_due(
         }
     }
     Ok(())
+}
+
+/// Says how those ended that ended before init looked, as the main process did. Its outcome is the run's, whatever
+/// becomes of this.
+fn tell_of_ended(authority: &Authority, plan: &Plan<'_>, watched: Vec<Watched<'_>>) {
+    for Watched { place, wait, .. } in watched {
+        if !wait.call().is_complete() {
+            continue;
+        }
+        match wait.wait() {
+            Ok(end) => tell(authority, plan, place, &end),
+            Err(error) => complain(authority, &format!("{INIT}: {}\n", failed(plan, place, error))),
+        }
+    }
+}
+
+/// Says of a process that is not main that it failed, if it did.
+fn tell(authority: &Authority, plan: &Plan<'_>, place: usize, end: &ProcessHandleWaitReply) {
+    if let Some(line) = failure(&plan.processes[place].name, end) {
+        complain(authority, &line);
+    }
 }
 
 /// The line about a process that is not main and failed; `None` if it did not.

@@ -7,7 +7,9 @@
 mod allocation;
 mod authority;
 mod clock;
+mod crowd;
 mod damage;
+mod flood;
 mod forged;
 mod hardware;
 mod kernel;
@@ -17,6 +19,7 @@ mod quota;
 mod random;
 mod record;
 mod stretch;
+mod together;
 
 use std::path::Path;
 
@@ -73,6 +76,9 @@ pub(crate) const ALL: &[Check] = &[
     check("kernel/fuzz: every answer is the one that was due", kernel::fuzz),
     check_icount("kernel/hardware layer: everything holds", hardware::proof),
     check("kernel/machine check: it is reported", machine_check::reported),
+    check("host/crowd: 50 runs at once all end right", crowd::fifty),
+    check("host/flood: a flood of output takes no memory", flood::bounded),
+    check("host/kill: a killed capos takes its QEMU with it", crowd::killed),
     check_icount("system/clock: the monotonic clock goes with the instruction clock", clock::instructions),
     check_icount("kernel/stretch: timers during a revocation", stretch::revocation),
     check("system/quota: memory grows page by page within the limit and 16 MiB", quota::growth),
@@ -80,6 +86,7 @@ pub(crate) const ALL: &[Check] = &[
     check("system/random: two instances of one boot differ", random::instances_differ),
     check_icount("system/random: a seed repeats", random::seed_repeats),
     check("system/random: without a source it refuses", random::no_source),
+    check_icount("system/together: of each process that failed init says so", together::all_told),
     check("system/authority: a rebuilt Rust guest says its word", authority::rust_word),
     check("system/authority: a rebuilt C guest says its word", authority::c_word),
     check("system/authority: one process for each instance, at ring 3", authority::one_process_each),

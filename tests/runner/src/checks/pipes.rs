@@ -1,6 +1,6 @@
 //! The host's side of the streams: closed pipes, signals, full disks, one file for both, slow readers.
 //!
-//! Rows of `checks`. Start `capos` themselves, with descriptors of their own.
+//! Rows of `checks`. Start `capos` themselves, with descriptors of their own; `crowd` and `flood` do it the same way.
 //!
 //! Invariant: every run ends within its limit and leaves no process behind.
 
@@ -23,24 +23,37 @@ const LIMIT: Duration = Duration::from_secs(60);
 const PROMPT: Duration = Duration::from_secs(5);
 
 /// A started `capos run`, with the marker by which its processes are known.
-struct Started {
-    child: Child,
-    marker: String,
+pub(super) struct Started {
+    /// `capos`.
+    pub(super) child: Child,
+    /// The value of [`MARKER`] in the environment of all of them.
+    pub(super) marker: String,
 }
 
-/// Starts `capos run` on a guest of the system tests.
-fn start(tools: &Tools<'_>, guest: &str, redirect: impl FnOnce(&mut Command)) -> Result<Started, String> {
+/// Starts `capos run` on a guest of the system tests; words that `change` adds are the guest's.
+fn start(tools: &Tools<'_>, guest: &str, change: impl FnOnce(&mut Command)) -> Result<Started, String> {
+    start_with(tools, &[], guest, change)
+}
+
+/// The same with more options of `capos run`.
+pub(super) fn start_with(
+    tools: &Tools<'_>,
+    options: &[&str],
+    guest: &str,
+    change: impl FnOnce(&mut Command),
+) -> Result<Started, String> {
     let marker = fresh_marker();
     let mut command = tools.ground.command(&tools.ground.capos);
-    command.arg("run").args(tools.ground.options()).arg(tools.system(guest)).env(MARKER, &marker);
+    command.arg("run").args(tools.ground.options()).args(options);
+    command.arg(tools.system(guest)).env(MARKER, &marker);
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).process_group(0);
-    redirect(&mut command);
+    change(&mut command);
     let child = command.spawn().map_err(|error| error.to_string())?;
     Ok(Started { child, marker })
 }
 
 /// Waits for the end; the status and standard error.
-fn end(mut started: Started, limit: Duration) -> Result<(i32, String), String> {
+pub(super) fn end(mut started: Started, limit: Duration) -> Result<(i32, String), String> {
     let status = wait(&mut started.child, Instant::now() + limit);
     let left = leftovers(&started.marker);
     left.iter().for_each(|process| _ = kill_process(*process, Signal::KILL));

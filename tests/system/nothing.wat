@@ -1,0 +1,2 @@
+;; Ends at once, well.
+(module (func (export "_start")))

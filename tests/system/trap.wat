@@ -1,0 +1,2 @@
+;; Ends at once, badly.
+(module (func (export "_start") unreachable))
