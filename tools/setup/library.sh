@@ -27,7 +27,7 @@ expand_needs() {
     case $wanted in *" rust-wasi "*) wanted+="rust " ;; esac
     needs=()
     local name
-    for name in rust rust-wasi lld llvm clang wasi-sysroot qemu go capnp shellcheck linux; do
+    for name in rust rust-wasi lld llvm clang wasi-sysroot qemu go capnp shellcheck linux miri; do
         case $wanted in *" $name "*) needs+=("$name") ;; esac
     done
 }

@@ -118,3 +118,18 @@ use_rust() {
     esac
     say rust "$version ($2)"
 }
+
+# The nightly with Miri, beside the pinned compiler and never instead of it; tools/test/src/miri.rs looks for the same.
+miri_nightly=nightly-2026-06-01
+
+need_miri() {
+    local folder rustup
+    folder=${RUSTUP_HOME:-$HOME/.rustup}/toolchains/$miri_nightly-x86_64-unknown-linux-gnu
+    if ! [ -x "$folder/bin/cargo-miri" ] || ! [ -d "$folder/lib/rustlib/src/rust/library/core" ]; then
+        rustup=$(find_rustup) || fail "Miri needs a nightly compiler, and this machine has no rustup. Install that."
+        say miri "installing $miri_nightly with rustup"
+        timeout 1200 "$rustup" toolchain install "$miri_nightly" --no-self-update --profile minimal -c miri,rust-src \
+            >"$tools/rustup.log" 2>&1 </dev/null || fail "rustup did not provide $miri_nightly (see target/tools/rustup.log)"
+    fi
+    say miri "$miri_nightly"
+}

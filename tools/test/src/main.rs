@@ -10,6 +10,7 @@
 mod count;
 mod documents;
 mod failing;
+mod miri;
 mod step;
 mod steps;
 

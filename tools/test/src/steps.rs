@@ -3,11 +3,13 @@
 //! Called by `main`. To add a suite, add a step to `suites`; to test a new verb, add it to `verbs`.
 
 use crate::failing;
+use crate::miri;
 use crate::root;
 use crate::step::{Expect, Step};
 
 /// What can be asked for.
-pub(crate) const GROUPS: &[&str] = &["all", "whole", "ci", "config", "verbs", "suites", "other-compiler"];
+pub(crate) const GROUPS: &[&str] =
+    &["all", "whole", "ci", "config", "miri", "verbs", "suites", "other-compiler"];
 
 /// The verb that holds counts against the recorded ones.
 const GATE: &str = "make --no-print-directory bench-check";
@@ -21,6 +23,7 @@ pub(crate) fn of_group(group: &str) -> Option<Vec<Step>> {
             let gate = format!("{GATE} OPTIONS=--must-compare");
             Some(all(suites(), &gate).into_iter().chain(other_compiler()).collect())
         }
+        "miri" => Some(miri()),
         "config" => Some(config()),
         "verbs" => Some(verbs("").into_iter().chain(failing_verbs()).collect()),
         "suites" => Some(suites()),
@@ -37,9 +40,12 @@ fn all(suites: Vec<Step>, gate: &str) -> Vec<Step> {
         step("doctor", "target/debug/capos doctor", 120, Expect::Success).showing("accelerator"),
         step("check", "cargo run --quiet --locked --package capos-check", 1200, Expect::Tests(10)),
         step("host", "cargo test --locked --no-fail-fast", 1800, Expect::Tests(400)),
+    ];
+    steps.extend(miri());
+    steps.extend([
         step("manifest-tool", "go test -v ./...", 600, Expect::Tests(15)).inside("tools/manifest"),
         step("demos", "cargo build-demos-capos", 900, Expect::Success),
-    ];
+    ]);
     steps.extend(verbs(""));
     steps.extend(failing_verbs());
     steps.extend(suites);
@@ -106,6 +112,12 @@ fn suites() -> Vec<Step> {
 fn whole_product() -> Vec<Step> {
     let command = "cargo run --quiet --locked --package capos-suites -- --all";
     vec![step("suites-whole-product", command, 6 * 3600, Expect::Tests(2000)).showing("skip  ")]
+}
+
+/// The pure crates under Miri, where it is installed.
+fn miri() -> Vec<Step> {
+    let words = miri::command().into_iter();
+    words.map(|command| Step { command, ..step("miri", "", 1800, Expect::Tests(75)) }).collect()
 }
 
 /// The run verbs once more with the other of the two compilers, where the machine has it or can have it.

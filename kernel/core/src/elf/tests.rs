@@ -149,8 +149,8 @@ fn the_entry_must_be_code() {
 #[test]
 fn no_flipped_byte_breaks_the_invariant() {
     let whole = image(&[CODE, RODATA, DATA]);
-    for at in 0..whole.len() {
-        for bit in 0..8 {
+    for at in (0..whole.len()).step_by(if cfg!(miri) { 13 } else { 1 }) {
+        for bit in (0..8).step_by(if cfg!(miri) { 5 } else { 1 }) {
             let mut bytes = whole.clone();
             bytes[at] ^= 1 << bit;
             let Ok(executable) = parse(&bytes) else { continue };

@@ -105,7 +105,7 @@ mod tests {
 
     #[test]
     fn another_implementation_agrees() {
-        for seed in 0..50 {
+        for seed in 0..if cfg!(miri) { 1 } else { 50 } {
             let key = core::array::from_fn(|index| (index as u8).wrapping_mul(37).wrapping_add(seed));
             let mut stream = [0; 10 * BLOCK_BYTES];
             ChaCha20Rng::from_seed(key).fill_bytes(&mut stream);

@@ -107,7 +107,7 @@ fn random_use_agrees_with_a_model() {
     let mut set = PageSet::new();
     let mut model = BTreeSet::new();
     let mut state = 7u64;
-    for _ in 0..if cfg!(miri) { 200 } else { 20_000 } {
+    for _ in 0..if cfg!(miri) { 30 } else { 20_000 } {
         state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         let start = (state >> 40) % 3000;
         let range = pages(start, start + 1 + (state >> 33) % 60);
