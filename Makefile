@@ -1,7 +1,7 @@
 # A list of verbs. The work is in the `capos` command (cli/), the builders (kernel/image, tools/demos), the checks
 # (tools/check) and the tests (tools/test); tools/setup brings what a verb needs onto the machine.
 #
-# RUST_FROM=debian|rustup forces where the compiler comes from; ACCEL=tcg|kvm what QEMU runs on.
+# RUST_FROM=debian|rustup forces where the compiler comes from; ACCEL=tcg|kvm what QEMU runs on, outside the suites.
 
 export PATH := $(CURDIR)/target/tools/bin:$(PATH)
 export GOTOOLCHAIN := local
