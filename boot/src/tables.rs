@@ -124,7 +124,7 @@ impl Tables {
         // SAFETY: an entry of the root.
         let is_free = unsafe { entry.read() } == 0;
         let is_upper_half = address >> 47 == (1 << 17) - 1;
-        if !is_free || !is_upper_half || address % (ENTRIES * GIBIBYTE) != 0 {
+        if !is_free || !is_upper_half || !address.is_multiple_of(ENTRIES * GIBIBYTE) {
             debug::refuse(format_args!(
                 "part \"kernel\" wants memory mapped at {address:#x}, where it cannot be"
             ));
