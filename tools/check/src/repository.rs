@@ -29,7 +29,7 @@ impl Repository {
         files.retain(|file| root.join(file).is_file());
         files.sort();
         files.dedup();
-        // What others wrote is judged by `vendored` alone: every file of a folder in vendor/.
+        // What others wrote is judged by `vendored` alone: every file of a fork.
         let (vendored, files) = files.into_iter().partition(|file| is_vendored(file));
         Ok(Self { root, files, vendored, metadata: OnceLock::new() })
     }
@@ -44,7 +44,7 @@ impl Repository {
         self.files.iter().map(String::as_str).filter(move |file| file.ends_with(ending))
     }
 
-    /// The paths from the root of all files that are in a folder of vendor/.
+    /// The paths from the root of all files of forks.
     pub(crate) fn vendored(&self) -> impl Iterator<Item = &str> {
         self.vendored.iter().map(String::as_str)
     }
@@ -81,9 +81,9 @@ impl Repository {
     }
 }
 
-/// True for a path from the root that leads into a folder of vendor/.
+/// True for a path from the root that leads into a fork: `vendor/GROUP/NAME/...`. What stands beside a fork is our own.
 pub(crate) fn is_vendored(file: &str) -> bool {
-    file.strip_prefix("vendor/").is_some_and(|rest| rest.contains('/'))
+    file.strip_prefix("vendor/").is_some_and(|rest| rest.split('/').count() > 2)
 }
 
 /// A field of a JSON object as text; empty if it is absent or not text.

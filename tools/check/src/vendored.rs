@@ -1,6 +1,6 @@
 //! `vendor/`: that each fork is its upstream's release with the patch beside it, no more and no less.
 //!
-//! Called by `main`; calls `git apply` to take a patch back in a folder of its own. `NAME.sha256` lists the files of the
+//! Called by `main`; calls `git apply` to take a patch back in a folder of its own. In `vendor/GROUP/`, `NAME.sha256` lists the files of the
 //! release that were taken over, `NAME.patch` what was changed in them.
 //!
 //! Invariant: nothing is fetched. What passes here can be made from the release and the patch alone.
@@ -20,18 +20,18 @@ pub(crate) fn check(repository: &Repository, _: bool) -> Verdict {
     let mut names = Vec::new();
     for list in repository.with_ending(".sha256").filter(|file| file.starts_with("vendor/")) {
         let Some(fork) = list.strip_suffix(".sha256") else { continue };
-        names.push(fork.trim_start_matches("vendor/").to_owned());
+        names.push(fork.to_owned());
         complaints.extend(check_fork(repository, fork).err());
     }
     for file in repository.vendored() {
-        if !names.iter().any(|name| file.starts_with(&format!("vendor/{name}/"))) {
-            complaints.push(format!("{file}: belongs to no list vendor/NAME.sha256"));
+        if !names.iter().any(|name| file.starts_with(&format!("{name}/"))) {
+            complaints.push(format!("{file}: belongs to no list vendor/GROUP/NAME.sha256"));
         }
     }
     if complaints.is_empty() { Ok(names.join(", ")) } else { Err(complaints) }
 }
 
-/// Takes the patch of `vendor/NAME` back and compares all files.
+/// Takes the patch of `vendor/GROUP/NAME` back and compares all files.
 fn check_fork(repository: &Repository, fork: &str) -> Result<(), String> {
     let folder = std::env::temp_dir().join(format!("capos-check-vendored-{}", std::process::id()));
     let answer = released(repository, fork, &folder);
@@ -49,7 +49,7 @@ fn check_fork(repository: &Repository, fork: &str) -> Result<(), String> {
 
 /// The hashes of the fork's files without the patch.
 fn released(repository: &Repository, fork: &str, folder: &Path) -> Result<BTreeMap<String, String>, String> {
-    let name = fork.trim_start_matches("vendor/");
+    let name = fork.rsplit('/').next().unwrap_or(fork);
     let inside = format!("{fork}/");
     let mut files = Vec::new();
     for file in repository.vendored().filter_map(|file| file.strip_prefix(&inside)) {
