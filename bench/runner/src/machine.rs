@@ -30,6 +30,8 @@ pub(crate) struct Mark {
 /// What a run gave.
 pub(crate) struct Ran {
     pub(crate) stdout: String,
+    /// The kernel's log.
+    pub(crate) log: String,
     /// Instructions from reset to the end.
     pub(crate) total: u64,
     /// Marks in the order in which they were reached, with the instructions before each.
@@ -75,8 +77,10 @@ impl Machine {
     /// # Errors
     /// `capos` fails, or QEMU takes no plugins.
     pub(crate) fn run(&self, words: &[&str], marks: &[Mark], is_profile: bool) -> Result<Ran, String> {
-        let out = self.root.join("target/bench/counted");
+        let (out, log) = (self.root.join("target/bench/counted"), self.root.join("target/bench/log"));
+        // What an earlier run left is not this run's.
         let _ = fs::remove_file(&out);
+        let _ = fs::remove_file(&log);
         let mut plugin = format!("file={},out={}", self.plugin.display(), out.display());
         if is_profile {
             plugin.push_str(",profile=on");
@@ -90,15 +94,19 @@ impl Machine {
         for argument in CLOCK.into_iter().chain(["-plugin", &plugin]) {
             command.arg(format!("--qemu-argument={argument}"));
         }
-        let stdout = output(command.args(words))?;
+        let stdout = output(command.arg("--kernel-log").arg(&log).args(words))?;
         let text = fs::read_to_string(&out)
             .map_err(|error| format!("{}: {error}: does this QEMU take plugins?", out.display()))?;
-        parse(&text, stdout).ok_or_else(|| format!("{}: not what the plugin writes", out.display()))
+        let log = fs::read(&log).map_err(|error| format!("{}: {error}", log.display()))?;
+        let ran =
+            parse(&text, stdout).ok_or_else(|| format!("{}: not what the plugin writes", out.display()))?;
+        Ok(Ran { log: String::from_utf8_lossy(&log).into_owned(), ..ran })
     }
 }
 
 fn parse(text: &str, stdout: String) -> Option<Ran> {
-    let mut ran = Ran { stdout, total: 0, marks: Vec::new(), events: Vec::new(), blocks: Vec::new() };
+    let (marks, events, blocks) = (Vec::new(), Vec::new(), Vec::new());
+    let mut ran = Ran { stdout, log: String::new(), total: 0, marks, events, blocks };
     for line in text.lines() {
         let words: Vec<&str> = line.split(' ').collect();
         match words.as_slice() {

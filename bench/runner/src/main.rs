@@ -12,6 +12,7 @@ mod archive;
 mod counts;
 mod kernels;
 mod machine;
+mod memory;
 mod page;
 mod plot;
 mod profile;

@@ -1,6 +1,6 @@
 //! A whole boot, split by stage: where each stage begins is an address whose first execution the plugin notes.
 //!
-//! Called by `main`; boots the demos' manifests.
+//! Called by `main`; boots the demos' manifests, and asks `memory` what their processes took.
 //!
 //! Invariant: stages follow each other without gaps, so they add up to the way from reset to the first byte.
 
@@ -8,6 +8,7 @@ use std::path::Path;
 
 use crate::Counts;
 use crate::machine::{Machine, Mark, Ran};
+use crate::memory;
 use crate::symbols::Program;
 
 /// Runs of each boot.
@@ -22,7 +23,7 @@ const BOOTS: [(&str, &str); 3] = [
     ("hello-rust", "manifests/system-wasi-hello-rust.cue"),
 ];
 
-/// Programs whose fuel is limited, and what their figures are called. (The engine counts fuel in every run.)
+/// Programs whose fuel is limited, and what their figures are called. (Without a limit the engine counts none.)
 const WITH_FUEL: [(&str, &str); 2] = [
     ("hello-c", "target/capos/demos/wasi-hello-c.wasm"),
     ("hello-rust", "target/capos/demos/wasi-hello-rust.wasm"),
@@ -65,6 +66,10 @@ pub(crate) fn measure(machine: &Machine) -> Result<Counts, String> {
         ];
         for (sum, count) in sums {
             counts.extend(count.map(|count| (format!("{name}-{sum}"), count)));
+        }
+        if let Some(memory) = memory::of_instance(&ran.log) {
+            counts.insert(format!("{name}-memory"), memory.peak_bytes as f64);
+            counts.insert(format!("{name}-touched"), memory.touched_pages as f64);
         }
     }
     for (name, module) in WITH_FUEL {

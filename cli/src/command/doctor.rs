@@ -1,6 +1,6 @@
 //! `capos doctor`: what this machine can run, and what is missing.
 //!
-//! Called by `command`; asks the file system and the accelerator probe here, and QEMU through `emulator`.
+//! Called by `command`; asks the file system, the prepared system and the accelerator probe here, and QEMU through `emulator`.
 //!
 //! Invariant: it changes nothing but the probe's cache, and ends with success only if a program can be run.
 
@@ -12,8 +12,9 @@ use std::path::Path;
 use finding::Finding;
 
 use crate::accelerator::{self, Choice};
-use crate::failure::Failure;
+use crate::failure::{Context, Failure};
 use crate::folders;
+use crate::image;
 use crate::layout::Layout;
 use crate::options::{DoctorOptions, VERSION};
 use crate::progress::Progress;
@@ -78,7 +79,7 @@ fn files(layout: &Result<Layout, Failure>) -> Vec<Finding> {
         .map(|failure| Finding::missing("files", failure.message))
         .collect();
     if findings.is_empty() {
-        findings.push(Finding::good("files", layout.folder().display()));
+        findings.push(prepared_system(layout));
     }
     let tool = layout.folder().join("capos-manifest");
     findings.push(match tool.is_file() {
@@ -89,6 +90,26 @@ fn files(layout: &Result<Layout, Failure>) -> Vec<Finding> {
         }
     });
     findings
+}
+
+/// Whether the prepared system is as it was built: no boot checks its parts.
+fn prepared_system(layout: &Layout) -> Finding {
+    let read = || {
+        let path = layout.system()?;
+        let bytes = std::fs::read(&path).or_host(path.display())?;
+        let damaged = |it: Failure| {
+            format!(
+                "{}: {}; install capOS again, or in a clone, run `make build`",
+                path.display(),
+                it.message
+            )
+        };
+        image::verify_prepared(&bytes).map_err(|failure| Failure::host(damaged(failure)))
+    };
+    match read() {
+        Ok(()) => Finding::good("files", format!("{}, its system verified", layout.folder().display())),
+        Err(failure) => Finding::missing("files", failure.message),
+    }
 }
 
 /// What a run would execute on, and whether that could be KVM.

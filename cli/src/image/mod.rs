@@ -5,8 +5,10 @@
 //! Invariant: what [`write`] makes, [`capos_abi::image::Image::parse`] accepts and [`verify`] finds whole.
 
 mod file;
+mod prepared;
 mod verify;
 
 pub use capos_image_writer::{NamedPart, write};
 pub use file::{memory_file, memory_file_path};
+pub use prepared::verify_prepared;
 pub use verify::{PartRow, verify};

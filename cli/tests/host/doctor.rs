@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::support::{ANSWERS, Shown, Tree, shown};
+use crate::support::{ANSWERS, PREPARED_AT, Shown, Tree, prepared_system, shown};
 
 fn doctor(tree: &Tree, device: &str) -> Shown {
     shown(tree.command(&["doctor", "--kvm-device", device]).output().unwrap())
@@ -160,6 +160,33 @@ fn files_that_are_missing_are_named() {
         "{lines:?}"
     );
     assert!(lines[0].ends_with(" is a folder; in a clone, run `make build` first"), "{lines:?}");
+}
+
+#[test]
+fn a_prepared_system_that_was_damaged_is_named() {
+    let tree = whole(ANSWERS);
+    let path = tree.path("lib/capos/system.pvh");
+    let is_damaged_at = |at: usize| {
+        let mut file = prepared_system();
+        file[PREPARED_AT + at] ^= 4;
+        fs::write(&path, file).unwrap();
+        let (status, lines) = complaints(&tree);
+        assert_eq!((status, lines.len()), (1, 1), "{lines:?}");
+        let line = lines[0].strip_prefix("missing  files        ").unwrap();
+        let line = line.strip_prefix(&format!("{}: ", path.display())).unwrap();
+        line.strip_suffix("; install capOS again, or in a clone, run `make build`").unwrap().to_owned()
+    };
+    let corrupt = |name: &str| format!("boot image: part \"{name}\" is corrupt (SHA-256 differs)");
+    assert_eq!(is_damaged_at(0), "the boot stage has no system in it");
+    assert_eq!(is_damaged_at(40), "boot image: the header is corrupt");
+    assert_eq!(is_damaged_at(4096), corrupt("kernel"));
+    assert_eq!(is_damaged_at(4096 + 8192 + 4999), corrupt("init"));
+    fs::write(&path, "no program").unwrap();
+    let (status, lines) = complaints(&tree);
+    assert_eq!(status, 1);
+    assert!(lines[0].contains(": not a boot stage with a system in it: "), "{lines:?}");
+    fs::write(&path, prepared_system()).unwrap();
+    assert_eq!(complaints(&tree), (0, Vec::new()));
 }
 
 #[test]

@@ -12,6 +12,7 @@ use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use capos_abi::host::{FrameHeader, FrameKind};
+use capos_cli::image::{NamedPart, write};
 use capos_schema::machine::MachineFinishParams;
 
 /// A stand-in's start: finds the descriptors of the channels in its arguments and says that it lives.
@@ -35,6 +36,27 @@ const MARKER: &str = "CAPOS_HOST_TEST";
 /// The smallest module that can be run: it exports an empty `_start`.
 pub(crate) const MODULE: &[u8] =
     b"\0asm\x01\0\0\0\x01\x04\x01\x60\0\0\x03\x02\x01\0\x07\x0a\x01\x06_start\0\0\x0a\x04\x01\x02\0\x0b";
+
+/// The smallest ELF file that a prepared system can be in: its one segment, behind the headers, is an image of two parts.
+pub(crate) fn prepared_system() -> Vec<u8> {
+    let part = |name: &str, byte| NamedPart { name: name.into(), contents: vec![byte; 5000] };
+    let mut image = Vec::new();
+    write(&[part("kernel", 1), part("init", 2)], &mut image).unwrap();
+    // A 64-bit little-endian program for x86-64 with one program header of 56 bytes, which follows at once.
+    let mut file = b"\x7fELF\x02\x01\x01".to_vec();
+    file.resize(16, 0);
+    file.extend([2, 0, 62, 0, 1, 0, 0, 0]);
+    let words = |file: &mut Vec<u8>, words: &[u64]| file.extend(words.iter().flat_map(|it| it.to_le_bytes()));
+    words(&mut file, &[0, 64, 0]);
+    file.extend([0, 0, 0, 0, 64, 0, 56, 0, 1, 0, 0, 0, 0, 0, 0, 0]);
+    let bytes = image.len() as u64;
+    words(&mut file, &[1 | 4 << 32, PREPARED_AT as u64, 2 << 20, 2 << 20, bytes, bytes, 4096]);
+    file.extend(image);
+    file
+}
+
+/// Where the image is in the file of [`prepared_system`].
+pub(crate) const PREPARED_AT: usize = 64 + 56;
 
 /// An installed tree.
 pub(crate) struct Tree {
@@ -60,9 +82,10 @@ impl Tree {
         if fs::hard_link(capos, tree.path("bin/capos")).is_err() {
             fs::copy(capos, tree.path("bin/capos")).unwrap();
         }
-        for file in ["boot.elf", "system.pvh", "kernel.elf", "init.elf", "capos-wasm.elf", "probe.pvh"] {
+        for file in ["boot.elf", "kernel.elf", "init.elf", "capos-wasm.elf", "probe.pvh"] {
             fs::write(tree.path("lib/capos").join(file), format!("\x7fELF {file}")).unwrap();
         }
+        fs::write(tree.path("lib/capos/system.pvh"), prepared_system()).unwrap();
         fs::write(tree.path("work/app.wasm"), MODULE).unwrap();
         tree
     }
