@@ -2,7 +2,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{BufRead, BufReader, Read};
-use std::process::{Child, Stdio};
+use std::process::{Child, Command, Stdio};
 
 use capos_abi::host::FrameKind;
 use rustix::process::{Pid, Signal, kill_process};
@@ -91,7 +91,7 @@ fn closed_streams_disturb_nothing() {
     for closed in [">&-", "2>&-", "<&-", ">&- 2>&- <&-"] {
         let mut shell = tree.command(&["x"]);
         let line = format!("exec {} run --accel tcg app.wasm {closed}", capos.display());
-        let mut shell = std::process::Command::new("/bin/bash")
+        let mut shell = Command::new("/bin/bash")
             .args(["-c", &line])
             .current_dir(tree.path("work"))
             .env_clear()
@@ -115,8 +115,18 @@ fn floods() -> Tree {
     tree
 }
 
+/// The same command, with no signal ignored: who starts the tests in the background of a shell has SIGINT and SIGQUIT
+/// ignored, and capos would keep to that.
+fn with_default_signals(command: &Command) -> Command {
+    let mut same = Command::new("/usr/bin/env");
+    same.arg("--default-signal=INT,QUIT,TERM,HUP").arg(command.get_program()).args(command.get_args());
+    same.env_clear().envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    same.current_dir(command.get_current_dir().unwrap()).stdin(Stdio::null());
+    same
+}
+
 fn start(tree: &Tree) -> (Child, BufReader<std::process::ChildStdout>) {
-    let mut command = tree.command(&["run", "--accel", "tcg", "app.wasm"]);
+    let mut command = with_default_signals(&tree.command(&["run", "--accel", "tcg", "app.wasm"]));
     let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let mut reader = BufReader::with_capacity(64, child.stdout.take().unwrap());
     let mut line = String::new();

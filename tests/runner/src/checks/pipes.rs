@@ -43,7 +43,9 @@ pub(super) fn start_with(
     change: impl FnOnce(&mut Command),
 ) -> Result<Started, String> {
     let marker = fresh_marker();
-    let mut command = tools.ground.command(&tools.ground.capos);
+    let mut command = tools.ground.command("env");
+    // Whoever starts the tests in the background of a shell has SIGINT ignored, and capos would keep to that.
+    command.arg("--default-signal=INT").arg(&tools.ground.capos);
     command.arg("run").args(tools.ground.options()).args(options);
     command.arg(tools.system(guest)).env(MARKER, &marker);
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).process_group(0);
