@@ -75,7 +75,9 @@ impl Readers {
                     drop(to_main.send(Event::Alive));
                 }
                 // A log that cannot be written is no reason to end the run.
-                if kernel_log.as_mut().is_some_and(|file| file.write_all(bytes).is_err()) {
+                if let Some(Err(error)) = kernel_log.as_mut().map(|file| file.write_all(bytes)) {
+                    let line = format!("capos: the kernel's log cannot be written: {error}\n");
+                    let _ = std::io::stderr().write_all(line.as_bytes());
                     kernel_log = None;
                 }
             });

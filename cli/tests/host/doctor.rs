@@ -187,6 +187,9 @@ fn a_prepared_system_that_was_damaged_is_named() {
     assert!(lines[0].contains(": not a boot stage with a system in it: "), "{lines:?}");
     fs::write(&path, prepared_system()).unwrap();
     assert_eq!(complaints(&tree), (0, Vec::new()));
+    let shown = doctor(&tree, "/dev/null");
+    let line = format!("ok       files        {}, its system verified", tree.path("lib/capos").display());
+    assert!(shown.stdout.lines().any(|it| it == line), "{}", shown.stdout);
 }
 
 #[test]

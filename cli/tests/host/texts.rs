@@ -71,6 +71,15 @@ fn an_outcome_that_cannot_be_written_in_the_end_is_told() {
 }
 
 #[test]
+fn a_log_that_cannot_be_written_on_the_way_is_told_once() {
+    let tree = Tree::with_emulator("echo more >&$log; sleep 0.1; cat $here/outcome >&$control; exit 33");
+    tree.give("outcome", &outcome(0, 6, ""));
+    let shown = limited(&tree, "exec 9>/dev/full", "run --accel tcg --kernel-log /dev/fd/9 app.wasm");
+    let line = "capos: the kernel's log cannot be written: No space left on device (os error 28)\n";
+    assert_eq!((shown.status, shown.stderr.as_str()), (6, line));
+}
+
+#[test]
 fn options_that_cannot_be_followed_are_refused() {
     let tree = Tree::with_emulator("touch $here/started; exit 3");
     fs::write(tree.path("work/system.img"), "capOSimg").unwrap();
