@@ -100,9 +100,10 @@ fn shared_nodes_stay_until_the_last_holder() {
 
 #[test]
 fn a_long_chain_and_a_wide_fan_empty_in_steps() {
-    let mut tree = tree(1000);
+    const NODES: u32 = if cfg!(miri) { 100 } else { 1_000 };
+    let mut tree = tree(NODES);
     let root = tree.root(0).unwrap();
-    let mut all = chain(&mut tree, root, 500);
+    let mut all = chain(&mut tree, root, NODES as usize / 2);
     all.push(root);
     while let Ok(node) = tree.derive(root, 9) {
         all.push(node);
@@ -110,7 +111,7 @@ fn a_long_chain_and_a_wide_fan_empty_in_steps() {
     for node in &all {
         release(&mut tree, *node);
     }
-    assert_eq!(settle(&mut tree).len(), 1000);
+    assert_eq!(settle(&mut tree).len(), NODES as usize);
     assert_eq!(tree.used(), 0);
 }
 
@@ -129,7 +130,7 @@ fn a_leaving_child_of_a_leaving_parent_is_freed_once() {
 
 #[test]
 fn a_chain_of_a_hundred_thousand_is_revoked_in_two_steps_a_node() {
-    const LENGTH: usize = 100_000;
+    const LENGTH: usize = if cfg!(miri) { 200 } else { 100_000 };
     let mut tree = tree(LENGTH as u32 + 2);
     let root = tree.root(0).unwrap();
     let sibling = tree.root(7).unwrap();
@@ -145,10 +146,11 @@ fn a_chain_of_a_hundred_thousand_is_revoked_in_two_steps_a_node() {
 
 #[test]
 fn a_wide_fan_is_revoked_in_a_step_a_node() {
-    let mut tree = tree(10_001);
+    const LEAVES: u32 = if cfg!(miri) { 200 } else { 10_000 };
+    let mut tree = tree(LEAVES + 1);
     let root = tree.root(0).unwrap();
-    let leaves: Vec<NodeId> = (0..10_000).map(|_| tree.derive(root, 1).unwrap()).collect();
-    assert_eq!(revoke(&mut tree, root), 10_001);
+    let leaves: Vec<NodeId> = (0..LEAVES).map(|_| tree.derive(root, 1).unwrap()).collect();
+    assert_eq!(revoke(&mut tree, root), LEAVES + 1);
     assert!(leaves.iter().all(|node| !tree.is_live(*node)));
     assert!(tree.derive(root, 1).is_err_and(|error| error == DeriveError::Full));
     leaves.iter().for_each(|node| release(&mut tree, *node));
@@ -334,10 +336,10 @@ fn a_node_moves_with_its_charge_unless_it_is_shared() {
 /// before memory does.
 #[test]
 fn a_revocation_ends_however_fast_others_derive() {
-    const NODES: u32 = 50_000;
+    const NODES: u32 = if cfg!(miri) { 2_000 } else { 50_000 };
     let mut tree = tree(NODES);
     let root = tree.root(0).unwrap();
-    let mut live = chain(&mut tree, root, 1_000);
+    let mut live = chain(&mut tree, root, NODES as usize / 50);
     assert!(tree.begin_revocation(root, 0));
     let mut derived = 0;
     while tree.has_revocation() {
