@@ -61,7 +61,8 @@ func TestDefaultsAreFilledIn(t *testing.T) {
 		t.Fatal(status, lines(answer))
 	}
 	want := `{"name":"x","processes":[{"binary":"b.wasm","args":["c",{"$bytes":"ff"},"A"],"env":{},` +
-		`"caps":{"console":false,"log":false,"timer":false,"random":false,"preopens":[]},"limits":{"memory":"256MiB"},"name":"a","after":[]},` +
+		`"caps":{"console":false,"log":false,"timer":false,"random":false,"preopens":[]},"name":"a","after":[],` +
+		`"verify":"call","limits":{"memory":"256MiB"}},` +
 		`{"name":"n","after":[],"program":"p","uses":{},"limits":{"memory":"16MiB","stack":"256KiB"},"rings":{}}],"offers":[],"parts":{}}`
 	if string(answer.Value) != want {
 		t.Errorf("%s", answer.Value)
