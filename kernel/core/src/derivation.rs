@@ -234,6 +234,17 @@ impl Tree {
         Ok(child)
     }
 
+    /// Whether [`Tree::hand_over`] would be refused, room apart.
+    ///
+    /// # Errors
+    /// [`DeriveError::Dead`], [`DeriveError::Revoking`].
+    pub fn can_hand_over(&self, node: NodeId) -> Result<(), DeriveError> {
+        match self.nodes.get(node.0 as usize) {
+            Some(Node { state: State::Live, holders_or_next: 1, .. }) => Ok(()),
+            _ => self.can_derive(node),
+        }
+    }
+
     /// The parent, if there is one.
     #[must_use]
     pub fn parent(&self, node: NodeId) -> Option<NodeId> {

@@ -20,6 +20,7 @@ pub mod completion;
 pub mod derivation;
 pub mod elf;
 pub mod entropy;
+pub mod fair_queue;
 pub mod list;
 pub mod options;
 pub mod pages;

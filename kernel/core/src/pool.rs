@@ -129,6 +129,27 @@ impl<T> Pool<T> {
         if entry.generation == id.generation { entry.value.as_mut() } else { None }
     }
 
+    /// The values with two ids, if both exist and are not the same.
+    pub fn get_two_mut(&mut self, one: Id<T>, other: Id<T>) -> Option<(&mut T, &mut T)> {
+        let indices = [one.index as usize, other.index as usize];
+        let [first, second] = self.entries.get_disjoint_mut(indices).ok()?;
+        if first.generation != one.generation || second.generation != other.generation {
+            return None;
+        }
+        Some((first.value.as_mut()?, second.value.as_mut()?))
+    }
+
+    /// Drops the value where it is and frees its entry; false if there is none.
+    pub fn discard(&mut self, id: Id<T>) -> bool {
+        let Some(entry) = self.entries.get_mut(id.index as usize) else { return false };
+        if entry.generation != id.generation || entry.value.is_none() {
+            return false;
+        }
+        entry.value = None;
+        self.free(id.index);
+        true
+    }
+
     /// Takes the value out and frees its entry.
     pub fn remove(&mut self, id: Id<T>) -> Option<T> {
         let entry = self.entries.get_mut(id.index as usize)?;
@@ -136,14 +157,22 @@ impl<T> Pool<T> {
             return None;
         }
         let value = entry.value.take()?;
-        entry.generation = entry.generation.wrapping_add(1).max(1);
+        self.free(id.index);
+        Some(value)
+    }
+
+    /// Puts an entry that has lost its value behind the free ones.
+    #[inline]
+    fn free(&mut self, index: u32) {
+        if let Some(entry) = self.entries.get_mut(index as usize) {
+            entry.generation = entry.generation.wrapping_add(1).max(1);
+        }
         self.used -= 1;
         match self.entries.get_mut(self.last_free as usize) {
-            Some(last) => last.next_free = id.index,
-            None => self.first_free = id.index,
+            Some(last) => last.next_free = index,
+            None => self.first_free = index,
         }
-        self.last_free = id.index;
-        Some(value)
+        self.last_free = index;
     }
 
     /// The id of the value in entry `index`, if it holds one. For walks in bounded steps.
@@ -192,12 +221,23 @@ mod tests {
     fn stale_ids_reach_nothing() {
         let mut pool = Pool::with_capacity(1).unwrap();
         let old = pool.insert(1).unwrap();
-        pool.remove(old);
+        assert!(pool.discard(old) && !pool.discard(old));
         let new = pool.insert(2).unwrap();
         assert_eq!(old.index(), new.index());
         assert_eq!((pool.get(old), pool.get(new)), (None, Some(&2)));
         assert_eq!(pool.remove(old), None);
         assert_eq!(pool.get_mut(Id::from_parts(7, 1)), None);
+    }
+
+    #[test]
+    fn two_are_reached_at_once_if_they_are_two() {
+        let mut pool = Pool::with_capacity(3).unwrap();
+        let [one, other, gone] = [1, 2, 3].map(|value| pool.insert(value).unwrap());
+        pool.remove(gone);
+        assert_eq!(pool.get_two_mut(other, one), Some((&mut 2, &mut 1)));
+        assert_eq!(pool.get_two_mut(one, one), None);
+        assert_eq!(pool.get_two_mut(one, gone), None);
+        assert_eq!(pool.get_two_mut(Id::from_parts(9, 1), one), None);
     }
 
     #[test]

@@ -296,11 +296,14 @@ fn a_use_keeps_its_node_in_its_place() {
     assert!(tree.attach_use(child, 9));
     assert_eq!(tree.release(child), Some(6), "its owner pays no more");
     assert_eq!((settle(&mut tree), tree.parent(grandchild)), (vec![], Some(child)));
+    assert_eq!((tree.used_node(9), tree.used_node(1), tree.used_node(u32::MAX)), (Some(child), None, None));
     // A revocation from above finds it; the node goes when the use is over, and nobody's charge ends again.
     let mut other = Tree::with_capacity(0, 0).unwrap();
     assert_eq!(other.root(0), Err(DeriveError::Full));
     assert!(tree.begin_revocation(root, 1));
+    assert_eq!(tree.used_node(1), None, "it is no use of its root");
     assert_eq!(finish(&mut tree).0, [9]);
+    assert_eq!(tree.used_node(9), None);
     assert_eq!((settle(&mut tree), tree.used()), (vec![], 2));
 }
 
@@ -315,6 +318,23 @@ fn a_use_that_ends_lets_its_node_go() {
     tree.detach_use(9);
     assert_eq!((settle(&mut tree), tree.parent(grandchild)), (vec![], Some(root)));
     assert_eq!(tree.used(), 2);
+}
+
+#[test]
+fn who_may_move_is_known_before() {
+    let mut tree = tree(8);
+    let root = tree.root(1).unwrap();
+    let child = tree.derive(root, 1).unwrap();
+    assert_eq!((tree.can_hand_over(root), tree.can_hand_over(child)), (Ok(()), Ok(())));
+    assert!(tree.begin_revocation(root, 1));
+    // The node itself goes on; another one below it would not.
+    assert_eq!(tree.can_hand_over(root), Ok(()));
+    tree.share(root);
+    assert_eq!(tree.can_hand_over(root), Err(DeriveError::Revoking));
+    assert_eq!(tree.hand_over(root, 2), Err(DeriveError::Revoking));
+    finish(&mut tree);
+    assert_eq!(tree.can_hand_over(root), Ok(()));
+    assert_eq!(tree.can_hand_over(child), Err(DeriveError::Dead));
 }
 
 #[test]

@@ -61,6 +61,13 @@ impl Tree {
         self.leave_if_unheld(one.node);
     }
 
+    /// The node of the use with this number, if there is one.
+    #[must_use]
+    pub fn used_node(&self, number: u32) -> Option<NodeId> {
+        let one = self.uses.get(number as usize)?;
+        if one.node == NONE || one.previous == REVOCATION { None } else { Some(NodeId(one.node)) }
+    }
+
     /// True for a number that is not in use; it has its place then. Numbers are taken in ascending order, mostly, so this
     /// makes a few places at most.
     pub(super) fn is_use_free(&mut self, number: u32) -> bool {
