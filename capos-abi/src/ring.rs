@@ -10,8 +10,9 @@
 
 mod layout;
 mod plain;
+mod received;
 
-use crate::error::Transport;
+use crate::error::{Exception, Transport};
 use crate::handle::Handle;
 use crate::message::{CAPABILITIES_MAX, MESSAGE_BYTES_MAX};
 
@@ -58,6 +59,10 @@ pub const COMPLETION_BYTES: usize = 32;
 
 pub use layout::Layout;
 pub use plain::PlainCall;
+pub use received::{
+    EVENT_ABANDONED, EVENT_UNREFERENCED, KERNEL_INTERFACE, MINT_BYTES, Mint, RECEIVED_HEADER_BYTES,
+    ReceivedHeader,
+};
 
 macro_rules! opcodes {
     ($($(#[doc = $doc:literal])+ $name:ident = $number:literal;)+) => {
@@ -86,7 +91,8 @@ opcodes! {
     Call = 1;
     /// Waits for a call on the endpoint `handle`; the message goes into the result buffer behind a [`ReceivedHeader`].
     Receive = 2;
-    /// Replies to the call with token `operand`.
+    /// Replies to the call with token `operand`: with a message if `method` is 0, else with the exception of that number,
+    /// made positive, and no message.
     Return = 3;
     /// [`Opcode::Return`], then [`Opcode::Receive`], in one submission.
     ReturnAndReceive = 4;
@@ -116,6 +122,9 @@ pub const FLAGS: u8 = FLAG_PARAMETERS_IN_AREA | FLAG_RESULT_IN_AREA;
 pub const TRANSFER_COPY: u32 = 0;
 /// A transfer descriptor's mode: the capability leaves the sender's table.
 pub const TRANSFER_MOVE: u32 = 1;
+/// A transfer descriptor's mode, in a return alone: the receiver gets a new object of the endpoint. The descriptor's handle
+/// is the offset of a [`Mint`] in the message area.
+pub const TRANSFER_MINT: u32 = 2;
 /// Bytes of a transfer descriptor {handle u32, mode u32} in the message area.
 pub const TRANSFER_BYTES: usize = 8;
 /// Bytes of a received handle (u32) in the message area.
@@ -125,7 +134,7 @@ pub const RECEIVED_HANDLE_BYTES: usize = 4;
 ///
 /// | word | bits |
 /// |---|---|
-/// | 0 | opcode 0-7, flags 8-15, method 16-31, handle 32-63 |
+/// | 0 | opcode 0-7, flags 8-15, method (return: exception) 16-31, handle 32-63 |
 /// | 1 | interface id (call), or 0 |
 /// | 2 | user data, returned in the completion |
 /// | 3 | parameters: pointer or offset; park and unpark: the word's address |
@@ -139,7 +148,7 @@ pub struct Submission {
     pub opcode: Opcode,
     /// [`FLAG_PARAMETERS_IN_AREA`], [`FLAG_RESULT_IN_AREA`].
     pub flags: u8,
-    /// Method number of a call.
+    /// Method number of a call; of a return 0, or the number of an exception, made positive.
     pub method: u16,
     /// The capability that it is about.
     pub handle: Handle,
@@ -220,8 +229,8 @@ impl Submission {
     /// Decodes and validates everything that needs no look at tables or memory.
     ///
     /// # Errors
-    /// [`Transport::UnknownOpcode`]; [`Transport::ReservedNotZero`] for unknown flags, and for fields that the opcode does
-    /// not use; [`Transport::TooLarge`] for lengths over [`MESSAGE_BYTES_MAX`]; [`Transport::BadAddress`] for offsets outside
+    /// [`Transport::UnknownOpcode`]; [`Transport::ReservedNotZero`] for unknown flags, for fields that the opcode does
+    /// not use, and for a return's status that is no exception or has a message beside it; [`Transport::TooLarge`] for lengths over [`MESSAGE_BYTES_MAX`]; [`Transport::BadAddress`] for offsets outside
     /// the message area, and misaligned messages or lists; [`Transport::BadTransfer`] for lists over [`CAPABILITIES_MAX`].
     #[inline(always)] // One caller, and on the path of every submission: saves a copy of the result.
     pub fn decode(words: &[u64; 8], layout: &Layout) -> Result<Submission, Transport> {
@@ -247,8 +256,19 @@ impl Submission {
             receive_list: ((words[7] >> 24) & 0xff_ffff) as u32,
             receive_slots: (words[7] >> 56) as u8,
         };
+        submission.check_status()?;
         submission.check_buffers(layout)?;
         Ok(submission)
+    }
+
+    /// A return states either a reply or an exception without anything else.
+    fn check_status(&self) -> Result<(), Transport> {
+        if !matches!(self.opcode, Opcode::Return | Opcode::ReturnAndReceive) || self.method == 0 {
+            return Ok(());
+        }
+        let is_exception = Exception::from_result(-i32::from(self.method)).is_some();
+        let is_bare = self.length == 0 && self.send_count == 0;
+        if is_exception && is_bare { Ok(()) } else { Err(Transport::ReservedNotZero) }
     }
 
     /// Decodes the shape that almost every submission has: a call without capabilities whose messages both lie in the first
@@ -313,6 +333,7 @@ impl Submission {
 struct Uses {
     handle: bool,
     method: bool,
+    status: bool,
     message: bool,
     result: bool,
     operand: bool,
@@ -344,7 +365,7 @@ impl Uses {
             Uses::unless(self.message, (FLAG_PARAMETERS_IN_AREA as u64) << 8)
                 | Uses::unless(self.result, (FLAG_RESULT_IN_AREA as u64) << 8)
                 | (!FLAGS as u64) << 8
-                | Uses::unless(self.method, 0xffff << 16)
+                | Uses::unless(self.method || self.status, 0xffff << 16)
                 | Uses::unless(self.handle, LOW << 32),
             Uses::unless(self.method, u64::MAX),
             0,
@@ -357,16 +378,22 @@ impl Uses {
     }
 
     const fn of(opcode: Opcode) -> Uses {
-        let none =
-            Uses { handle: false, method: false, message: false, result: false, operand: false, word: false };
+        let none = Uses {
+            handle: false,
+            method: false,
+            status: false,
+            message: false,
+            result: false,
+            operand: false,
+            word: false,
+        };
+        let reply = Uses { status: true, message: true, operand: true, ..none };
         match opcode {
             Opcode::Nop => none,
             Opcode::Call => Uses { handle: true, method: true, message: true, result: true, ..none },
             Opcode::Receive => Uses { handle: true, result: true, ..none },
-            Opcode::Return => Uses { message: true, operand: true, ..none },
-            Opcode::ReturnAndReceive => {
-                Uses { handle: true, message: true, result: true, operand: true, ..none }
-            }
+            Opcode::Return => reply,
+            Opcode::ReturnAndReceive => Uses { handle: true, result: true, ..reply },
             Opcode::Derive => Uses { handle: true, operand: true, ..none },
             Opcode::Revoke | Opcode::Release => Uses { handle: true, ..none },
             Opcode::Cancel => Uses { operand: true, ..none },
@@ -415,54 +442,6 @@ impl Completion {
             result: words[1] as u32 as i32,
             capability_count: (words[1] >> 32) as u8,
             length: words[2] as u32,
-        }
-    }
-}
-
-/// What stands in front of a received message, five words: interface id, method (bits 0-15) with the capability count
-/// (bits 16-23), cookie, reply token, message bytes. All are the kernel's words, none the client's.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ReceivedHeader {
-    /// The interface that the client called.
-    pub interface: u64,
-    /// The method.
-    pub method: u16,
-    /// Handles written to the receive list.
-    pub capability_count: u8,
-    /// What the server chose when it minted the object.
-    pub cookie: u64,
-    /// For the return; single use.
-    pub token: u64,
-    /// Bytes of the message behind this header.
-    pub length: u32,
-}
-
-/// Bytes of a [`ReceivedHeader`].
-pub const RECEIVED_HEADER_BYTES: usize = 40;
-
-impl ReceivedHeader {
-    /// The five words.
-    #[must_use]
-    pub const fn encode(&self) -> [u64; 5] {
-        [
-            self.interface,
-            self.method as u64 | (self.capability_count as u64) << 16,
-            self.cookie,
-            self.token,
-            self.length as u64,
-        ]
-    }
-
-    /// Reads the five words.
-    #[must_use]
-    pub const fn decode(words: &[u64; 5]) -> ReceivedHeader {
-        ReceivedHeader {
-            interface: words[0],
-            method: words[1] as u16,
-            capability_count: (words[1] >> 16) as u8,
-            cookie: words[2],
-            token: words[3],
-            length: words[4] as u32,
         }
     }
 }

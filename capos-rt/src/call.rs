@@ -38,6 +38,10 @@ impl<'t> Deadline<'t> {
         let limit = WaitLimit { deadline: nanoseconds, timer: timer.raw() };
         Deadline { limit, timer: core::marker::PhantomData }
     }
+
+    pub(crate) fn limit(self) -> WaitLimit {
+        self.limit
+    }
 }
 
 /// A reply, for as long as it is decoded. Capabilities in it that nobody takes are released with it.

@@ -10,7 +10,7 @@ use core::marker::PhantomData;
 use capos_abi::capset::{self, Entry};
 use capos_abi::error::{CallError, Transport};
 use capos_abi::handle::Handle;
-use capos_schema::interface::Interface;
+use capos_schema::interface::{Description, Interface};
 
 use crate::call::{Call, Pending};
 use crate::sys::operation::{Operation, Sizes};
@@ -25,6 +25,15 @@ pub struct Cap<T: Interface> {
     handle: Handle,
     is_owned: bool,
     interface: PhantomData<fn() -> T>,
+}
+
+/// The interface of a capability that came where the schema leaves it open.
+#[derive(Debug)]
+pub enum Untyped {}
+
+impl Interface for Untyped {
+    const DESCRIPTION: &'static Description =
+        &Description { name: "Capability", id: 0, all_methods: 0, methods: &[] };
 }
 
 /// A capability of any interface, to be passed on.
@@ -78,6 +87,17 @@ impl<T: Interface> Cap<T> {
         let mut operation = Operation::prepare(Sizes::default())?;
         operation.submit_revoke(self.handle)?;
         Ok(Pending::new(Call::of(operation), |_| Ok(())))
+    }
+}
+
+impl Cap<Untyped> {
+    /// Takes it for one of interface `T`, which follows from how it was asked for. If it is not, each call is refused with
+    /// "wrong interface".
+    #[must_use]
+    pub fn typed<T: Interface>(self) -> Cap<T> {
+        let typed = Cap::adopt(self.handle, self.is_owned);
+        core::mem::forget(self);
+        typed
     }
 }
 

@@ -28,9 +28,10 @@ pub mod report;
     expect(dead_code, reason = "on a build host only the tests start it")
 )]
 mod sys;
+pub mod untyped;
 
 pub use call::{Call, Deadline, Pending, flush, wait_any};
-pub use capability::{Cap, CapSet, CapSetError, Capability};
+pub use capability::{Cap, CapSet, CapSetError, Capability, Untyped};
 pub use capos_abi as abi;
 pub use capos_schema as schema;
 pub use clients::*;

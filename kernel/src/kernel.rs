@@ -6,6 +6,7 @@
 //! variable sizes, from the heap, each with a refusal.
 
 use crate::calls::operation::Operation;
+use crate::endpoints::{Endpoint, Minted};
 use crate::memory::mapping::Mapping;
 use crate::memory::object::MemoryObject;
 use crate::objects::Object;
@@ -17,6 +18,7 @@ use capos_abi::package::Package;
 use capos_kernel_core::capability::{CHUNK_SLOTS, SlotStore};
 use capos_kernel_core::derivation::{NODE_BYTES, Tree};
 use capos_kernel_core::entropy::Generator;
+use capos_kernel_core::fair_queue::FairQueues;
 use capos_kernel_core::list::{Links, List};
 use capos_kernel_core::pool::Pool;
 use capos_kernel_core::run_queue::RunQueue;
@@ -34,6 +36,10 @@ const PROCESSES: u32 = 128;
 const OPERATIONS: u32 = 2048;
 /// Memory objects at most.
 const MEMORY_OBJECTS: u32 = 2048;
+/// Endpoints at most.
+const ENDPOINTS: u32 = 256;
+/// Objects of endpoints at most, their roots included.
+const MINTED: u32 = 2048;
 /// Consoles at most; their numbers on the wire have 16 bits.
 const STREAMS: u32 = 512;
 /// Mappings of memory objects at most, in the whole machine; what programs were started from does not count.
@@ -54,6 +60,8 @@ pub(crate) struct Kernel {
     pub(crate) memory_objects: Pool<MemoryObject>,
     pub(crate) mappings: Pool<Mapping>,
     pub(crate) streams: Pool<Stream>,
+    pub(crate) endpoints: Pool<Endpoint>,
+    pub(crate) minted: Pool<Minted>,
     pub(crate) slots: SlotStore<Object>,
     pub(crate) nodes: Tree,
     /// The page that every revoked read-only mapping shows.
@@ -62,7 +70,11 @@ pub(crate) struct Kernel {
     pub(crate) operation_links: Links,
     /// Operations, in the list of what they wait for.
     pub(crate) wait_links: Links,
+    /// The queues of endpoints; see [`Kernel::element_owner`].
+    pub(crate) fair: FairQueues,
     pub(crate) run_queue: RunQueue,
+    /// The thread that runs next, without standing in the queue, if the one that woke it waits now: the other side of a call.
+    pub(crate) handed: Option<u32>,
     pub(crate) timers: TimerQueue,
     /// What the alarm is set to, so that it is set only when that changes.
     pub(crate) alarm: Option<u64>,
@@ -71,6 +83,8 @@ pub(crate) struct Kernel {
     pub(crate) generator: Generator,
     /// The number of the next process; numbers are never reused.
     pub(crate) next_number: u64,
+    /// The number of the next object of an endpoint.
+    pub(crate) next_mint: u64,
     /// The process whose end is the machine's, if nobody has finished the run before.
     pub(crate) first_process: Option<capos_kernel_core::pool::Id<Process>>,
 }
@@ -94,18 +108,23 @@ impl Kernel {
             memory_objects: Pool::with_capacity(MEMORY_OBJECTS)?,
             mappings: Pool::with_capacity(MAPPINGS)?,
             streams: Pool::with_capacity(STREAMS)?,
+            endpoints: Pool::with_capacity(ENDPOINTS)?,
+            minted: Pool::with_capacity(MINTED)?,
             slots: SlotStore::with_chunks((capabilities / CHUNK_SLOTS as usize) as u16)?,
             nodes: Tree::with_capacity(capabilities as u32, USES)?,
             zeros,
             operation_links: Links::with_capacity(OPERATIONS)?,
             wait_links: Links::with_capacity(OPERATIONS)?,
+            fair: FairQueues::with_capacity(2 * if OPERATIONS > MINTED { OPERATIONS } else { MINTED })?,
             run_queue: RunQueue::with_capacity(PROCESSES)?,
+            handed: None,
             timers: TimerQueue::with_capacity(Kernel::REVOCATION_TIMER + 1)?,
             alarm: None,
-            work: Work::with_capacity(PROCESSES, MEMORY_OBJECTS)?,
+            work: Work::with_capacity(PROCESSES, MEMORY_OBJECTS, ENDPOINTS)?,
             console: ConsoleDevice::new(hardware.console)?,
             generator: Generator::new(),
             next_number: 1,
+            next_mint: 1,
             first_process: None,
         })
     }
@@ -126,6 +145,25 @@ impl Kernel {
     /// The timer that gives a revocation its next turn.
     pub(crate) const REVOCATION_TIMER: u32 = Kernel::CONSOLE_TIMER + 1;
 
+    /// The element of [`Kernel::fair`] for the operation at this pool index.
+    pub(crate) fn operation_element(operation: u32) -> u32 {
+        2 * operation
+    }
+
+    /// The element of [`Kernel::fair`] for the object of an endpoint at this pool index.
+    pub(crate) fn minted_element(minted: u32) -> u32 {
+        2 * minted + 1
+    }
+
+    /// What an element stands for.
+    pub(crate) fn element_owner(element: u32) -> ElementOwner {
+        if element.is_multiple_of(2) {
+            ElementOwner::Operation(element / 2)
+        } else {
+            ElementOwner::Minted(element / 2)
+        }
+    }
+
     /// What a timer number stands for.
     pub(crate) fn timer_owner(timer: u32) -> TimerOwner {
         match timer {
@@ -135,6 +173,15 @@ impl Kernel {
             operation => TimerOwner::Operation(operation - PROCESSES),
         }
     }
+}
+
+/// What stands in a queue of an endpoint.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum ElementOwner {
+    /// The operation at this pool index.
+    Operation(u32),
+    /// The object at this pool index.
+    Minted(u32),
 }
 
 /// Who set a timer.

@@ -15,6 +15,7 @@ compile_error!("ring 0 is built with `--cfg no_global_oom_handling`, by kernel/i
 extern crate alloc;
 
 mod calls;
+mod endpoints;
 mod kernel;
 mod log;
 mod memory;

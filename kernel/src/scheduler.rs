@@ -4,7 +4,8 @@
 //! system calls.
 //!
 //! Invariant: there is no tick. The alarm is set to the next deadline, or to the end of the slice if somebody else waits, and
-//! set again only when that changes. Work that is left over comes before any thread.
+//! set again only when that changes. Work that is left over comes before any thread, and a thread that was handed the
+//! processor before those in the queue.
 
 use crate::calls::enter::Next;
 use crate::calls::lone::{self, Lone, Readable, Taken};
@@ -37,10 +38,19 @@ enum Left {
 impl Kernel {
     /// Runs the machine. Does not return: the end is `Machine.finish`.
     pub(crate) fn run(mut self) -> ! {
+        let mut slice_end = 0;
         loop {
-            self.do_work();
-            match self.run_queue.pop().and_then(|index| self.threads.id_at(index)) {
-                Some(thread) => self.run_thread(thread),
+            if self.has_work() {
+                self.do_work();
+            }
+            // Who was handed the processor goes on with what is left of the slice, so two that serve each other take no
+            // more than one.
+            let handed = self.handed.take();
+            if handed.is_none() {
+                slice_end = self.clock.now() + SLICE_NANOSECONDS;
+            }
+            match handed.or_else(|| self.run_queue.pop()).and_then(|index| self.threads.id_at(index)) {
+                Some(thread) => self.run_thread(thread, slice_end),
                 None => {
                     if self.continue_revocation() {
                         self.expire_timers();
@@ -74,8 +84,7 @@ impl Kernel {
     }
 
     /// Lets a thread run until it waits, ends, or others have their turn.
-    fn run_thread(&mut self, id: Id<Thread>) {
-        let slice_end = self.clock.now() + SLICE_NANOSECONDS;
+    fn run_thread(&mut self, id: Id<Thread>, slice_end: u64) {
         loop {
             if self.has_work() {
                 self.do_work();
@@ -89,6 +98,10 @@ impl Kernel {
             };
             if next == Next::Leave {
                 return;
+            }
+            // The thread has something left to do: the one that it woke waits for its turn.
+            if let Some(handed) = self.handed.take() {
+                self.run_queue.push(handed);
             }
         }
     }

@@ -153,7 +153,9 @@ impl Kernel {
         let Some(root) = self.nodes.root(init.index()).ok().filter(|_| charged) else {
             fail(format_args!("init: no node for \"{name}\""));
         };
-        let description = object.description();
+        let Some(description) = object.description() else {
+            fail(format_args!("init: \"{name}\" is no object of the kernel"));
+        };
         let (interface, methods) = (description.id, description.all_methods);
         let capability = Capability { object, interface, methods, node: root };
         if let Err(error) = self.grant_capability(init, name, capability) {

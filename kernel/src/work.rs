@@ -1,12 +1,14 @@
 //! Work that is left over: what a call, a release or an end started and is too long for one entry.
 //!
 //! The scheduler does all of it, piece by piece, before it leaves the processor to a thread, and looks at the clock between
-//! two pieces. Called by the scheduler; fed by releases, by VirtualMemory and by ends of processes.
+//! two pieces. Called by the scheduler; fed by releases, by endpoints, by VirtualMemory and by ends of
+//! processes.
 //!
 //! Invariant: each piece is a bounded amount of work, and nothing recurses. Nodes and objects are finished before a
 //! process that ends is looked at again, so when a process has ended everything it held is free.
 
 use crate::calls::operation::Operation;
+use crate::endpoints::Endpoint;
 use crate::kernel::Kernel;
 use crate::memory::area::Area;
 use crate::memory::mapping::Severing;
@@ -42,6 +44,8 @@ pub(crate) struct Work {
     ending_links: Links,
     objects: List,
     object_links: Links,
+    endpoints: List,
+    endpoint_links: Links,
     /// At most one: a thread that started it takes no further submission until it is done.
     pub(crate) unmapping: Option<Unmapping>,
     /// At most one: a revocation takes no further step until it is done.
@@ -53,12 +57,18 @@ impl Work {
     ///
     /// # Errors
     /// [`AllocationRefused`].
-    pub(crate) fn with_capacity(processes: u32, objects: u32) -> Result<Work, AllocationRefused> {
+    pub(crate) fn with_capacity(
+        processes: u32,
+        objects: u32,
+        endpoints: u32,
+    ) -> Result<Work, AllocationRefused> {
         Ok(Work {
             ending: List::EMPTY,
             ending_links: Links::with_capacity(processes)?,
             objects: List::EMPTY,
             object_links: Links::with_capacity(objects)?,
+            endpoints: List::EMPTY,
+            endpoint_links: Links::with_capacity(endpoints)?,
             unmapping: None,
             severing: None,
         })
@@ -66,6 +76,7 @@ impl Work {
 
     fn is_empty(&self) -> bool {
         self.objects.is_empty()
+            && self.endpoints.is_empty()
             && self.ending.is_empty()
             && self.unmapping.is_none()
             && self.severing.is_none()
@@ -79,6 +90,11 @@ impl Work {
     /// A process is to be taken apart.
     pub(crate) fn add_process(&mut self, process: Id<Process>) {
         self.ending_links.push_back(&mut self.ending, process.index());
+    }
+
+    /// An endpoint is to be closed, or has more calls and receives to bring together.
+    pub(crate) fn add_endpoint(&mut self, endpoint: Id<Endpoint>) {
+        self.endpoint_links.push_back(&mut self.endpoints, endpoint.index());
     }
 
     /// An object is to be taken apart.
@@ -113,7 +129,17 @@ impl Kernel {
             }
             return true;
         }
-        self.continue_unmapping() || self.pay_revocation() || self.end_piece()
+        self.continue_unmapping() || self.endpoint_piece() || self.pay_revocation() || self.end_piece()
+    }
+
+    /// Does one piece of an endpoint's work; false if there is none. No message is copied while address spaces change.
+    fn endpoint_piece(&mut self) -> bool {
+        let Some(index) = self.work.endpoints.first() else { return false };
+        let is_done = self.endpoints.id_at(index).is_none_or(|id| !self.endpoint_step(id));
+        if is_done {
+            self.work.endpoint_links.remove(&mut self.work.endpoints, index);
+        }
+        true
     }
 
     /// Does one piece of the unmapping in progress; false if there is none.

@@ -4,6 +4,7 @@
 #
 # Served by the kernel. A child's limits are carved out of its creator's.
 
+using Endpoint = import "endpoint.capnp".Endpoint;
 using MemoryObject = import "memory_object.capnp".MemoryObject;
 using ProcessHandle = import "process_handle.capnp".ProcessHandle;
 using VirtualMemory = import "virtual_memory.capnp".VirtualMemory;
@@ -17,4 +18,9 @@ interface ProcessSpawner @0xefef4558b150a4d2 {
   # size). `name` has 1 to 64 bytes of UTF-8. `memoryLimit` is in bytes, everything that the kernel keeps for the process included.
   # Exception "invalid argument" for a refused ELF, ring layout, name or stack; error "limit reached" if the limit is more than
   # the creator has left, or too small for the image.
+
+  createEndpoint @1 (interface :UInt64, methods :UInt64) -> (receiver :Endpoint, root :Capability);
+  # Makes an endpoint, charged to the caller: its receive side, and its root object, which has the cookie 0 and the given
+  # interface (not 0: exception "invalid argument") and methods. The root object lives as long as anybody holds the receive
+  # side, whichever process serves it.
 }

@@ -146,3 +146,56 @@ fn distances_wrap_and_refuse_forgeries() {
     assert_eq!(distance(0, 17, 16), None);
     assert_eq!(distance(5, 4, 16), None);
 }
+
+#[test]
+fn a_return_is_a_reply_or_an_exception() {
+    let bare = Submission { operand: 7, ..Submission::new(Opcode::Return, 1) };
+    let decoded = |submission: &Submission| Submission::decode(&submission.encode(), &Layout::DEFAULT);
+    for exception in Exception::ALL {
+        let stated = Submission { method: exception.result().unsigned_abs() as u16, ..bare };
+        assert_eq!(decoded(&stated), Ok(stated));
+        let with_message = Submission { flags: FLAG_PARAMETERS_IN_AREA, length: 8, ..stated };
+        assert_eq!(decoded(&with_message), Err(Transport::ReservedNotZero));
+        assert_eq!(decoded(&Submission { send_count: 1, ..stated }), Err(Transport::ReservedNotZero));
+    }
+    for method in [1, 5, 63, 68, 127, 0xffff] {
+        assert_eq!(decoded(&Submission { method, ..bare }), Err(Transport::ReservedNotZero));
+    }
+    assert_eq!(decoded(&Submission { interface: 1, ..bare }), Err(Transport::ReservedNotZero));
+    assert_eq!(decoded(&bare), Ok(bare));
+}
+
+#[test]
+fn a_plain_return_is_decoded_as_any_other() {
+    let plain = Submission {
+        flags: FLAGS,
+        handle: Handle::new(3, 1),
+        address: 64,
+        length: 16,
+        result_address: 128,
+        result_capacity: 256,
+        operand: u64::MAX,
+        ..Submission::new(Opcode::ReturnAndReceive, 5)
+    };
+    let limit = Layout::DEFAULT.area_bytes;
+    assert_eq!(Submission::decode_plain_return(&plain.encode(), limit), Some(plain));
+    let words = plain.encode();
+    for word in 0..8 {
+        for bit in 0..64 {
+            let mut words = words;
+            words[word] ^= 1 << bit;
+            if let Some(found) = Submission::decode_plain_return(&words, limit) {
+                assert_eq!(Submission::decode(&words, &Layout::DEFAULT), Ok(found), "{word} {bit}");
+            }
+        }
+    }
+    for other in [
+        Submission { method: 64, length: 0, ..plain },
+        Submission { send_count: 1, ..plain },
+        Submission { receive_slots: 1, ..plain },
+        Submission { flags: 0, ..plain },
+        Submission { address: u64::from(limit), ..plain },
+    ] {
+        assert_eq!(Submission::decode_plain_return(&other.encode(), limit), None);
+    }
+}

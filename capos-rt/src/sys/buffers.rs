@@ -11,8 +11,8 @@ use core::ops::Range;
 use capos_abi::handle::Handle;
 use capos_abi::message::MESSAGE_BYTES_MAX;
 use capos_abi::ring::{
-    FLAG_PARAMETERS_IN_AREA, FLAG_RESULT_IN_AREA, RECEIVED_HANDLE_BYTES, Submission, TRANSFER_BYTES,
-    TRANSFER_COPY,
+    FLAG_PARAMETERS_IN_AREA, FLAG_RESULT_IN_AREA, MINT_BYTES, Mint, RECEIVED_HANDLE_BYTES, Submission,
+    TRANSFER_BYTES, TRANSFER_COPY, TRANSFER_MINT, TRANSFER_MOVE,
 };
 
 use super::area::AreaBlock;
@@ -28,10 +28,23 @@ pub(crate) struct Sizes {
     pub(crate) parameters: usize,
     /// Capabilities that go with it.
     pub(crate) sends: usize,
+    /// Objects that are minted with it, which are among those.
+    pub(crate) mints: usize,
     /// Bytes of the reply at most.
     pub(crate) results: usize,
     /// Capabilities that come with it at most.
     pub(crate) receives: usize,
+}
+
+/// A row of the list of capabilities that go along.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Sent {
+    /// The receiver gets a copy.
+    Copy(Handle),
+    /// It leaves this process.
+    Move(Handle),
+    /// A new object.
+    Mint(Mint),
 }
 
 /// Where a message lies.
@@ -51,9 +64,9 @@ pub(crate) struct Buffers {
     results: Place,
 }
 
-/// Offsets of the receive list and of the messages in an area block; the send list comes first.
+/// Offsets of the receive list and of the messages in an area block; the send list comes first, with what is minted.
 fn list_offsets(sizes: &Sizes) -> (usize, usize) {
-    let receive = sizes.sends * TRANSFER_BYTES;
+    let receive = sizes.sends * TRANSFER_BYTES + sizes.mints * MINT_BYTES;
     (receive, (receive + sizes.receives * RECEIVED_HANDLE_BYTES).next_multiple_of(8))
 }
 
@@ -105,6 +118,31 @@ impl Buffers {
         for (row, handle) in rows.zip(handles) {
             row[..4].copy_from_slice(&handle.0.to_le_bytes());
             row[4..].copy_from_slice(&TRANSFER_COPY.to_le_bytes());
+        }
+    }
+
+    /// Writes the list of capabilities that go along, of every mode. Rows without room are left out.
+    pub(crate) fn set_rows(&mut self, rows: &[Sent]) {
+        let base = self.block.offset();
+        let mut next = self.sizes.sends * TRANSFER_BYTES;
+        for (index, row) in rows.iter().take(self.sizes.sends).enumerate() {
+            let (word, mode) = match row {
+                Sent::Copy(handle) => (handle.0, TRANSFER_COPY),
+                Sent::Move(handle) => (handle.0, TRANSFER_MOVE),
+                Sent::Mint(mint) => {
+                    let place = self.block.bytes_mut().get_mut(next..next + MINT_BYTES).unwrap_or_default();
+                    if place.len() == MINT_BYTES {
+                        place.copy_from_slice(&mint.encode());
+                    }
+                    next += MINT_BYTES;
+                    ((base + next - MINT_BYTES) as u32, TRANSFER_MINT)
+                }
+            };
+            let row = self.block.bytes_mut().chunks_exact_mut(TRANSFER_BYTES).nth(index).unwrap_or_default();
+            if row.len() == TRANSFER_BYTES {
+                row[..4].copy_from_slice(&word.to_le_bytes());
+                row[4..].copy_from_slice(&mode.to_le_bytes());
+            }
         }
     }
 

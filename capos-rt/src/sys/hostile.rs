@@ -100,6 +100,11 @@ pub fn resynchronize() {
     thread::current().resynchronize();
 }
 
+/// Makes the runtime see the submissions as they are now; what is in flight stays so.
+pub fn adopt_submissions() {
+    thread::current().adopt_submissions();
+}
+
 /// A system call with any number and arguments.
 pub fn system_call(number: u64, arguments: [u64; 4]) -> i64 {
     let result: i64;

@@ -2,7 +2,7 @@
 //!
 //! Used by the rest of the runtime and by nobody else. Each file wraps one thing: `system_call` the two system calls,
 //! `region` the memory that is shared with the kernel, `area` the message area's owned blocks, `thread` the two rings,
-//! `buffers` what the kernel may touch for an operation, `operation` the submission that goes with it, `lone` the short way of most calls, `memory` the calls
+//! `buffers` what the kernel may touch for an operation, `operation` the submission that goes with it, `lone` the short way of most calls, `serving` that of a server, `memory` the calls
 //! that the heap makes, `allocator` the heap, `checksum` an instruction, `mapping` mapped memory objects, `start` the first
 //! and the last instructions of a process.
 //!
@@ -22,6 +22,7 @@ pub(crate) mod mapping;
 pub(crate) mod memory;
 pub(crate) mod operation;
 pub(crate) mod region;
+pub(crate) mod serving;
 pub(crate) mod start;
 pub(crate) mod system_call;
 pub(crate) mod thread;

@@ -8,13 +8,13 @@
 
 use core::cell::Cell;
 
-use capos_abi::error::{CallError, Transport};
+use capos_abi::error::{CallError, Exception, Transport};
 use capos_abi::handle::Handle;
 use capos_abi::message::{CAPABILITIES_MAX, MESSAGE_BYTES_MAX};
 use capos_abi::ring::{Completion, Opcode, Submission};
 
 use super::buffers::Buffers;
-pub(crate) use super::buffers::Sizes;
+pub(crate) use super::buffers::{Sent, Sizes};
 use super::thread::{self, Thread, WaitLimit};
 
 /// An operation: prepared, in flight or completed.
@@ -68,6 +68,11 @@ impl Operation {
         self.buffers.set_sends(handles);
     }
 
+    /// Writes the list of capabilities that go along.
+    pub(crate) fn set_rows(&mut self, rows: &[Sent]) {
+        self.buffers.set_rows(rows);
+    }
+
     /// Submits a call whose parameters, of which there are `length` bytes, are written.
     ///
     /// # Errors
@@ -107,6 +112,47 @@ impl Operation {
         self.submit(Submission { handle, ..Submission::new(Opcode::Revoke, 0) })
     }
 
+    /// Submits a receive on the endpoint `handle`.
+    ///
+    /// # Errors
+    /// [`Transport::LimitReached`] if the submission ring is full.
+    pub(crate) fn submit_receive(&mut self, handle: Handle) -> Result<(), CallError> {
+        let mut submission = Submission::new(Opcode::Receive, 0);
+        submission.handle = handle;
+        self.buffers.fill_in(&mut submission, 0);
+        self.submit(submission)
+    }
+
+    /// Submits the reply to the call of `token`, of which `length` bytes are written, and behind it a receive on the
+    /// endpoint `next`, if there is one.
+    ///
+    /// # Errors
+    /// [`Transport::LimitReached`] if the submission ring is full.
+    pub(crate) fn submit_return(
+        &mut self,
+        token: u64,
+        length: usize,
+        next: Option<Handle>,
+    ) -> Result<(), CallError> {
+        let opcode = if next.is_some() { Opcode::ReturnAndReceive } else { Opcode::Return };
+        let mut submission = Submission::new(opcode, 0);
+        submission.handle = next.unwrap_or_default();
+        submission.operand = token;
+        self.buffers.fill_in(&mut submission, length);
+        self.submit(submission)
+    }
+
+    /// Submits an exception as the answer to the call of `token`.
+    ///
+    /// # Errors
+    /// [`Transport::LimitReached`] if the submission ring is full.
+    pub(crate) fn submit_exception(&mut self, token: u64, exception: Exception) -> Result<(), CallError> {
+        let mut submission = Submission::new(Opcode::Return, 0);
+        submission.operand = token;
+        submission.method = exception.result().unsigned_abs() as u16;
+        self.submit(submission)
+    }
+
     #[inline]
     fn submit(&mut self, submission: Submission) -> Result<(), CallError> {
         // SAFETY: the buffers in it are this operation's, which keeps them until the completion was read.
@@ -141,6 +187,17 @@ impl Operation {
             (Err(CallError::Transport(Transport::Cancelled)), Some(refusal)) => Err(refusal.into()),
             (Err(error), _) => Err(error),
         }
+    }
+
+    /// Cancels it, and waits; if it was done meanwhile, it counts as done.
+    ///
+    /// # Errors
+    /// What the completion says.
+    pub(crate) fn give_up(mut self) -> Result<Finished, CallError> {
+        let completion = self.cancelled();
+        self.is_in_flight = false;
+        CallError::check(completion.result)?;
+        Ok(Finished { operation: self, completion, taken: Cell::new(0) })
     }
 
     /// Cancels, and waits until the kernel has let go of the buffers.

@@ -100,6 +100,12 @@ impl Thread {
         self.region.publish_completions(self.completion_head.get());
     }
 
+    /// Takes the submissions as they are, after a program has handed some over by hand.
+    #[cfg(feature = "crash-tests")]
+    pub(crate) fn adopt_submissions(&self) {
+        self.submission_tail.set(self.region.submission_head());
+    }
+
     /// Offset and bytes of the piece of the message area for lone calls.
     #[inline]
     pub(crate) fn lone_piece(&self) -> (usize, usize) {

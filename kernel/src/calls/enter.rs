@@ -5,6 +5,7 @@
 //! Invariant: a pass takes at most [`SUBMISSIONS_PER_PASS`] submissions and then lets others run; errors of `enter` are
 //! found before the first submission is taken.
 
+use super::Origin;
 use super::message::Filling;
 use crate::kernel::{Kernel, NodeUse};
 use crate::log::log_line;
@@ -14,6 +15,7 @@ use crate::processes::{Outcome, Process, ProcessState};
 use capos_abi::error::Transport;
 use capos_abi::handle::Handle;
 use capos_abi::outcome::{ExitStatus, OutcomeKind, REPORT_BYTES_MAX};
+use capos_abi::ring::Submission;
 use capos_abi::system_call::{DEADLINE_NEVER, DEADLINE_NOW, SystemCall};
 use capos_kernel_core::authority;
 use capos_kernel_core::derivation::NodeId;
@@ -66,7 +68,34 @@ impl Kernel {
         if wait.is_finite() && self.timer_node(id, timer).is_none() {
             return self.refuse_enter(id, Transport::NoTimer);
         }
-        self.proceed_enter(id, wait)
+        match self.take_plain_return(id) {
+            Some(origin) => self.serve_plain_return(&origin, wait),
+            None => self.proceed_enter(id, wait),
+        }
+    }
+
+    /// Takes the one submission that almost every server makes, its completion entry promised; `None` if there is another one,
+    /// or more, or none.
+    fn take_plain_return(&mut self, id: Id<Thread>) -> Option<Origin> {
+        let thread = self.threads.get_mut(id).filter(|thread| thread.filling.is_none())?;
+        let ring = &mut thread.ring;
+        if ring.pending() != 1 || ring.observe().is_err() {
+            return None;
+        }
+        let submission = Submission::decode_plain_return(&ring.submission(), ring.message_limit)?;
+        if !ring.completions.promise() {
+            return None;
+        }
+        ring.take_submission();
+        ring.publish_taken();
+        Some(Origin { thread: id, process: thread.process, submission })
+    }
+
+    /// Answers a call and receives the next, or waits for it.
+    fn serve_plain_return(&mut self, origin: &Origin, wait: Wait) -> Next {
+        let answer = self.return_and_receive(origin);
+        self.answer(origin.thread, origin.submission.user_data, answer);
+        self.conclude_enter(origin.thread, origin.process, wait, false)
     }
 
     /// Takes submissions, then waits or goes back to ring 3. Called again for a thread that was interrupted in between.
@@ -205,15 +234,31 @@ impl Kernel {
 
     /// Lets a waiting thread go on in ring 3.
     pub(crate) fn wake(&mut self, id: Id<Thread>) {
-        let Some(thread) = self.threads.get_mut(id) else { return };
-        if let ThreadState::Waiting(wait) = thread.state {
-            thread.context.set_result(u64::from(thread.ring.completions.ready()));
-            thread.state = ThreadState::Ready;
-            if wait.is_finite() {
-                self.forget_deadline(id);
-            }
+        if self.make_ready(id) {
             self.run_queue.push(id.index());
         }
+    }
+
+    /// The same, and it runs next if the thread that runs now waits.
+    pub(crate) fn hand_over_to(&mut self, id: Id<Thread>) {
+        if !self.make_ready(id) {
+            return;
+        }
+        if let Some(other) = self.handed.replace(id.index()) {
+            self.run_queue.push(other);
+        }
+    }
+
+    /// Ends the waiting of a thread; false if it does not wait.
+    fn make_ready(&mut self, id: Id<Thread>) -> bool {
+        let Some(thread) = self.threads.get_mut(id) else { return false };
+        let ThreadState::Waiting(wait) = thread.state else { return false };
+        thread.context.set_result(u64::from(thread.ring.completions.ready()));
+        thread.state = ThreadState::Ready;
+        if wait.is_finite() {
+            self.forget_deadline(id);
+        }
+        true
     }
 
     /// The deadline of the thread's `enter` counts no more.

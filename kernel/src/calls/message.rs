@@ -165,6 +165,19 @@ impl Kernel {
         origin: &Origin,
         words: &[u64; N],
     ) -> Result<Answer, CallError> {
+        self.write_result_words(origin, words)?;
+        Ok(Answer::reply(size_of_val(words)))
+    }
+
+    /// Writes whole words at the front of the result buffer.
+    ///
+    /// # Errors
+    /// "too large", "bad address", "out of memory".
+    pub(crate) fn write_result_words<const N: usize>(
+        &mut self,
+        origin: &Origin,
+        words: &[u64; N],
+    ) -> Result<(), Transport> {
         let submission = &origin.submission;
         let length = size_of_val(words);
         let is_in_area = submission.flags & FLAG_RESULT_IN_AREA != 0;
@@ -177,7 +190,7 @@ impl Kernel {
         if !is_written {
             self.write_result(origin, 0, words.map(u64::to_le_bytes).as_flattened())?;
         }
-        Ok(Answer::reply(length))
+        Ok(())
     }
 
     /// Writes a result that ends in `length` bytes of bulk data: first the head, then what `fill` makes for each portion

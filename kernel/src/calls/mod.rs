@@ -1,8 +1,8 @@
 //! The boundary: system calls, submissions, calls on objects.
 //!
 //! `enter` takes submissions from the ring, `lone` does so on a short way if there is only one; `submission` decodes and dispatches one; `message` reads parameters and writes
-//! results; `transfer` moves capabilities; `operation` keeps what cannot be answered at once;
-//! `revocation` takes authority back, and ends what came through it. Called by the scheduler.
+//! results; `transfer` moves capabilities; `passage` is what travels between processes; `operation` keeps what cannot be
+//! answered at once; `revocation` takes authority back, and ends what came through it. Called by the scheduler.
 //!
 //! Invariant: a submission is taken only with a completion entry promised; it is decoded whole before its first effect, and
 //! answered exactly once.
@@ -11,6 +11,7 @@ pub(crate) mod enter;
 pub(crate) mod lone;
 pub(crate) mod message;
 pub(crate) mod operation;
+pub(crate) mod passage;
 pub(crate) mod revocation;
 pub(crate) mod submission;
 pub(crate) mod transfer;

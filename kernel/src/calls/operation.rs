@@ -7,14 +7,15 @@
 //! completion entry was promised when it was accepted.
 
 use super::{Answer, Origin};
+use crate::endpoints::{Endpoint, Minted};
 use crate::kernel::{Kernel, NodeUse, Waiters};
-use crate::memory::charge::insert;
 use crate::objects::console::Stream;
 use crate::processes::Process;
 use capos_abi::error::{CallError, Transport};
 use capos_abi::ring::Completion;
 use capos_kernel_core::derivation::{NodeId, USE_BYTES};
 use capos_kernel_core::pool::{Id, Pool};
+use capos_kernel_hal::frames;
 
 /// What an operation waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,6 +32,15 @@ pub(crate) enum Parked {
     Unmapping,
     /// The end of all that came from a capability.
     Revocation,
+    /// A call to an object of an endpoint, which no receive has taken.
+    Queued { endpoint: Id<Endpoint>, object: Id<Minted> },
+    /// A call that `server` has received.
+    Delivered { endpoint: Id<Endpoint>, object: Id<Minted>, server: Id<Process> },
+    /// A call that `server` has received and its caller has given up: it is an operation of no thread any more, charged to
+    /// its caller or whoever inherits from it, until the server is told.
+    Abandoned { endpoint: Id<Endpoint>, server: Id<Process> },
+    /// A receive at an endpoint, which has got nothing.
+    Receive(Id<Endpoint>),
 }
 
 impl Parked {
@@ -47,10 +57,10 @@ pub(crate) struct Operation {
     pub(crate) parked: Parked,
 }
 
-/// Bytes that an operation costs: its record, and its place in the derivation tree.
-const OPERATION_BYTES: u64 = Pool::<Operation>::entry_bytes() + USE_BYTES;
-
 impl Kernel {
+    /// Bytes that an operation costs: its record, and its place in the derivation tree.
+    pub(crate) const OPERATION_BYTES: u64 = Pool::<Operation>::entry_bytes() + USE_BYTES;
+
     /// Keeps the submission as an operation. With a node it ends as revoked when that dies: the one of the capability
     /// through which it came.
     ///
@@ -62,10 +72,40 @@ impl Kernel {
         parked: Parked,
         node: Option<NodeId>,
     ) -> Result<Id<Operation>, Transport> {
-        let bytes = OPERATION_BYTES;
-        self.charge(origin.process, bytes)?;
-        let Some(id) = insert(&mut self.operations, Operation { origin: *origin, parked }) else {
-            self.refund(origin.process, bytes);
+        self.reserve_operation(origin.process)?;
+        self.park_reserved(origin, parked, node)
+    }
+
+    /// Charges for an operation.
+    ///
+    /// # Errors
+    /// "limit reached", "out of memory".
+    pub(crate) fn reserve_operation(&mut self, process: Id<Process>) -> Result<(), Transport> {
+        self.charge(process, Kernel::OPERATION_BYTES)?;
+        if frames::is_refused() {
+            self.cancel_operation_reserve(process);
+            return Err(Transport::OutOfMemory);
+        }
+        Ok(())
+    }
+
+    /// Takes back what [`Kernel::reserve_operation`] charged.
+    pub(crate) fn cancel_operation_reserve(&mut self, process: Id<Process>) {
+        self.refund(process, Kernel::OPERATION_BYTES);
+    }
+
+    /// Keeps the submission as an operation that was charged for.
+    ///
+    /// # Errors
+    /// "out of memory"; the charge has then been taken back.
+    pub(crate) fn park_reserved(
+        &mut self,
+        origin: &Origin,
+        parked: Parked,
+        node: Option<NodeId>,
+    ) -> Result<Id<Operation>, Transport> {
+        let Some(id) = self.operations.insert(Operation { origin: *origin, parked }) else {
+            self.cancel_operation_reserve(origin.process);
             return Err(Transport::OutOfMemory);
         };
         if let Some(thread) = self.threads.get_mut(origin.thread) {
@@ -77,14 +117,75 @@ impl Kernel {
         match parked {
             Parked::ConsoleTurn(stream) => self.retain_stream(stream),
             Parked::ProcessEnd(process) => self.retain_process(process),
-            Parked::Sleep | Parked::Word(_) | Parked::Unmapping | Parked::Revocation => {}
+            Parked::Queued { object, .. } | Parked::Delivered { object, .. } => self.retain_minted(object),
+            _ => {}
         }
-        if let Some(waiters) = self.waiters(&origin.process, parked) {
-            let mut list = *waiters;
-            self.wait_links.push_back(&mut list, id.index());
-            self.set_waiters(&origin.process, parked, list);
-        }
+        self.join(id, origin.process, parked);
         Ok(id)
+    }
+
+    /// A call waits for something else from now on.
+    pub(crate) fn repark(&mut self, id: Id<Operation>, parked: Parked) {
+        let Some(Operation { origin, parked: before }) = self.operations.get(id).copied() else { return };
+        self.leave(id, origin.process, before);
+        if let Some(operation) = self.operations.get_mut(id) {
+            operation.parked = parked;
+        }
+        self.join(id, origin.process, parked);
+    }
+
+    /// Puts an operation of `process` into the list in which it waits.
+    fn join(&mut self, id: Id<Operation>, process: Id<Process>, parked: Parked) {
+        match parked {
+            Parked::Queued { endpoint, .. } => {
+                if let Some(endpoint) = self.endpoints.get_mut(endpoint) {
+                    self.fair.push(
+                        &mut endpoint.calls,
+                        Kernel::operation_element(id.index()),
+                        process.index(),
+                    );
+                }
+            }
+            Parked::Receive(endpoint) => {
+                if let Some(endpoint) = self.endpoints.get_mut(endpoint) {
+                    self.fair.push(
+                        &mut endpoint.receives,
+                        Kernel::operation_element(id.index()),
+                        process.index(),
+                    );
+                }
+            }
+            _ => {
+                if let Some(waiters) = self.waiters(&process, parked) {
+                    let mut list = *waiters;
+                    self.wait_links.push_back(&mut list, id.index());
+                    self.set_waiters(&process, parked, list);
+                }
+            }
+        }
+    }
+
+    /// Takes an operation of `process` out of the list in which it waits.
+    fn leave(&mut self, id: Id<Operation>, process: Id<Process>, parked: Parked) {
+        match parked {
+            Parked::Queued { endpoint, .. } => {
+                if let Some(endpoint) = self.endpoints.get_mut(endpoint) {
+                    self.fair.remove(&mut endpoint.calls, Kernel::operation_element(id.index()));
+                }
+            }
+            Parked::Receive(endpoint) => {
+                if let Some(endpoint) = self.endpoints.get_mut(endpoint) {
+                    self.fair.remove(&mut endpoint.receives, Kernel::operation_element(id.index()));
+                }
+            }
+            _ => {
+                if let Some(waiters) = self.waiters(&process, parked) {
+                    let mut list = *waiters;
+                    self.wait_links.remove(&mut list, id.index());
+                    self.set_waiters(&process, parked, list);
+                }
+            }
+        }
     }
 
     /// The list in which an operation of `process` waits.
@@ -93,7 +194,10 @@ impl Kernel {
             Parked::ConsoleTurn(_) => Some(&self.console.queue),
             Parked::ProcessEnd(awaited) => Some(&self.processes.get(awaited)?.waiters),
             Parked::Word(_) => Some(&self.processes.get(*process)?.parked),
-            Parked::Sleep | Parked::Unmapping | Parked::Revocation => None,
+            Parked::Delivered { server, .. } | Parked::Abandoned { server, .. } => {
+                Some(&self.processes.get(server)?.received)
+            }
+            _ => None,
         }
     }
 
@@ -104,11 +208,43 @@ impl Kernel {
                 self.processes.get_mut(awaited).map(|process| &mut process.waiters)
             }
             Parked::Word(_) => self.processes.get_mut(*process).map(|process| &mut process.parked),
-            Parked::Sleep | Parked::Unmapping | Parked::Revocation => None,
+            Parked::Delivered { server, .. } | Parked::Abandoned { server, .. } => {
+                self.processes.get_mut(server).map(|process| &mut process.received)
+            }
+            _ => None,
         };
         if let Some(place) = place {
             *place = list;
         }
+    }
+
+    /// Takes a receive that has got something out of everything it is in.
+    pub(crate) fn end_receive(&mut self, id: Id<Operation>, origin: &Origin, endpoint: Id<Endpoint>) {
+        if let Some(endpoint) = self.endpoints.get_mut(endpoint) {
+            self.fair.remove(&mut endpoint.receives, Kernel::operation_element(id.index()));
+        }
+        self.end_record(id, origin);
+    }
+
+    /// Takes a call that `server` has answered out of everything it is in.
+    pub(crate) fn end_call(&mut self, id: Id<Operation>, call: &Operation, server: Id<Process>) {
+        if let Some(server) = self.processes.get_mut(server) {
+            self.wait_links.remove(&mut server.received, id.index());
+        }
+        self.end_record(id, &call.origin);
+        if let Parked::Delivered { object, .. } = call.parked {
+            self.release_minted(object);
+        }
+    }
+
+    /// What is left when an operation has left the list in which it waited.
+    fn end_record(&mut self, id: Id<Operation>, origin: &Origin) {
+        if let Some(thread) = self.threads.get_mut(origin.thread) {
+            self.operation_links.remove(&mut thread.operations, id.index());
+        }
+        self.nodes.detach_use(NodeUse::Operation(id.index()).number());
+        self.refund(origin.process, Kernel::OPERATION_BYTES);
+        self.operations.discard(id);
     }
 
     /// Takes an operation out of everything it is in. No completion is written.
@@ -117,25 +253,31 @@ impl Kernel {
         if let Some(thread) = self.threads.get_mut(origin.thread) {
             self.operation_links.remove(&mut thread.operations, id.index());
         }
-        if let Some(waiters) = self.waiters(&origin.process, parked) {
-            let mut list = *waiters;
-            self.wait_links.remove(&mut list, id.index());
-            self.set_waiters(&origin.process, parked, list);
+        self.leave(id, origin.process, parked);
+        if parked == Parked::Sleep {
+            self.timers.cancel(Kernel::operation_timer(id.index()));
         }
-        self.timers.cancel(Kernel::operation_timer(id.index()));
         self.nodes.detach_use(NodeUse::Operation(id.index()).number());
         match parked {
             Parked::ConsoleTurn(stream) => self.release_stream(stream),
             Parked::ProcessEnd(process) => self.release_process(process),
-            Parked::Sleep | Parked::Word(_) | Parked::Unmapping | Parked::Revocation => {}
+            Parked::Abandoned { endpoint, .. } => {
+                self.drop_event(endpoint, Kernel::operation_element(id.index()));
+            }
+            _ => {}
         }
-        self.refund(origin.process, OPERATION_BYTES);
-        self.operations.remove(id)
+        self.refund(origin.process, Kernel::OPERATION_BYTES);
+        let taken = self.operations.remove(id);
+        if let Parked::Queued { object, .. } | Parked::Delivered { object, .. } = parked {
+            self.release_minted(object);
+        }
+        taken
     }
 
-    /// Completes an operation with bytes of reply and capabilities, or with an error.
+    /// Completes an operation for its submitter, with bytes of reply and capabilities, or with an error. A call that a
+    /// server has received is given up.
     pub(crate) fn complete_operation(&mut self, id: Id<Operation>, result: Result<(u32, u8), CallError>) {
-        let Some(operation) = self.take_operation(id) else { return };
+        let Some(operation) = self.withdraw(id) else { return };
         let user_data = operation.origin.submission.user_data;
         let completion = match result {
             Ok((length, capability_count)) => Completion { user_data, result: 0, capability_count, length },

@@ -37,13 +37,24 @@ impl Kernel {
 
     /// Writes a promised completion, and wakes the thread if it waited for it.
     pub(crate) fn post(&mut self, id: Id<Thread>, completion: &Completion) {
-        let Some(thread) = self.threads.get_mut(id) else { return };
-        thread.ring.post(completion);
-        if let ThreadState::Waiting(wait) = thread.state
-            && u64::from(thread.ring.completions.ready()) >= wait.completions
-        {
+        if self.write_completion(id, completion) {
             self.wake(id);
         }
+    }
+
+    /// The same for the other side of a call, which runs next.
+    pub(crate) fn post_to_peer(&mut self, id: Id<Thread>, completion: &Completion) {
+        if self.write_completion(id, completion) {
+            self.hand_over_to(id);
+        }
+    }
+
+    /// Writes a promised completion; true if the thread waited for it.
+    fn write_completion(&mut self, id: Id<Thread>, completion: &Completion) -> bool {
+        let Some(thread) = self.threads.get_mut(id) else { return false };
+        thread.ring.post(completion);
+        matches!(thread.state, ThreadState::Waiting(wait)
+            if u64::from(thread.ring.completions.ready()) >= wait.completions)
     }
 
     fn perform(
@@ -63,9 +74,9 @@ impl Kernel {
             Opcode::Park => self.park_on_word(&origin),
             Opcode::Unpark => self.unpark(&origin),
             Opcode::Revoke => self.revoke(&origin),
-            Opcode::Receive | Opcode::Return | Opcode::ReturnAndReceive => {
-                Err(Transport::UnsupportedOpcode.into())
-            }
+            Opcode::Receive => self.receive(&origin),
+            Opcode::Return => self.return_reply(&origin),
+            Opcode::ReturnAndReceive => self.return_and_receive(&origin),
         }
     }
 
@@ -82,13 +93,13 @@ impl Kernel {
             return Err(Transport::WrongInterface.into());
         }
         if !capability.permits(submission.method) {
-            let methods = capability.object.description().methods.len();
-            let is_known = usize::from(submission.method) < methods;
+            let is_known = self.has_method(capability.object, submission.method);
             let error = if is_known { Transport::MethodDenied } else { Transport::NoSuchMethod };
             return Err(error.into());
         }
         let call = Call { origin, capability };
-        if submission.send_count == 0 {
+        // What goes to another process moves when it is received.
+        if submission.send_count == 0 || matches!(capability.object, Object::Service(_)) {
             return self.invoke(&call);
         }
         let moved = self.check_send_list(origin)?;

@@ -13,18 +13,19 @@ use crate::processes::Process;
 use capos_abi::error::{CallError, Exception, Transport};
 use capos_abi::handle::Handle;
 use capos_abi::message::CAPABILITIES_MAX;
-use capos_abi::ring::{RECEIVED_HANDLE_BYTES, TRANSFER_BYTES, TRANSFER_COPY, TRANSFER_MOVE};
+use capos_abi::ring::{RECEIVED_HANDLE_BYTES, TRANSFER_BYTES, TRANSFER_COPY, TRANSFER_MINT, TRANSFER_MOVE};
 use capos_kernel_core::authority::{self, Authority};
 use capos_kernel_core::capability::{Capability, SlotStore};
 use capos_kernel_core::derivation::NodeId;
 use capos_kernel_core::pool::Id;
 use capos_kernel_hal::frames;
+use capos_schema::interface::Interface;
 
 /// A row of the send list.
 #[derive(Clone, Copy)]
-struct Descriptor {
-    handle: Handle,
-    mode: u32,
+pub(crate) struct Descriptor {
+    pub(crate) handle: Handle,
+    pub(crate) mode: u32,
 }
 
 /// What a send list moves, by the place of each row; null for a copy. Kept from the check to the end of the call: the reply
@@ -35,11 +36,19 @@ pub(crate) type Moved = [Handle; CAPABILITIES_MAX];
 #[derive(Clone, Copy)]
 pub(crate) struct Gift {
     pub(crate) object: Object,
+    pub(crate) interface: u64,
     pub(crate) methods: u64,
 }
 
+impl Gift {
+    /// An object of the kernel, by its interface.
+    pub(crate) fn of<T: Interface>(object: Object, methods: u64) -> Gift {
+        Gift { object, interface: T::DESCRIPTION.id, methods }
+    }
+}
+
 impl Kernel {
-    fn descriptor(&self, origin: &Origin, index: u32) -> Result<Descriptor, Transport> {
+    pub(crate) fn descriptor(&self, origin: &Origin, index: u32) -> Result<Descriptor, Transport> {
         if index >= u32::from(origin.submission.send_count) {
             return Err(Transport::BadTransfer);
         }
@@ -53,7 +62,11 @@ impl Kernel {
         Ok(Descriptor { handle: Handle(word as u32), mode: (word >> 32) as u32 })
     }
 
-    fn sent_capability(&self, origin: &Origin, handle: Handle) -> Result<Capability<Object>, Transport> {
+    pub(crate) fn sent_capability(
+        &self,
+        origin: &Origin,
+        handle: Handle,
+    ) -> Result<Capability<Object>, Transport> {
         let process = self.processes.get(origin.process).ok_or(Transport::Disconnected)?;
         authority::working(&process.table, &self.slots, &self.nodes, handle)
     }
@@ -63,9 +76,20 @@ impl Kernel {
     /// # Errors
     /// "bad transfer list", "bad handle", "revoked".
     pub(crate) fn check_send_list(&self, origin: &Origin) -> Result<Moved, Transport> {
+        self.check_list(origin, false)
+    }
+
+    /// The same, for a list that may name objects to be minted.
+    ///
+    /// # Errors
+    /// "bad transfer list", "bad handle", "revoked".
+    pub(crate) fn check_list(&self, origin: &Origin, may_mint: bool) -> Result<Moved, Transport> {
         let mut moved = [Handle::NULL; CAPABILITIES_MAX];
         for index in 0..u32::from(origin.submission.send_count) {
             let Descriptor { handle, mode } = self.descriptor(origin, index)?;
+            if mode == TRANSFER_MINT && may_mint {
+                continue;
+            }
             if mode != TRANSFER_COPY && mode != TRANSFER_MOVE {
                 return Err(Transport::BadTransfer);
             }
@@ -172,9 +196,9 @@ impl Kernel {
     /// # Errors
     /// Those of a reply that was not prepared.
     pub(crate) fn give(&mut self, call: &Call<'_>, index: u8, gift: Gift) -> Result<(), Transport> {
-        let Gift { object, methods } = gift;
+        let Gift { object, interface, methods } = gift;
         let node = call.capability.node;
-        let capability = Capability { object, interface: object.description().id, methods, node };
+        let capability = Capability { object, interface, methods, node };
         let handle = self.insert_child(call.origin.process, node, capability)?;
         let at =
             u64::from(call.origin.submission.receive_list) + u64::from(index) * RECEIVED_HANDLE_BYTES as u64;

@@ -65,7 +65,7 @@ impl Kernel {
                 return Err(error.into());
             }
         };
-        self.give(call, 0, Gift { object: Object::MemoryObject(object), methods: PART_METHODS })?;
+        self.give(call, 0, Gift::of::<MemoryObject>(Object::MemoryObject(object), PART_METHODS))?;
         let answer = self.reply(call.origin, |out| BootPackageOpenResults { object: Some(0) }.encode(out))?;
         Ok(answer.with_capabilities(1))
     }

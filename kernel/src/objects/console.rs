@@ -158,7 +158,7 @@ impl Kernel {
                 return Err(error.into());
             }
         };
-        self.give(call, 0, Gift { object: Object::Console(stream), methods: 1 << Console::WRITE })?;
+        self.give(call, 0, Gift::of::<Console>(Object::Console(stream), 1 << Console::WRITE))?;
         let answer = self.reply(call.origin, |out| ConsoleOpenResults { console: Some(0) }.encode(out))?;
         Ok(answer.with_capabilities(1))
     }

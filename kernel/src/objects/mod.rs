@@ -1,4 +1,4 @@
-//! The objects of ring 0, one file each, and what a capability refers to.
+//! The objects of ring 0, one file each, and what a capability refers to. Those of other processes are `endpoints`'.
 //!
 //! Called by `calls::submission` with a call whose interface and method were checked against the capability.
 //!
@@ -6,6 +6,7 @@
 
 pub(crate) mod boot_package;
 pub(crate) mod console;
+pub(crate) mod endpoint;
 pub(crate) mod entropy_source;
 pub(crate) mod machine;
 pub(crate) mod memory_object;
@@ -15,6 +16,7 @@ pub(crate) mod timer;
 pub(crate) mod virtual_memory;
 
 use crate::calls::{Answer, Call};
+use crate::endpoints::{Endpoint, Minted};
 use crate::kernel::Kernel;
 use crate::memory::object::MemoryObject;
 use crate::processes::Process;
@@ -48,12 +50,16 @@ pub(crate) enum Object {
     ProcessHandle(Id<Process>),
     /// The end of the run.
     Machine,
+    /// The receive side of an endpoint.
+    Endpoint(Id<Endpoint>),
+    /// An object of an endpoint: whatever the process that serves it says.
+    Service(Id<Minted>),
 }
 
 impl Object {
-    /// The object's interface.
-    pub(crate) fn description(self) -> &'static Description {
-        match self {
+    /// The object's interface, if the kernel serves it.
+    pub(crate) fn description(self) -> Option<&'static Description> {
+        Some(match self {
             Object::Console(_) => capos_schema::console::Console::DESCRIPTION,
             Object::Timer => capos_schema::timer::Timer::DESCRIPTION,
             Object::EntropySource => capos_schema::entropy_source::EntropySource::DESCRIPTION,
@@ -63,7 +69,9 @@ impl Object {
             Object::ProcessSpawner => capos_schema::process_spawner::ProcessSpawner::DESCRIPTION,
             Object::ProcessHandle(_) => capos_schema::process_handle::ProcessHandle::DESCRIPTION,
             Object::Machine => capos_schema::machine::Machine::DESCRIPTION,
-        }
+            Object::Endpoint(_) => capos_schema::endpoint::Endpoint::DESCRIPTION,
+            Object::Service(_) => return None,
+        })
     }
 }
 
@@ -80,6 +88,20 @@ impl Kernel {
             Object::ProcessSpawner => self.call_process_spawner(call),
             Object::ProcessHandle(process) => self.call_process_handle(call, process),
             Object::Machine => self.call_machine(call),
+            Object::Endpoint(endpoint) => self.call_endpoint(call, endpoint),
+            Object::Service(object) => self.call_service(call, object),
+        }
+    }
+
+    /// True if the object has a method of this number.
+    pub(crate) fn has_method(&self, object: Object, method: u16) -> bool {
+        match object {
+            Object::Service(object) => {
+                method < 64 && self.minted.get(object).is_some_and(|minted| minted.methods & 1 << method != 0)
+            }
+            object => object
+                .description()
+                .is_some_and(|description| usize::from(method) < description.methods.len()),
         }
     }
 
@@ -89,6 +111,8 @@ impl Kernel {
             Object::Console(stream) => self.retain_stream(stream),
             Object::MemoryObject(object) => self.retain_object(object),
             Object::VirtualMemory(process) => self.retain_process(process),
+            Object::Endpoint(endpoint) => self.retain_endpoint(endpoint),
+            Object::Service(object) => self.retain_minted(object),
             Object::ProcessHandle(process) => {
                 self.retain_process(process);
                 self.add_starter(process, holder);
@@ -107,6 +131,8 @@ impl Kernel {
             Object::Console(stream) => self.release_stream(stream),
             Object::MemoryObject(object) => self.release_object(object),
             Object::VirtualMemory(process) => self.release_process(process),
+            Object::Endpoint(endpoint) => self.release_endpoint(endpoint),
+            Object::Service(object) => self.release_minted(object),
             Object::ProcessHandle(process) => {
                 self.remove_starter(process, holder);
                 self.release_process(process);

@@ -1,10 +1,11 @@
-//! ProcessSpawner: the right to create processes.
+//! ProcessSpawner: the right to create processes, and endpoints for those that serve.
 //!
-//! Specified by `schema/interfaces/process_spawner.capnp`. Called by `invoke`; the process is made by `processes::build`.
+//! Specified by `schema/interfaces/process_spawner.capnp`. Called by `invoke`; the process is made by `processes::build`,
+//! the endpoint by `endpoints`.
 //!
 //! Invariant: a child's limit is carved out of its creator's, and everything is checked before the first effect.
 
-use crate::calls::message::{WITH_NAME, malformed};
+use crate::calls::message::{SMALL, WITH_NAME, malformed};
 use crate::calls::transfer::Gift;
 use crate::calls::{Answer, Call};
 use crate::kernel::Kernel;
@@ -15,12 +16,14 @@ use crate::processes::build::{BuildError, Request};
 use crate::processes::layout::{PAGE, STACK_BYTES_DEFAULT, STACK_BYTES_MAX};
 use crate::processes::name::Name;
 use capos_abi::error::{CallError, Exception, Transport};
-use capos_abi::ring::Layout;
+use capos_abi::ring::{KERNEL_INTERFACE, Layout};
 use capos_kernel_core::pool::Id;
+use capos_schema::endpoint::Endpoint;
 use capos_schema::memory_object::MemoryObject;
 use capos_schema::process_handle::ProcessHandle;
 use capos_schema::process_spawner::{
-    ProcessSpawner, ProcessSpawnerCreateParams, ProcessSpawnerCreateResults,
+    ProcessSpawner, ProcessSpawnerCreateEndpointParams, ProcessSpawnerCreateEndpointResults,
+    ProcessSpawnerCreateParams, ProcessSpawnerCreateResults,
 };
 use capos_schema::virtual_memory::VirtualMemory;
 
@@ -47,9 +50,33 @@ fn stack_bytes(bytes: u64) -> Option<u64> {
 
 impl Kernel {
     pub(crate) fn call_process_spawner(&mut self, call: &Call<'_>) -> Result<Answer, CallError> {
-        if call.origin.submission.method != ProcessSpawner::CREATE {
-            return Err(Transport::NoSuchMethod.into());
+        match call.origin.submission.method {
+            ProcessSpawner::CREATE => self.create_process(call),
+            ProcessSpawner::CREATE_ENDPOINT => self.create_endpoint_for(call),
+            _ => Err(Transport::NoSuchMethod.into()),
         }
+    }
+
+    fn create_endpoint_for(&mut self, call: &Call<'_>) -> Result<Answer, CallError> {
+        let message = self.parameters::<SMALL>(call)?;
+        let ProcessSpawnerCreateEndpointParams { interface, methods } =
+            ProcessSpawnerCreateEndpointParams::decode(message.bytes()).map_err(malformed)?;
+        if interface == KERNEL_INTERFACE {
+            return Err(Exception::InvalidArgument.into());
+        }
+        self.prepare_reply(call, ProcessSpawnerCreateEndpointResults::FIXED_BYTES, 2)?;
+        let creator = call.origin.process;
+        let (receiver, root) = self
+            .create_endpoint(creator, interface, methods)
+            .inspect_err(|_| self.cancel_slots(creator, 2))?;
+        self.give(call, 0, Gift::of::<Endpoint>(Object::Endpoint(receiver), Endpoint::ALL_METHODS))?;
+        self.give(call, 1, Gift { object: Object::Service(root), interface, methods })?;
+        let results = ProcessSpawnerCreateEndpointResults { receiver: Some(0), root: Some(1) };
+        let answer = self.reply(call.origin, |out| results.encode(out))?;
+        Ok(answer.with_capabilities(2))
+    }
+
+    fn create_process(&mut self, call: &Call<'_>) -> Result<Answer, CallError> {
         let message = self.parameters::<WITH_NAME>(call)?;
         let params = ProcessSpawnerCreateParams::decode(message.bytes()).map_err(malformed)?;
         let name = Name::new(params.name).ok_or(Exception::InvalidArgument)?;
@@ -74,8 +101,8 @@ impl Kernel {
                 return Err(refusal(&name, error));
             }
         };
-        let handle = Gift { object: Object::ProcessHandle(process), methods: ProcessHandle::ALL_METHODS };
-        let memory = Gift { object: Object::VirtualMemory(process), methods: VirtualMemory::ALL_METHODS };
+        let handle = Gift::of::<ProcessHandle>(Object::ProcessHandle(process), ProcessHandle::ALL_METHODS);
+        let memory = Gift::of::<VirtualMemory>(Object::VirtualMemory(process), VirtualMemory::ALL_METHODS);
         self.give(call, 0, handle)?;
         self.give(call, 1, memory)?;
         let results = ProcessSpawnerCreateResults { process: Some(0), memory: Some(1) };

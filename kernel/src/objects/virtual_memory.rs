@@ -261,7 +261,7 @@ impl Kernel {
                 return Err(error);
             }
         };
-        let gift = Gift { object: Object::MemoryObject(object), methods: MemoryObject::ALL_METHODS };
+        let gift = Gift::of::<MemoryObject>(Object::MemoryObject(object), MemoryObject::ALL_METHODS);
         self.give(call, 0, gift)?;
         let results = VirtualMemoryCreateObjectResults { object: Some(0) };
         let answer = self.reply(call.origin, |out| results.encode(out))?;

@@ -45,6 +45,7 @@ impl Kernel {
         process.outcome = outcome;
         if let Some(thread) = process.thread {
             self.run_queue.remove(thread.index());
+            self.handed = self.handed.filter(|handed| *handed != thread.index());
             self.forget_deadline(thread);
         }
         self.work.add_process(id);
@@ -59,6 +60,10 @@ impl Kernel {
         if let Some(thread) = process.thread {
             return self.end_thread(id, thread);
         }
+        if self.end_service(id) {
+            return EndStep::Again;
+        }
+        let Some(process) = self.processes.get(id) else { return EndStep::Done };
         if process.children > 0 {
             return self.end_children(id);
         }
@@ -78,7 +83,7 @@ impl Kernel {
             let Some(operation) = self.operations.id_at(index) else { continue };
             let parked = self.operations.get(operation).map(|operation| operation.parked);
             if parked != Some(Parked::Revocation) {
-                self.take_operation(operation);
+                self.withdraw(operation);
                 return EndStep::Again;
             }
         }
@@ -160,7 +165,7 @@ impl Kernel {
             free_frames: frames::free_count(),
         };
         log_line!("{line}");
-        let inherited = self.pass_objects_on(id, parent);
+        let inherited = self.pass_objects_on(id, parent) + self.pass_endpoints_on(id, parent);
         if let Some(parent) = parent {
             self.refund(parent, limit.saturating_sub(inherited));
             if let Some(parent) = self.processes.get_mut(parent) {

@@ -103,6 +103,14 @@ pub(crate) struct Process {
     pub(crate) waiters: Waiters,
     /// `park` operations of its threads, over `Kernel::wait_links`.
     pub(crate) parked: Waiters,
+    /// Calls that it has received and not answered, over `Kernel::wait_links`.
+    pub(crate) received: Waiters,
+    /// It has minted objects of endpoints, which die with it.
+    pub(crate) has_minted: bool,
+    /// How far its end has looked for them.
+    pub(crate) swept: u32,
+    /// It is charged for records that may outlive it: endpoints, their objects, calls that it gave up.
+    pub(crate) has_lent: bool,
     /// Capabilities and operations that name this record.
     pub(crate) holders: u32,
     /// ProcessHandle capabilities that others hold: without one nobody can start it.

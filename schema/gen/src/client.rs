@@ -93,6 +93,7 @@ fn imports(interfaces: &[Interface], body: &str) -> String {
         ("crate::capability", "Cap"),
         ("crate::capability", "Capability"),
         ("crate::capability", "IMPOSSIBLE_REPLY"),
+        ("crate::capability", "Untyped"),
         ("crate::sys::operation", "Sizes"),
     ];
     for (path, name) in wanted {

@@ -8,6 +8,7 @@ use crate::interface::{Description, Interface};
 
 pub mod boot_package;
 pub mod console;
+pub mod endpoint;
 pub mod entropy_source;
 pub mod machine;
 pub mod memory_object;
@@ -20,6 +21,7 @@ pub mod virtual_memory;
 pub static INTERFACES: &[&Description] = &[
     boot_package::BootPackage::DESCRIPTION,
     console::Console::DESCRIPTION,
+    endpoint::Endpoint::DESCRIPTION,
     entropy_source::EntropySource::DESCRIPTION,
     machine::Machine::DESCRIPTION,
     memory_object::MemoryObject::DESCRIPTION,

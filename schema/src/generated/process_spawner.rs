@@ -8,6 +8,7 @@
 //! Invariant: `decode` accepts what `encode` writes, and refuses what is not in the schema.
 
 use crate::interface::{Description, Interface, Method};
+use crate::wire::Structure;
 use crate::wire::text_bytes;
 use crate::wire::{DecodeError, EncodeError, Head, Shape, Writer};
 
@@ -23,9 +24,11 @@ impl ProcessSpawner {
     /// Its id on the wire.
     pub const ID: u64 = 0xefef4558b150a4d2;
     /// The mask with every method.
-    pub const ALL_METHODS: u64 = 0b1;
+    pub const ALL_METHODS: u64 = 0b11;
     /// The number of the method `create`.
     pub const CREATE: u16 = 0;
+    /// The number of the method `createEndpoint`.
+    pub const CREATE_ENDPOINT: u16 = 1;
 }
 
 impl Interface for ProcessSpawner {
@@ -36,11 +39,18 @@ static DESCRIPTION: Description = Description {
     name: "ProcessSpawner",
     id: ProcessSpawner::ID,
     all_methods: ProcessSpawner::ALL_METHODS,
-    methods: &[Method {
-        name: "create",
-        number: 0,
-        documentation: "Makes a process that does not run yet: its address space from the ELF `image` (sealed; static x86_64, no page both writable and executable), its stack (0 = 256 KiB, at most 64 MiB) between guard pages, its rings (0 = the default of each size). `name` has 1 to 64 bytes of UTF-8. `memoryLimit` is in bytes, everything that the kernel keeps for the process included. Exception \"invalid argument\" for a refused ELF, ring layout, name or stack; error \"limit reached\" if the limit is more than the creator has left, or too small for the image.",
-    }],
+    methods: &[
+        Method {
+            name: "create",
+            number: 0,
+            documentation: "Makes a process that does not run yet: its address space from the ELF `image` (sealed; static x86_64, no page both writable and executable), its stack (0 = 256 KiB, at most 64 MiB) between guard pages, its rings (0 = the default of each size). `name` has 1 to 64 bytes of UTF-8. `memoryLimit` is in bytes, everything that the kernel keeps for the process included. Exception \"invalid argument\" for a refused ELF, ring layout, name or stack; error \"limit reached\" if the limit is more than the creator has left, or too small for the image.",
+        },
+        Method {
+            name: "createEndpoint",
+            number: 1,
+            documentation: "Makes an endpoint, charged to the caller: its receive side, and its root object, which has the cookie 0 and the given interface (not 0: exception \"invalid argument\") and methods. The root object lives as long as anybody holds the receive side, whichever process serves it.",
+        },
+    ],
 };
 
 /// Parameters of the method `create` of [`ProcessSpawner`].
@@ -149,5 +159,103 @@ impl ProcessSpawnerCreateResults {
             return Ok(Self::default());
         };
         Ok(Self { process: structure.capability(0)?, memory: structure.capability(1)? })
+    }
+}
+
+/// Parameters of the method `createEndpoint` of [`ProcessSpawner`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ProcessSpawnerCreateEndpointParams {
+    /// Field `interface` of the schema.
+    pub interface: u64,
+    /// Field `methods` of the schema.
+    pub methods: u64,
+}
+
+impl ProcessSpawnerCreateEndpointParams {
+    const SHAPE: Shape = Shape { data_words: 2, pointers: 0 };
+    /// Bytes of the message without its texts and bulk data.
+    pub const FIXED_BYTES: usize = 8 + Self::SHAPE.bytes();
+
+    /// Bytes that `encode` writes.
+    #[must_use]
+    pub fn encoded_bytes(&self) -> usize {
+        Self::FIXED_BYTES
+    }
+
+    /// Writes the message; returns its bytes.
+    ///
+    /// # Errors
+    /// [`EncodeError::BufferTooSmall`].
+    pub fn encode(&self, out: &mut [u8]) -> Result<usize, EncodeError> {
+        let mut writer = Writer::new(out, Self::SHAPE)?;
+        writer.u64(0, self.interface);
+        writer.u64(8, self.methods);
+        Ok(writer.bytes())
+    }
+
+    /// Reads a message.
+    ///
+    /// # Errors
+    /// [`DecodeError`].
+    #[inline]
+    pub fn decode(message: &[u8]) -> Result<Self, DecodeError> {
+        match Structure::whole(message, Self::SHAPE) {
+            Some(structure) => Self::read(structure),
+            None => Self::decode_other(message),
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn decode_other(message: &[u8]) -> Result<Self, DecodeError> {
+        Head::new(message, message.len())?.root()?.map_or(Ok(Self::default()), Self::read)
+    }
+
+    #[inline(always)]
+    fn read(structure: Structure<'_>) -> Result<Self, DecodeError> {
+        Ok(Self { interface: structure.u64(0), methods: structure.u64(8) })
+    }
+}
+
+/// Results of the method `createEndpoint` of [`ProcessSpawner`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ProcessSpawnerCreateEndpointResults {
+    /// Field `receiver` of the schema: the index of a `Endpoint` in the transfer list.
+    pub receiver: Option<u32>,
+    /// Field `root` of the schema: the index of a capability in the transfer list.
+    pub root: Option<u32>,
+}
+
+impl ProcessSpawnerCreateEndpointResults {
+    const SHAPE: Shape = Shape { data_words: 0, pointers: 2 };
+    /// Bytes of the message without its texts and bulk data.
+    pub const FIXED_BYTES: usize = 8 + Self::SHAPE.bytes();
+
+    /// Bytes that `encode` writes.
+    #[must_use]
+    pub fn encoded_bytes(&self) -> usize {
+        Self::FIXED_BYTES
+    }
+
+    /// Writes the message; returns its bytes.
+    ///
+    /// # Errors
+    /// [`EncodeError::BufferTooSmall`].
+    pub fn encode(&self, out: &mut [u8]) -> Result<usize, EncodeError> {
+        let mut writer = Writer::new(out, Self::SHAPE)?;
+        writer.capability(0, self.receiver);
+        writer.capability(1, self.root);
+        Ok(writer.bytes())
+    }
+
+    /// Reads a message.
+    ///
+    /// # Errors
+    /// [`DecodeError`].
+    pub fn decode(message: &[u8]) -> Result<Self, DecodeError> {
+        let Some(structure) = Head::new(message, message.len())?.root()? else {
+            return Ok(Self::default());
+        };
+        Ok(Self { receiver: structure.capability(0)?, root: structure.capability(1)? })
     }
 }

@@ -11,4 +11,5 @@ extern crate std;
 
 pub mod elf;
 pub mod fuzz;
+pub mod probe;
 pub mod random;

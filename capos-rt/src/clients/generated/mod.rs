@@ -7,6 +7,7 @@
 mod boot_package;
 pub use boot_package::*;
 mod console;
+mod endpoint;
 mod entropy_source;
 mod machine;
 mod memory_object;

@@ -8,12 +8,15 @@ use crate::call::Call;
 use crate::call::Pending;
 use crate::capability::Cap;
 use crate::capability::IMPOSSIBLE_REPLY;
+use crate::capability::Untyped;
 use crate::sys::operation::Sizes;
 use capos_abi::error::CallError;
+use capos_schema::endpoint::Endpoint;
 use capos_schema::memory_object::MemoryObject;
 use capos_schema::process_handle::ProcessHandle;
 use capos_schema::process_spawner::{
-    ProcessSpawner, ProcessSpawnerCreateParams, ProcessSpawnerCreateResults,
+    ProcessSpawner, ProcessSpawnerCreateEndpointParams, ProcessSpawnerCreateEndpointResults,
+    ProcessSpawnerCreateParams, ProcessSpawnerCreateResults,
 };
 use capos_schema::virtual_memory::VirtualMemory;
 
@@ -24,6 +27,15 @@ pub struct ProcessSpawnerCreateReply {
     pub process: Cap<ProcessHandle>,
     /// Field `memory` of the schema.
     pub memory: Cap<VirtualMemory>,
+}
+
+/// What the method `createEndpoint` of `ProcessSpawner` answers.
+#[derive(Debug)]
+pub struct ProcessSpawnerCreateEndpointReply {
+    /// Field `receiver` of the schema.
+    pub receiver: Cap<Endpoint>,
+    /// Field `root` of the schema.
+    pub root: Cap<Untyped>,
 }
 
 impl Cap<ProcessSpawner> {
@@ -98,6 +110,50 @@ impl Cap<ProcessSpawner> {
             Ok(ProcessSpawnerCreateReply {
                 process: reply.capability(results.process)?,
                 memory: reply.capability(results.memory)?,
+            })
+        }))
+    }
+
+    /// Makes an endpoint, charged to the caller: its receive side, and its root object, which has the cookie 0 and the given
+    /// interface (not 0: exception "invalid argument") and methods. The root object lives as long as anybody holds the receive
+    /// side, whichever process serves it.
+    ///
+    /// # Errors
+    /// What the object or the transport says.
+    #[inline]
+    pub fn create_endpoint(
+        &self,
+        interface: u64,
+        methods: u64,
+    ) -> Result<ProcessSpawnerCreateEndpointReply, CallError> {
+        self.begin_create_endpoint(interface, methods)?.wait()
+    }
+
+    /// Begins [`Self::create_endpoint`].
+    ///
+    /// # Errors
+    /// If it cannot be submitted.
+    #[inline]
+    pub fn begin_create_endpoint(
+        &self,
+        interface: u64,
+        methods: u64,
+    ) -> Result<Pending<ProcessSpawnerCreateEndpointReply>, CallError> {
+        let parameters = ProcessSpawnerCreateEndpointParams { interface, methods };
+        let sizes = Sizes {
+            parameters: parameters.encoded_bytes(),
+            results: ProcessSpawnerCreateEndpointResults::FIXED_BYTES,
+            receives: 2,
+            ..Sizes::default()
+        };
+        let call =
+            Call::begin(self, ProcessSpawner::CREATE_ENDPOINT, sizes, &[], |out| parameters.encode(out))?;
+        Ok(Pending::new(call, |reply| {
+            let results =
+                ProcessSpawnerCreateEndpointResults::decode(reply.message()).map_err(|_| IMPOSSIBLE_REPLY)?;
+            Ok(ProcessSpawnerCreateEndpointReply {
+                receiver: reply.capability(results.receiver)?,
+                root: reply.capability(results.root)?,
             })
         }))
     }

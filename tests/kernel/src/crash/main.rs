@@ -9,6 +9,7 @@
 #![forbid(unsafe_code)]
 
 mod behave;
+mod calls;
 mod revoked;
 mod ways;
 
@@ -30,7 +31,8 @@ fn main(capabilities: &CapSet) -> ExitStatus {
         way();
         return ExitStatus::exited(SURVIVED);
     }
-    ExitStatus::exited(behave::find(argument).map_or(NOT_ASKED, |way| way(capabilities)))
+    let way = behave::find(argument).or_else(|| calls::find(argument));
+    ExitStatus::exited(way.map_or(NOT_ASKED, |way| way(capabilities)))
 }
 
 /// The text of the memory object `argument`.

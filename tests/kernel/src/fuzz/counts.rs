@@ -11,8 +11,7 @@ use core::fmt::{Display, Formatter, Result};
 /// Refusals that no program can bring about now, each with the reason. All others must be reached.
 pub const UNREACHABLE: &[(Transport, &str)] = &[
     (Transport::Revoking, "a batch is answered when its revocations are done; the suite reaches it"),
-    (Transport::Disconnected, "no process whose objects the fuzzer holds can end; the suite reaches it"),
-    (Transport::CallerGone, "there are no reply tokens yet"),
+    (Transport::UnsupportedOpcode, "every opcode is served"),
     (Transport::OutOfMemory, "limits are carved out of what there is; the allocation sweep reaches it"),
 ];
 

@@ -21,6 +21,22 @@ pub struct Places {
     pub read_only: u64,
 }
 
+/// What follows a step in its batch by itself.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Follow {
+    /// A receive that gets a call or an event, perhaps with a MemoryObject.
+    Receive {
+        /// It comes with one.
+        carries: bool,
+    },
+    /// A receive that gets nothing and is cancelled.
+    Refused,
+    /// The cancellation of the operation with this user data.
+    Cancel(u64),
+    /// Nothing in particular.
+    Nothing,
+}
+
 /// Makes steps.
 #[derive(Debug)]
 pub struct Generator {
@@ -37,6 +53,7 @@ pub struct Generator {
     /// The user data of an operation that waits until it is cancelled.
     pub(crate) waiting: Option<u64>,
     pub(crate) user_data: u64,
+    following: [Option<Follow>; 3],
 }
 
 impl Generator {
@@ -54,6 +71,7 @@ impl Generator {
             promised: 0,
             waiting: None,
             user_data: 0,
+            following: [None; 3],
         }
     }
 
@@ -67,8 +85,13 @@ impl Generator {
 
     /// The next step of the batch. Its user data is word 2.
     pub fn step(&mut self) -> Step {
-        let row = if self.waiting.is_some() { &kinds::CANCEL } else { self.draw() };
-        let step = (row.make)(self);
+        let step = match self.following.iter_mut().find_map(Option::take) {
+            Some(follow) => Some(kinds::following(self, follow)),
+            None => {
+                let row = if self.waiting.is_some() { &kinds::CANCEL } else { self.draw() };
+                (row.make)(self)
+            }
+        };
         let mut step = step.unwrap_or_else(|| kinds::nop(self));
         step.words[2] = self.user_data;
         self.user_data += 1;
@@ -91,6 +114,16 @@ impl Generator {
     /// True if another step follows in this batch.
     pub(crate) const fn has_next(&self) -> bool {
         self.slot + 1 < self.batch
+    }
+
+    /// True if `count` more steps follow in this batch.
+    pub(crate) const fn has_more(&self, count: usize) -> bool {
+        self.slot + count < self.batch
+    }
+
+    /// The next steps of this batch.
+    pub(crate) fn follow(&mut self, steps: [Follow; 3]) {
+        self.following = steps.map(|step| Some(step).filter(|step| !matches!(step, Follow::Nothing)));
     }
 
     /// A handle that names nothing: released, never given out, or null.

@@ -6,8 +6,9 @@
 
 mod accepted;
 mod refused;
+mod served;
 
-use super::generator::Generator;
+use super::generator::{Follow, Generator};
 use super::step::{Effect, Expected, RECEIVE_LIST, SLOT_BYTES, Step, base};
 use capos_abi::ring::{Opcode, Submission};
 
@@ -45,7 +46,6 @@ pub(crate) const ROWS: &[Row] = &[
     row(3, refused::sleep_until_cancelled),
     row(3, refused::park_until_cancelled),
     row(3, refused::unknown_opcode),
-    row(4, refused::unsupported_opcode),
     row(4, refused::reserved_field),
     row(2, refused::unknown_flag),
     row(2, refused::message_too_large),
@@ -68,8 +68,20 @@ pub(crate) const ROWS: &[Row] = &[
     row(3, refused::nothing_to_cancel),
     row(3, refused::transfer_list),
     row(3, refused::exception),
+    row(3, served::call_until_cancelled),
+    row(3, served::receive_until_cancelled),
+    row(6, served::call_given_up),
+    row(3, served::call_too_large),
+    row(3, served::disconnected),
+    row(4, served::caller_gone),
+    row(2, served::call_mints),
     row(4, refused::noise),
 ];
+
+/// The step that follows another by itself.
+pub(crate) fn following(generator: &mut Generator, follow: Follow) -> Step {
+    served::following(generator, follow)
+}
 
 /// A step from a submission.
 fn step(generator: &Generator, kind: &'static str, submission: &Submission, expected: Expected) -> Step {

@@ -35,6 +35,12 @@ pub struct World {
     pub memory: Known,
     /// A MemoryObject of one page with all methods.
     pub object: Known,
+    /// The receive side of an endpoint.
+    pub endpoint: Known,
+    /// Its root object.
+    pub service: Known,
+    /// The root object of an endpoint that is closed.
+    pub orphan: Known,
     pool: [Option<Known>; POOL],
     stale: [u32; STALE],
     /// Of the released ones: the handle, and what it was derived from.
@@ -45,14 +51,18 @@ pub struct World {
 }
 
 impl World {
-    /// Nothing derived, nothing released. `stale` is a handle that was released before.
+    /// Nothing derived, nothing released. `roots` are the fields in their order; `stale` is a handle that was released before.
     #[must_use]
-    pub const fn new(timer: Known, entropy: Known, memory: Known, object: Known, stale: u32) -> World {
+    pub const fn new(roots: [Known; 7], stale: u32) -> World {
+        let [timer, entropy, memory, object, endpoint, service, orphan] = roots;
         World {
             timer,
             entropy,
             memory,
             object,
+            endpoint,
+            service,
+            orphan,
             pool: [None; POOL],
             stale: [stale; STALE],
             gone: [(0, 0); STALE],
@@ -61,9 +71,9 @@ impl World {
         }
     }
 
-    /// One of the four that are never released.
+    /// One of those that are never released.
     pub(crate) fn root(&self, random: &mut Random) -> Known {
-        random.pick(&[self.timer, self.entropy, self.memory, self.object])
+        random.pick(&[self.timer, self.entropy, self.memory, self.object, self.endpoint, self.service])
     }
 
     /// One that was derived or created, if there is any.

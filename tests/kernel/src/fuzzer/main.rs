@@ -108,7 +108,9 @@ fn world(capabilities: &CapSet, object: &Cap<MemoryObject>, stale: u32) -> Resul
         methods: description.all_methods,
         source: 0,
     };
-    Ok(World::new(known("timer")?, known("random")?, known("memory")?, object, stale))
+    let [timer, entropy, memory] = [known("timer")?, known("random")?, known("memory")?];
+    let [endpoint, service, orphan] = [known("endpoint")?, known("service")?, known("orphan")?];
+    Ok(World::new([timer, entropy, memory, object, endpoint, service, orphan], stale))
 }
 
 /// Submits until there were `wanted`, then gives everything back.

@@ -14,9 +14,11 @@ extern crate alloc;
 use alloc::format;
 use alloc::string::String;
 
+use capos_kernel_suite::probe::Probe;
 use capos_rt::abi::error::CallError;
 use capos_rt::abi::outcome::{ExitStatus, OutcomeKind};
 use capos_rt::schema::console::Console;
+use capos_rt::schema::endpoint::Endpoint;
 use capos_rt::schema::entropy_source::EntropySource;
 use capos_rt::schema::interface::Interface;
 use capos_rt::schema::memory_object::MemoryObject;
@@ -55,6 +57,12 @@ fn round(capabilities: &CapSet, console: &Cap<Console>) -> Result<(), String> {
     made.process.grant("random", &random, EntropySource::ALL_METHODS).map_err(told)?;
     made.process.grant("memory", &made.memory, VirtualMemory::ALL_METHODS).map_err(told)?;
     made.process.grant("seed", &seed, reading).map_err(told)?;
+    let serving = spawner.create_endpoint(Probe::ID, Probe::ALL_METHODS).map_err(told)?;
+    made.process.grant("endpoint", &serving.receiver, Endpoint::ALL_METHODS).map_err(told)?;
+    made.process.grant("service", &serving.root, Probe::ALL_METHODS).map_err(told)?;
+    let closed = spawner.create_endpoint(Probe::ID, Probe::ALL_METHODS).map_err(told)?;
+    made.process.grant("orphan", &closed.root, Probe::ALL_METHODS).map_err(told)?;
+    drop(closed);
     made.process.start().map_err(told)?;
     let end = made.process.wait().map_err(told)?;
     if end.kind == OutcomeKind::Exited as u16 && end.code == 0 {

@@ -40,7 +40,6 @@ pub(crate) fn run(harness: &mut Harness<'_>) {
             ("a full batch", full_batch),
             ("more than fits waits for room", no_room),
             ("indices wrap", indices_wrap),
-            ("unsupported opcodes", unsupported),
             ("park sees the value", park_value),
             ("unpark without a parked one", unpark_nobody),
             ("unpark wakes those that are parked", unpark_wakes),
@@ -191,14 +190,6 @@ fn no_room(_: &Context) -> Outcome {
 fn indices_wrap(_: &Context) -> Outcome {
     for _ in 0..3 * hostile::layout().completion_entries {
         still_works()?;
-    }
-    Ok(())
-}
-
-fn unsupported(_: &Context) -> Outcome {
-    for opcode in [Opcode::Receive, Opcode::Return, Opcode::ReturnAndReceive] {
-        let completion = submit(&Submission::new(opcode, 9).encode());
-        equal("result", completion.result, Transport::UnsupportedOpcode.result())?;
     }
     Ok(())
 }

@@ -12,6 +12,7 @@ use capos_abi::error::{Exception, Transport};
 use capos_abi::handle::Handle;
 use capos_abi::message::{CAPABILITIES_MAX, MESSAGE_BYTES_MAX};
 use capos_abi::ring::{FLAG_PARAMETERS_IN_AREA, FLAG_RESULT_IN_AREA, Opcode, Submission, TRANSFER_MOVE};
+use capos_schema::endpoint::Endpoint;
 use capos_schema::entropy_source::{EntropySource, EntropySourceReadParams};
 use capos_schema::memory_object::{MemoryObject, MemoryObjectReadParams};
 use capos_schema::timer::{Timer, TimerSleepParams};
@@ -74,13 +75,6 @@ pub(super) fn unknown_opcode(generator: &mut Generator) -> Option<Step> {
         step(generator, "unknown opcode", &now(generator), Expected::Refused(Transport::UnknownOpcode));
     made.words[0] = made.words[0] & !0xff | opcode;
     Some(made)
-}
-
-pub(super) fn unsupported_opcode(generator: &mut Generator) -> Option<Step> {
-    let opcode = generator.random.pick(&[Opcode::Receive, Opcode::Return, Opcode::ReturnAndReceive]);
-    let handle = if opcode == Opcode::Return { Handle::NULL } else { Handle(generator.held().handle) };
-    let submission = Submission { handle, ..Submission::new(opcode, 0) };
-    refuse(generator, "unsupported opcode", &submission, Transport::UnsupportedOpcode)
 }
 
 pub(super) fn reserved_field(generator: &mut Generator) -> Option<Step> {
@@ -229,7 +223,12 @@ pub(super) fn denied(generator: &mut Generator) -> Option<Step> {
     let known = generator.world.derived(&mut generator.random)?;
     let method = (0..3).find(|method| known.methods & 1 << method == 0)?;
     let submission = call(generator.slot, known.handle, known.interface, method, 0);
-    let is_method = known.interface != EntropySource::ID || method == 0;
+    let methods = match known.interface {
+        EntropySource::ID => 1,
+        Endpoint::ID => 2,
+        _ => 3,
+    };
+    let is_method = method < methods;
     let reason = if is_method {
         Expected::Refused(Transport::MethodDenied)
     } else {

@@ -1,0 +1,132 @@
+//! The death of a server and of an endpoint, in bounded steps, and the charge for what outlives a process.
+//!
+//! Called by `work` and by the end of processes.
+//!
+//! Invariant: behind the last step nothing waits for a process that has ended, or at an endpoint that is closed.
+
+use super::Endpoint;
+use crate::calls::operation::Parked;
+use crate::kernel::Kernel;
+use crate::processes::Process;
+use capos_abi::error::Transport;
+use capos_kernel_core::pool::Id;
+
+/// Entries of the pools that one step looks at.
+const ENTRIES_PER_STEP: u32 = 128;
+
+impl Kernel {
+    /// Ends a bit of what a process has served: calls that it received complete as disconnected, objects that it minted die
+    /// with the calls that wait for them. False if nothing is left. The process receives nothing any more.
+    pub(crate) fn end_service(&mut self, id: Id<Process>) -> bool {
+        let Some(process) = self.processes.get_mut(id) else { return false };
+        if let Some(call) = process.received.first().and_then(|index| self.operations.id_at(index)) {
+            let operation = self.operations.get(call).copied();
+            match operation {
+                Some(operation) if matches!(operation.parked, Parked::Delivered { .. }) => {
+                    self.finish_call(call, &operation, Transport::Disconnected.result(), 0, 0);
+                }
+                _ => _ = self.take_operation(call),
+            }
+            return true;
+        }
+        let last = self.operations.capacity().max(self.minted.capacity());
+        if !process.has_minted || process.swept >= last {
+            return false;
+        }
+        let start = process.swept;
+        process.swept = start + ENTRIES_PER_STEP;
+        for index in start..start + ENTRIES_PER_STEP {
+            self.kill_minted(index, id);
+        }
+        true
+    }
+
+    /// The object at `index`, and the call at `index`, if they are `server`'s.
+    fn kill_minted(&mut self, index: u32, server: Id<Process>) {
+        let call = self.operations.id_at(index);
+        if let Some(Parked::Queued { object, .. }) =
+            call.and_then(|call| self.operations.get(call)).map(|operation| operation.parked)
+            && self.minted.get(object).is_some_and(|minted| minted.server == Some(server))
+            && let Some(call) = call
+        {
+            self.complete_operation(call, Err(Transport::Disconnected.into()));
+        }
+        let Some(id) = self.minted.id_at(index) else { return };
+        let Some(minted) = self.minted.get_mut(id).filter(|minted| minted.server == Some(server)) else {
+            return;
+        };
+        minted.is_dead = true;
+        let (endpoint, is_free) = (minted.endpoint, minted.holders == 0);
+        if is_free {
+            self.drop_event(endpoint, Kernel::minted_element(index));
+            self.remove_minted(id);
+        }
+    }
+
+    /// Does one piece of what is to be done for an endpoint; false if nothing is left.
+    pub(crate) fn endpoint_step(&mut self, id: Id<Endpoint>) -> bool {
+        if self.is_open(id) {
+            return self.match_one(id);
+        }
+        let Some(endpoint) = self.endpoints.get(id) else { return false };
+        let first = self.fair.first(&endpoint.calls).or_else(|| self.fair.first(&endpoint.receives));
+        if let Some(operation) = first.and_then(|element| self.queued_operation(element)) {
+            self.complete_operation(operation, Err(Transport::Disconnected.into()));
+            return true;
+        }
+        if let Some(event) = self.fair.first(&endpoint.events) {
+            self.forget_event(id, event);
+            return true;
+        }
+        let (account, root) = (endpoint.account, endpoint.root);
+        self.endpoints.discard(id);
+        if let Some(account) = account {
+            self.refund(account, Kernel::ENDPOINT_BYTES);
+        }
+        if let Some(root) = root
+            && self.minted.get(root).is_some_and(|minted| minted.holders == 0)
+        {
+            self.remove_minted(root);
+        }
+        false
+    }
+
+    /// Charges what is charged to an ended process, and lives on, to its creator; returns the bytes.
+    pub(crate) fn pass_endpoints_on(&mut self, id: Id<Process>, parent: Option<Id<Process>>) -> u64 {
+        if !self.processes.get(id).is_some_and(|process| process.has_lent) {
+            return 0;
+        }
+        if let Some(parent) = parent.and_then(|parent| self.processes.get_mut(parent)) {
+            parent.has_lent = true;
+        }
+        let mut bytes = 0;
+        for index in 0..self.endpoints.capacity() {
+            let Some(endpoint) = self.endpoints.id_at(index).and_then(|id| self.endpoints.get_mut(id)) else {
+                continue;
+            };
+            if endpoint.account == Some(id) {
+                endpoint.account = parent;
+                bytes += Kernel::ENDPOINT_BYTES;
+            }
+        }
+        for index in 0..self.minted.capacity() {
+            let Some(minted) = self.minted.id_at(index).and_then(|id| self.minted.get_mut(id)) else {
+                continue;
+            };
+            if minted.account == Some(id) {
+                minted.account = parent;
+                bytes += Kernel::MINTED_BYTES;
+            }
+        }
+        for index in 0..self.operations.capacity() {
+            let operation = self.operations.id_at(index).and_then(|id| self.operations.get_mut(id));
+            if let Some(operation) = operation.filter(|operation| operation.origin.process == id)
+                && let Some(parent) = parent
+            {
+                operation.origin.process = parent;
+                bytes += Kernel::OPERATION_BYTES;
+            }
+        }
+        bytes
+    }
+}

@@ -1,0 +1,207 @@
+//! Endpoints: objects that a process serves, and the life of a call to one.
+//!
+//! An [`Endpoint`] is the receive side of a service; a [`Minted`] is an object of it, with the cookie that its server chose.
+//! `receive` brings calls and receives together, `reply` ends a call, `events` tells servers what they must know, `end` is
+//! the death of a server and of an endpoint. Called by `calls::submission` for the opcodes, by `objects` for references, by
+//! `work` and by the end of processes; calls `calls::passage` for what travels.
+//!
+//! Invariant: a call is in the queue of its endpoint, or in the list of the process that received it; it completes exactly
+//! once for its caller. No receive of a process waits at an endpoint that has an event for it. A record is charged to one
+//! account until it goes.
+
+mod end;
+mod events;
+mod receive;
+mod reply;
+
+use crate::kernel::Kernel;
+use crate::memory::charge::insert;
+use crate::processes::Process;
+use capos_abi::error::Transport;
+use capos_abi::ring::Mint;
+use capos_kernel_core::fair_queue::FairQueue;
+use capos_kernel_core::pool::{Id, Pool};
+use capos_kernel_hal::frames;
+
+/// The receive side of a service.
+pub(crate) struct Endpoint {
+    /// Who is charged.
+    account: Option<Id<Process>>,
+    /// The object with the cookie 0.
+    root: Option<Id<Minted>>,
+    /// Capabilities to the receive side; without one it is closed.
+    receivers: u32,
+    /// Receives that wait, a line for each process.
+    pub(crate) receives: FairQueue,
+    /// Calls that wait, a line for each caller.
+    pub(crate) calls: FairQueue,
+    /// What servers have not been told, a line for each: calls that were given up, objects without capabilities.
+    events: FairQueue,
+}
+
+/// An object of an endpoint.
+pub(crate) struct Minted {
+    endpoint: Id<Endpoint>,
+    pub(crate) interface: u64,
+    cookie: u64,
+    /// The methods that there are.
+    pub(crate) methods: u64,
+    /// Numbers are never reused.
+    number: u64,
+    /// The process that minted it, with which it dies; none for the root.
+    server: Option<Id<Process>>,
+    /// That process has ended.
+    is_dead: bool,
+    /// Capabilities and calls that name it.
+    holders: u32,
+    /// Who is charged.
+    account: Option<Id<Process>>,
+}
+
+impl Kernel {
+    const ENDPOINT_BYTES: u64 = Pool::<Endpoint>::entry_bytes();
+    const MINTED_BYTES: u64 = Pool::<Minted>::entry_bytes();
+
+    /// Makes an endpoint without holders and its root object, charged to `account`.
+    ///
+    /// # Errors
+    /// "limit reached", "out of memory".
+    pub(crate) fn create_endpoint(
+        &mut self,
+        account: Id<Process>,
+        interface: u64,
+        methods: u64,
+    ) -> Result<(Id<Endpoint>, Id<Minted>), Transport> {
+        self.prepare_minted(account, 1)?;
+        let made = self.charge(account, Kernel::ENDPOINT_BYTES).and_then(|()| {
+            let queue = FairQueue::EMPTY;
+            let (account, root) = (Some(account), None);
+            let endpoint =
+                Endpoint { account, root, receivers: 0, receives: queue, calls: queue, events: queue };
+            insert(&mut self.endpoints, endpoint).ok_or(Transport::OutOfMemory)
+        });
+        let mint = Mint { interface, cookie: 0, methods };
+        let id = made.inspect_err(|error| {
+            let bytes = if *error == Transport::OutOfMemory { Kernel::ENDPOINT_BYTES } else { 0 };
+            self.refund(account, Kernel::MINTED_BYTES + bytes);
+        })?;
+        let root = self.insert_minted(account, id, None, mint).ok_or(Transport::OutOfMemory)?;
+        if let Some(endpoint) = self.endpoints.get_mut(id) {
+            endpoint.root = Some(root);
+        }
+        Ok((id, root))
+    }
+
+    /// Makes sure that `count` objects can be minted on behalf of `account`, and charges for them.
+    ///
+    /// # Errors
+    /// "limit reached", "out of memory".
+    pub(crate) fn prepare_minted(&mut self, account: Id<Process>, count: u32) -> Result<(), Transport> {
+        let free = self.minted.capacity() as usize - self.minted.used();
+        if free < count as usize || frames::is_refused() {
+            return Err(Transport::OutOfMemory);
+        }
+        self.charge(account, u64::from(count) * Kernel::MINTED_BYTES)?;
+        if let Some(process) = self.processes.get_mut(account) {
+            process.has_lent = true;
+        }
+        Ok(())
+    }
+
+    /// Takes back what [`Kernel::prepare_minted`] charged.
+    pub(crate) fn cancel_minted(&mut self, account: Id<Process>, count: u32) {
+        self.refund(account, u64::from(count) * Kernel::MINTED_BYTES);
+    }
+
+    /// Makes an object without holders, behind [`Kernel::prepare_minted`]; `None` if that was not asked.
+    pub(crate) fn insert_minted(
+        &mut self,
+        account: Id<Process>,
+        endpoint: Id<Endpoint>,
+        server: Option<Id<Process>>,
+        mint: Mint,
+    ) -> Option<Id<Minted>> {
+        let Mint { interface, cookie, methods } = mint;
+        let number = self.next_mint;
+        self.next_mint += 1;
+        if let Some(server) = server.and_then(|server| self.processes.get_mut(server)) {
+            server.has_minted = true;
+        }
+        let (is_dead, holders, account) = (false, 0, Some(account));
+        self.minted.insert(Minted {
+            endpoint,
+            interface,
+            cookie,
+            methods,
+            number,
+            server,
+            is_dead,
+            holders,
+            account,
+        })
+    }
+
+    /// True while somebody holds the receive side.
+    pub(crate) fn is_open(&self, endpoint: Id<Endpoint>) -> bool {
+        self.endpoints.get(endpoint).is_some_and(|endpoint| endpoint.receivers > 0)
+    }
+
+    /// The open endpoint of an object that works.
+    ///
+    /// # Errors
+    /// "disconnected": the receive side, or the process that minted the object, is gone.
+    fn endpoint_of(&self, object: Id<Minted>) -> Result<Id<Endpoint>, Transport> {
+        let minted = self.minted.get(object).filter(|minted| !minted.is_dead);
+        let endpoint = minted.map(|minted| minted.endpoint).filter(|endpoint| self.is_open(*endpoint));
+        endpoint.ok_or(Transport::Disconnected)
+    }
+
+    /// One more capability names the receive side.
+    pub(crate) fn retain_endpoint(&mut self, endpoint: Id<Endpoint>) {
+        if let Some(endpoint) = self.endpoints.get_mut(endpoint) {
+            endpoint.receivers += 1;
+        }
+    }
+
+    /// One capability less names the receive side; behind the last one `work` closes the endpoint.
+    pub(crate) fn release_endpoint(&mut self, id: Id<Endpoint>) {
+        let Some(endpoint) = self.endpoints.get_mut(id) else { return };
+        endpoint.receivers = endpoint.receivers.saturating_sub(1);
+        if endpoint.receivers == 0 {
+            self.work.add_endpoint(id);
+        }
+    }
+
+    /// One more capability or call names the object.
+    pub(crate) fn retain_minted(&mut self, object: Id<Minted>) {
+        if let Some(minted) = self.minted.get_mut(object) {
+            minted.holders += 1;
+        }
+    }
+
+    /// One capability or call less names the object; behind the last one its server is told. The root stays for as long as
+    /// the endpoint.
+    pub(crate) fn release_minted(&mut self, id: Id<Minted>) {
+        let Some(minted) = self.minted.get_mut(id) else { return };
+        minted.holders = minted.holders.saturating_sub(1);
+        if minted.holders > 0 {
+            return;
+        }
+        let (endpoint, server, is_dead) = (minted.endpoint, minted.server, minted.is_dead);
+        if is_dead || !self.is_open(endpoint) {
+            self.remove_minted(id);
+        } else if let Some(server) = server
+            && !self.add_event(endpoint, Kernel::minted_element(id.index()), server)
+        {
+            self.remove_minted(id);
+        }
+    }
+
+    fn remove_minted(&mut self, id: Id<Minted>) {
+        if let Some(minted) = self.minted.remove(id)
+            && let Some(account) = minted.account
+        {
+            self.refund(account, Kernel::MINTED_BYTES);
+        }
+    }
+}
