@@ -117,6 +117,7 @@ pub(crate) const GROUPS: &[Group] = &[
             suite("pressure", "pressure.elf"),
             suite("stretch", "stretch.elf"),
             counted("counts", "counts.elf"),
+            counted("echo", "echo.elf"),
             counted("first", "first.elf"),
         ],
     },

@@ -12,6 +12,7 @@
 
 extern crate alloc;
 
+mod calls;
 mod memory;
 mod revocation;
 mod spawn;
@@ -47,6 +48,7 @@ pub(crate) struct Context {
     pub(crate) memory: Cap<VirtualMemory>,
     pub(crate) spawner: Cap<ProcessSpawner>,
     pub(crate) first: Cap<MemoryObject>,
+    pub(crate) echo: Cap<MemoryObject>,
 }
 
 fn main(capabilities: &CapSet) -> ExitStatus {
@@ -71,6 +73,7 @@ fn context(capabilities: &CapSet) -> Result<Context, String> {
         memory: get(capabilities, "memory")?,
         spawner: get(capabilities, "spawner")?,
         first: get(capabilities, "first")?,
+        echo: get(capabilities, "echo")?,
     })
 }
 
@@ -89,6 +92,7 @@ fn counts(context: &Context) -> Result<(), CallError> {
     let mut random = vec![0; LARGE];
     context.count("random-64k", 4, |_| context.random.read(LARGE as u32, &mut random).map(drop))?;
     drop(random);
+    calls::counts(context)?;
     memory::counts(context)?;
     revocation::counts(context)?;
     spawn::counts(context)
