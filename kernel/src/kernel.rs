@@ -5,6 +5,7 @@
 //! Invariant: all pools, queues and stores are made here, once; afterwards memory comes from frames and, for a few
 //! variable sizes, from the heap, each with a refusal.
 
+use crate::billing::Billing;
 use crate::calls::operation::Operation;
 use crate::endpoints::{Endpoint, Minted};
 use crate::memory::mapping::Mapping;
@@ -73,6 +74,7 @@ pub(crate) struct Kernel {
     /// The queues of endpoints; see [`Kernel::element_owner`].
     pub(crate) fair: FairQueues,
     pub(crate) run_queue: RunQueue,
+    pub(crate) billing: Billing,
     /// The thread that runs next, without standing in the queue, if the one that woke it waits now: the other side of a call.
     pub(crate) handed: Option<u32>,
     pub(crate) timers: TimerQueue,
@@ -116,9 +118,10 @@ impl Kernel {
             operation_links: Links::with_capacity(OPERATIONS)?,
             wait_links: Links::with_capacity(OPERATIONS)?,
             fair: FairQueues::with_capacity(2 * if OPERATIONS > MINTED { OPERATIONS } else { MINTED })?,
-            run_queue: RunQueue::with_capacity(PROCESSES)?,
+            run_queue: RunQueue::with_capacity(PROCESSES, PROCESSES)?,
+            billing: Billing::new(),
             handed: None,
-            timers: TimerQueue::with_capacity(Kernel::REVOCATION_TIMER + 1)?,
+            timers: TimerQueue::with_capacity(Kernel::share_timer(PROCESSES))?,
             alarm: None,
             work: Work::with_capacity(PROCESSES, MEMORY_OBJECTS, ENDPOINTS)?,
             console: ConsoleDevice::new(hardware.console)?,
@@ -145,6 +148,11 @@ impl Kernel {
     /// The timer that gives a revocation its next turn.
     pub(crate) const REVOCATION_TIMER: u32 = Kernel::CONSOLE_TIMER + 1;
 
+    /// The timer that renews the budget of a share of the processor.
+    pub(crate) const fn share_timer(share: u32) -> u32 {
+        Kernel::REVOCATION_TIMER + 1 + share
+    }
+
     /// The element of [`Kernel::fair`] for the operation at this pool index.
     pub(crate) fn operation_element(operation: u32) -> u32 {
         2 * operation
@@ -170,6 +178,7 @@ impl Kernel {
             Kernel::CONSOLE_TIMER => TimerOwner::Console,
             Kernel::REVOCATION_TIMER => TimerOwner::Revocation,
             thread if thread < PROCESSES => TimerOwner::Thread(thread),
+            share if share > Kernel::REVOCATION_TIMER => TimerOwner::Share(share - Kernel::share_timer(0)),
             operation => TimerOwner::Operation(operation - PROCESSES),
         }
     }
@@ -195,6 +204,8 @@ pub(crate) enum TimerOwner {
     Console,
     /// The revocations in progress.
     Revocation,
+    /// The budget of the share with this number.
+    Share(u32),
 }
 
 /// What uses a node of the derivation tree: the numbers of its uses.

@@ -14,6 +14,7 @@ compile_error!("ring 0 is built with `--cfg no_global_oom_handling`, by kernel/i
 
 extern crate alloc;
 
+mod billing;
 mod calls;
 mod endpoints;
 mod kernel;

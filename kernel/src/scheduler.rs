@@ -3,9 +3,9 @@
 //! Called once by `main`; calls the hardware layer to run a thread or to idle, `work` for what is left over, and `calls` for
 //! system calls.
 //!
-//! Invariant: there is no tick. The alarm is set to the next deadline, or to the end of the slice if somebody else waits, and
-//! set again only when that changes. Work that is left over comes before any thread, and a thread that was handed the
-//! processor before those in the queue.
+//! Invariant: there is no tick. The alarm is set to the next deadline, to the end of the slice if somebody else waits, or to
+//! the end of a budget, and set again only when that changes. Work that is left over comes before any thread, and a thread
+//! that was handed the processor before those in the queue, if whoever pays stays the same.
 
 use crate::calls::enter::Next;
 use crate::calls::lone::{self, Lone, Readable, Taken};
@@ -31,6 +31,8 @@ enum Left {
     Call(Taken),
     /// By an event, which may be any other system call.
     Event(Event),
+    /// It was not there: its time is not on the bill.
+    NotBilled,
     /// It was not there: it is not ready.
     NotReady,
 }
@@ -43,13 +45,7 @@ impl Kernel {
             if self.has_work() {
                 self.do_work();
             }
-            // Who was handed the processor goes on with what is left of the slice, so two that serve each other take no
-            // more than one.
-            let handed = self.handed.take();
-            if handed.is_none() {
-                slice_end = self.clock.now() + SLICE_NANOSECONDS;
-            }
-            match handed.or_else(|| self.run_queue.pop()).and_then(|index| self.threads.id_at(index)) {
+            match self.next_turn(&mut slice_end) {
                 Some(thread) => self.run_thread(thread, slice_end),
                 None => {
                     if self.continue_revocation() {
@@ -62,6 +58,21 @@ impl Kernel {
         }
     }
 
+    /// Who runs next.
+    fn next_turn(&mut self, slice_end: &mut u64) -> Option<Id<Thread>> {
+        // Who was handed the processor goes on with what is left of the slice, so two that serve each other take no more
+        // than one.
+        let handed = self.handed.take().and_then(|index| self.threads.id_at(index));
+        if handed.is_some_and(|thread| self.is_billed(thread)) {
+            return handed;
+        }
+        if let Some(thread) = handed {
+            self.enqueue(thread.index());
+        }
+        *slice_end = self.settle_time() + SLICE_NANOSECONDS;
+        self.run_queue.pop().and_then(|turn| self.threads.id_at(turn.thread))
+    }
+
     /// Does what is left over, and looks at the clock between two pieces.
     fn do_work(&mut self) {
         while self.do_piece_of_work() {
@@ -70,6 +81,7 @@ impl Kernel {
     }
 
     fn idle(&mut self) {
+        self.settle_time();
         self.set_alarm(self.timers.next());
         cpu::idle();
         self.alarm = None;
@@ -94,6 +106,10 @@ impl Kernel {
                 Left::Call(taken) => self.finish_lone(id, &taken),
                 Left::Event(Event::SystemCall) => self.system_call(id),
                 Left::Event(event) => self.serve_event(id, event, slice_end),
+                Left::NotBilled => {
+                    self.bill_thread(id);
+                    Next::Continue
+                }
                 Left::NotReady => self.resume_enter(id),
             };
             if next == Next::Leave {
@@ -101,19 +117,16 @@ impl Kernel {
             }
             // The thread has something left to do: the one that it woke waits for its turn.
             if let Some(handed) = self.handed.take() {
-                self.run_queue.push(handed);
+                self.enqueue(handed);
             }
         }
     }
 
-    /// The next deadline of any timer, or the end of the slice if somebody else waits.
+    /// The next deadline of any timer, the end of the slice if somebody else waits, or the end of the budget.
     fn program_alarm(&mut self, slice_end: u64) {
-        let deadline = match self.timers.next() {
-            next if self.run_queue.is_empty() => next,
-            Some(next) => Some(next.min(slice_end)),
-            None => Some(slice_end),
-        };
-        self.set_alarm(deadline);
+        let slice_end = if self.run_queue.is_empty() { u64::MAX } else { slice_end };
+        let deadline = self.timers.next().unwrap_or(u64::MAX).min(slice_end).min(self.billing.budget_end);
+        self.set_alarm(Some(deadline).filter(|deadline| *deadline != u64::MAX));
     }
 
     /// Leaves the processor to a thread that is ready, as often as its system calls are answered on the short way: then
@@ -123,6 +136,9 @@ impl Kernel {
         let Some(process) = self.processes.get_mut(thread.process) else { return Left::NotReady };
         let is_ready = thread.state == ThreadState::Ready && process.state == ProcessState::Running;
         let Some(space) = process.space.as_ref().filter(|_| is_ready) else { return Left::NotReady };
+        if process.processor.payer != self.billing.payer {
+            return Left::NotBilled;
+        }
         let readable =
             Readable { table: &process.table, slots: &self.slots, nodes: &self.nodes, clock: &self.clock };
         let Some(mut seat) = self.processor.seat(&mut thread.context, space) else { return Left::NotReady };
@@ -160,11 +176,16 @@ impl Kernel {
             Event::Exception { vector, error_code } => self.exception(id, vector, error_code, 0),
             Event::Timer => {
                 self.alarm = None;
+                let now = self.clock.now();
+                let has_no_time = now >= self.billing.budget_end;
+                if has_no_time {
+                    self.settle_time();
+                }
                 self.expire_timers();
-                if self.run_queue.is_empty() || self.clock.now() < slice_end {
+                if !has_no_time && (self.run_queue.is_empty() || now < slice_end) {
                     return Next::Continue;
                 }
-                self.run_queue.push(id.index());
+                self.enqueue(id.index());
                 Next::Leave
             }
         }
@@ -209,11 +230,19 @@ impl Kernel {
             match Kernel::timer_owner(timer) {
                 TimerOwner::Thread(index) => {
                     if let Some(thread) = self.threads.id_at(index) {
+                        if let Some(process) = self.threads.get(thread).map(|thread| thread.process) {
+                            self.bill_process(process);
+                        }
                         self.wake(thread);
                     }
                 }
                 TimerOwner::Operation(index) => {
                     if let Some(operation) = self.operations.id_at(index) {
+                        if let Some(process) =
+                            self.operations.get(operation).map(|operation| operation.origin.process)
+                        {
+                            self.bill_process(process);
+                        }
                         self.complete_operation(operation, Ok((0, 0)));
                     }
                 }
@@ -221,6 +250,7 @@ impl Kernel {
                 TimerOwner::Revocation => {
                     self.continue_revocation();
                 }
+                TimerOwner::Share(share) => self.renew_share(share),
             }
         }
     }

@@ -20,6 +20,7 @@ use capos_abi::ring::Layout;
 use capos_kernel_core::capability::Capability;
 use capos_kernel_core::options::Options;
 use capos_kernel_core::pool::Id;
+use capos_kernel_core::run_queue::WEIGHT_TOTAL;
 use capos_kernel_hal::checksum::crc32c;
 use capos_kernel_hal::time::Clock;
 use capos_kernel_hal::virtio::rng::Rng;
@@ -122,6 +123,8 @@ impl Kernel {
             memory_limit: free * PAGE,
             stack_bytes: STACK_BYTES_DEFAULT,
             layout: Layout::DEFAULT,
+            weight: WEIGHT_TOTAL,
+            rate: None,
             parent: None,
         };
         let init = self.build_process(&request).unwrap_or_else(|error| match error {

@@ -123,7 +123,10 @@ impl Kernel {
             return true;
         }
         if let Some(index) = self.work.objects.first() {
-            let is_done = self.memory_objects.id_at(index).is_none_or(|id| self.dismantle_object(id));
+            let id = self.memory_objects.id_at(index);
+            let payer = id.and_then(|id| self.memory_objects.get(id)?.account);
+            self.bill(payer);
+            let is_done = id.is_none_or(|id| self.dismantle_object(id));
             if is_done {
                 self.work.object_links.remove(&mut self.work.objects, index);
             }
@@ -132,10 +135,20 @@ impl Kernel {
         self.continue_unmapping() || self.endpoint_piece() || self.pay_revocation() || self.end_piece()
     }
 
+    /// What follows is done for that process, if it is known.
+    fn bill(&mut self, payer: Option<Id<Process>>) {
+        if let Some(payer) = payer {
+            self.bill_process(payer);
+        }
+    }
+
     /// Does one piece of an endpoint's work; false if there is none. No message is copied while address spaces change.
     fn endpoint_piece(&mut self) -> bool {
         let Some(index) = self.work.endpoints.first() else { return false };
-        let is_done = self.endpoints.id_at(index).is_none_or(|id| !self.endpoint_step(id));
+        let id = self.endpoints.id_at(index);
+        let payer = id.and_then(|id| self.endpoints.get(id)?.account);
+        self.bill(payer);
+        let is_done = id.is_none_or(|id| !self.endpoint_step(id));
         if is_done {
             self.work.endpoint_links.remove(&mut self.work.endpoints, index);
         }
@@ -145,13 +158,16 @@ impl Kernel {
     /// Does one piece of the unmapping in progress; false if there is none.
     pub(crate) fn continue_unmapping(&mut self) -> bool {
         let Some(unmapping) = self.work.unmapping.take() else { return false };
+        self.bill(Some(unmapping.process));
         self.work.unmapping = self.unmap_piece(unmapping);
         true
     }
 
     fn end_piece(&mut self) -> bool {
         let Some(index) = self.work.ending.first() else { return false };
-        let step = self.processes.id_at(index).map_or(EndStep::Done, |id| self.end_step(id));
+        let id = self.processes.id_at(index);
+        self.bill(id);
+        let step = id.map_or(EndStep::Done, |id| self.end_step(id));
         match step {
             EndStep::Again => {}
             EndStep::AfterOthers => {

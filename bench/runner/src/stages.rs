@@ -104,7 +104,7 @@ fn marks() -> Result<Vec<Mark>, String> {
         found("boot", &boot, Some(boot.entry)),
         found("kernel", &kernel, Some(kernel.entry)),
         found("init", &init, Some(init.entry)),
-        found("spawn", &kernel, kernel.function("13build_charged")),
+        found("spawn", &kernel, kernel.function("13build_process")),
         found("host", &host, Some(host.entry)),
         found("guest", &host, host.function("19init_wasm_func_call")),
         found("byte", &kernel, kernel.function("7Console4send")),

@@ -4,7 +4,7 @@
 //! capability slots. A child's limit is carved out of its creator's account as one charge. Called by the kernel before each
 //! allocation on behalf of ring 3.
 //!
-//! Invariant: `used <= limit`, always; a refused charge changes nothing.
+//! Invariant: `used <= limit`, always; a refused charge changes nothing but the number of refusals.
 
 /// The charge would pass the limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,13 +16,14 @@ pub struct Account {
     limit: u64,
     used: u64,
     peak: u64,
+    refusals: u64,
 }
 
 impl Account {
     /// An account that allows `limit` bytes.
     #[must_use]
     pub const fn new(limit: u64) -> Account {
-        Account { limit, used: 0, peak: 0 }
+        Account { limit, used: 0, peak: 0, refusals: 0 }
     }
 
     /// Bytes allowed.
@@ -43,6 +44,12 @@ impl Account {
         self.peak
     }
 
+    /// Charges that were refused.
+    #[must_use]
+    pub const fn refusals(&self) -> u64 {
+        self.refusals
+    }
+
     /// Bytes that can still be charged.
     #[must_use]
     pub const fn remaining(&self) -> u64 {
@@ -52,9 +59,10 @@ impl Account {
     /// Charges `bytes`.
     ///
     /// # Errors
-    /// [`LimitReached`]; nothing is charged.
+    /// [`LimitReached`]; nothing is charged, and the refusal is counted.
     pub const fn charge(&mut self, bytes: u64) -> Result<(), LimitReached> {
         if bytes > self.remaining() {
+            self.count_refusal();
             return Err(LimitReached);
         }
         self.used += bytes;
@@ -62,6 +70,11 @@ impl Account {
             self.peak = self.used;
         }
         Ok(())
+    }
+
+    /// Something else than bytes was refused for a limit.
+    pub const fn count_refusal(&mut self) {
+        self.refusals = self.refusals.saturating_add(1);
     }
 
     /// Gives `bytes` back; never below zero.
@@ -80,7 +93,7 @@ mod tests {
         account.charge(60).unwrap();
         assert_eq!(account.charge(41), Err(LimitReached));
         assert_eq!(account.charge(u64::MAX), Err(LimitReached));
-        assert_eq!((account.used(), account.remaining()), (60, 40));
+        assert_eq!((account.used(), account.remaining(), account.refusals()), (60, 40, 2));
         account.charge(40).unwrap();
         account.refund(1000);
         assert_eq!(account.used(), 0);

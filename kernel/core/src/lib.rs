@@ -27,5 +27,6 @@ pub mod pages;
 pub mod pool;
 pub mod report;
 pub mod run_queue;
+pub mod share;
 pub mod storage;
 pub mod timer_queue;

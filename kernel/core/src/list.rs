@@ -96,6 +96,25 @@ impl Links {
         true
     }
 
+    /// Puts `element` before the others; false if it is in a list already or out of range.
+    pub fn push_front(&mut self, list: &mut List, element: u32) -> bool {
+        let first = list.first;
+        let mut alone = List::EMPTY;
+        if !self.push_back(&mut alone, element) {
+            return false;
+        }
+        if let Some(link) = self.links.get_mut(element as usize) {
+            link.next = first;
+        }
+        match self.links.get_mut(first as usize) {
+            Some(link) => link.previous = element,
+            None => list.last = element,
+        }
+        list.first = element;
+        list.length += 1;
+        true
+    }
+
     /// Takes `element` out of `list`, which must be the one it is in; false if it is in none.
     pub fn remove(&mut self, list: &mut List, element: u32) -> bool {
         let Some(link) = self.links.get_mut(element as usize) else { return false };
@@ -132,6 +151,7 @@ impl Links {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::vec;
 
     fn contents(links: &Links, list: &List) -> Vec<u32> {
         core::iter::successors(list.first(), |element| links.next(*element)).collect()
@@ -151,6 +171,21 @@ mod tests {
         assert_eq!(links.pop_front(&mut list), Some(1));
         assert_eq!(links.pop_front(&mut list), None);
         assert!(list.is_empty() && list.length() == 0);
+    }
+
+    #[test]
+    fn elements_can_go_before_the_others() {
+        let mut links = Links::with_capacity(4).unwrap();
+        let mut list = List::EMPTY;
+        assert!(links.push_front(&mut list, 2));
+        assert!(links.push_back(&mut list, 0));
+        assert!(links.push_front(&mut list, 3));
+        assert!(!links.push_front(&mut list, 2) && !links.push_front(&mut list, 4));
+        assert_eq!((contents(&links, &list), list.length()), (vec![3, 2, 0], 3));
+        assert!(links.remove(&mut list, 2) && links.remove(&mut list, 3));
+        assert_eq!(contents(&links, &list), [0]);
+        assert!(links.push_back(&mut list, 1));
+        assert_eq!(contents(&links, &list), [0, 1]);
     }
 
     #[test]

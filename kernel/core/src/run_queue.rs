@@ -1,78 +1,232 @@
-//! The run queue: which thread runs next, round robin.
+//! The run queue: which thread runs next. Fair between shares of the processor, round robin within a share.
 //!
-//! Threads are indices. A runnable thread stands in the queue once; the one that runs stands nowhere. A slice of
-//! [`SLICE_NANOSECONDS`] ends only if somebody else waits for the processor, so a lone thread is never interrupted for
-//! nothing. Called by the kernel's main loop.
+//! Threads and shares are indices. A runnable thread stands in the line of one share; the one that runs stands nowhere. Each
+//! share has a virtual time, which is what its threads have used divided by its weight; the share whose virtual time is the
+//! lowest is served first. So a share with fifty busy threads gets as much as one with a single busy thread of its weight. A
+//! slice of [`SLICE_NANOSECONDS`] ends only if somebody else waits for the processor, so a lone thread is never interrupted
+//! for nothing. Called by the kernel's main loop, and by its billing with the time that was used.
 //!
-//! Invariant: threads leave in the order in which they came.
+//! Invariant: a share that is open, not held, and has threads in its line stands in the order; no other does. A share that
+//! comes back after it had nothing to run has saved up at most [`LAG_NANOSECONDS`], and one that is closed passes what it
+//! owes on.
 
 use crate::list::{Links, List};
-use crate::storage::AllocationRefused;
+use crate::storage::{self, AllocationRefused};
+use crate::timer_queue::TimerQueue;
+use alloc::vec::Vec;
 
 /// How long a thread runs while others wait, in nanoseconds: short enough that a person does not see it, long enough
 /// that switching costs far below 1 %.
 pub const SLICE_NANOSECONDS: u64 = 10_000_000;
 
-/// The threads that could run and do not.
+/// What a share that waited may have in hand before the others, in nanoseconds of the processor: enough for one that
+/// waits for a reply while another one's slice runs, and too little to starve anybody with.
+pub const LAG_NANOSECONDS: u64 = 2 * SLICE_NANOSECONDS;
+
+/// The weights of all shares together at most: with it alone, a share's virtual time is the time that it used.
+pub const WEIGHT_TOTAL: u32 = 10_000;
+
+/// From here on virtual times are counted anew: days of a share with the least weight.
+const TIME_MAX: u64 = 1 << 60;
+
+/// In no share's line.
+const NONE: u32 = u32::MAX;
+
+#[derive(Clone, Copy)]
+struct Share {
+    weight: u32,
+    /// Virtual time: nanoseconds times [`WEIGHT_TOTAL`] by weight.
+    time: u64,
+    /// Threads that could run and do not.
+    line: List,
+    /// Nothing of it runs.
+    is_held: bool,
+}
+
+/// The threads that could run and do not, by share.
 pub struct RunQueue {
     links: Links,
-    queue: List,
+    /// The share in whose line each thread stands; [`NONE`] for one that stands in none.
+    share_of: Vec<u32>,
+    shares: Vec<Share>,
+    /// The shares that have somebody to run, by virtual time.
+    order: TimerQueue,
+    /// The virtual time of the share that was served last, at that moment: it never goes back.
+    floor: u64,
+}
+
+/// A thread, and the share that it runs on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Turn {
+    /// The thread.
+    pub thread: u32,
+    /// The share.
+    pub share: u32,
+}
+
+/// Nanoseconds as virtual time of a share with this weight.
+const fn weighted(nanoseconds: u64, weight: u32) -> u64 {
+    nanoseconds.saturating_mul(WEIGHT_TOTAL as u64) / if weight == 0 { 1 } else { weight as u64 }
 }
 
 impl RunQueue {
-    /// A queue for the threads 0 to `capacity - 1`.
+    /// A queue for the threads 0 to `threads - 1` and the shares 0 to `shares - 1`.
     ///
     /// # Errors
     /// [`AllocationRefused`].
-    pub fn with_capacity(capacity: u32) -> Result<RunQueue, AllocationRefused> {
-        Ok(RunQueue { links: Links::with_capacity(capacity)?, queue: List::EMPTY })
+    pub fn with_capacity(threads: u32, shares: u32) -> Result<RunQueue, AllocationRefused> {
+        let share = Share { weight: 0, time: 0, line: List::EMPTY, is_held: false };
+        Ok(RunQueue {
+            links: Links::with_capacity(threads)?,
+            share_of: storage::filled(threads as usize, |_| NONE)?,
+            shares: storage::filled(shares as usize, |_| share)?,
+            order: TimerQueue::with_capacity(shares)?,
+            floor: 0,
+        })
     }
 
-    /// Makes `thread` runnable; no effect if it is.
-    pub fn push(&mut self, thread: u32) {
-        self.links.push_back(&mut self.queue, thread);
+    /// A share with this weight begins, without advance and without debt. Nothing stands in its line.
+    pub fn open(&mut self, share: u32, weight: u32) {
+        let time = self.floor;
+        if let Some(place) = self.shares.get_mut(share as usize) {
+            *place = Share { weight, time, line: List::EMPTY, is_held: false };
+        }
     }
 
-    /// The thread that runs next.
-    pub fn pop(&mut self) -> Option<u32> {
-        self.links.pop_front(&mut self.queue)
+    /// A share ends, with nothing in its line. Returns the nanoseconds that it has used before the others: whoever gets
+    /// its weight back is charged for them, or opening shares would be a way to get ahead.
+    pub fn close(&mut self, share: u32) -> u64 {
+        self.order.cancel(share);
+        let Some(place) = self.shares.get_mut(share as usize) else { return 0 };
+        place.is_held = false;
+        let ahead = u128::from(place.time.saturating_sub(self.floor));
+        (ahead * u128::from(place.weight) / u128::from(WEIGHT_TOTAL)) as u64
+    }
+
+    /// Changes the weight of a share; what it has used stays as it was counted.
+    pub fn set_weight(&mut self, share: u32, weight: u32) {
+        if let Some(place) = self.shares.get_mut(share as usize) {
+            place.weight = weight;
+        }
+    }
+
+    /// Makes `thread` runnable on `share`, behind the others of the share or before them; no effect if it is runnable.
+    pub fn push(&mut self, thread: u32, share: u32, is_first: bool) {
+        let Some(place) = self.shares.get_mut(share as usize) else { return };
+        let was_empty = place.line.is_empty();
+        let is_new = if is_first {
+            self.links.push_front(&mut place.line, thread)
+        } else {
+            self.links.push_back(&mut place.line, thread)
+        };
+        if !is_new {
+            return;
+        }
+        if let Some(of) = self.share_of.get_mut(thread as usize) {
+            *of = share;
+        }
+        if was_empty {
+            place.time = place.time.max(self.floor.saturating_sub(weighted(LAG_NANOSECONDS, place.weight)));
+            self.enter_order(share);
+        }
+    }
+
+    /// The thread that runs next: the first of the share with the lowest virtual time.
+    pub fn pop(&mut self) -> Option<Turn> {
+        let share = self.order.pop_expired(u64::MAX)?;
+        let place = self.shares.get_mut(share as usize)?;
+        self.floor = self.floor.max(place.time);
+        let thread = self.links.pop_front(&mut place.line)?;
+        if let Some(of) = self.share_of.get_mut(thread as usize) {
+            *of = NONE;
+        }
+        self.enter_order(share);
+        Some(Turn { thread, share })
     }
 
     /// Takes `thread` out, wherever it stands; no effect if it does not.
     pub fn remove(&mut self, thread: u32) {
-        self.links.remove(&mut self.queue, thread);
+        let Some(of) = self.share_of.get_mut(thread as usize) else { return };
+        let share = core::mem::replace(of, NONE);
+        let Some(place) = self.shares.get_mut(share as usize) else { return };
+        self.links.remove(&mut place.line, thread);
+        if place.line.is_empty() {
+            self.order.cancel(share);
+        }
     }
 
-    /// True if nobody waits for the processor.
+    /// True if nobody waits for the processor who may have it.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.queue.is_empty()
+        self.order.next().is_none()
+    }
+
+    /// The share has used the processor for so long.
+    pub fn charge(&mut self, share: u32, nanoseconds: u64) {
+        let Some(place) = self.shares.get_mut(share as usize) else { return };
+        place.time = place.time.saturating_add(weighted(nanoseconds, place.weight));
+        let is_late = place.time > TIME_MAX;
+        self.enter_order(share);
+        if is_late {
+            self.count_anew();
+        }
+    }
+
+    /// Nothing of the share runs until [`RunQueue::resume`].
+    pub fn hold(&mut self, share: u32) {
+        if let Some(place) = self.shares.get_mut(share as usize) {
+            place.is_held = true;
+            self.order.cancel(share);
+        }
+    }
+
+    /// The share may run again.
+    pub fn resume(&mut self, share: u32) {
+        if let Some(place) = self.shares.get_mut(share as usize) {
+            place.is_held = false;
+            place.time = place.time.max(self.floor.saturating_sub(weighted(LAG_NANOSECONDS, place.weight)));
+            self.enter_order(share);
+        }
+    }
+
+    /// True between [`RunQueue::hold`] and [`RunQueue::resume`].
+    #[must_use]
+    pub fn is_held(&self, share: u32) -> bool {
+        self.shares.get(share as usize).is_some_and(|share| share.is_held)
+    }
+
+    /// The first thread in the share's line.
+    #[must_use]
+    pub fn first(&self, share: u32) -> Option<u32> {
+        self.shares.get(share as usize)?.line.first()
+    }
+
+    /// The thread behind `thread` in its line.
+    #[must_use]
+    pub fn next(&self, thread: u32) -> Option<u32> {
+        self.links.next(thread)
+    }
+
+    /// Puts the share at its place in the order, if it has one.
+    fn enter_order(&mut self, share: u32) {
+        if let Some(place) =
+            self.shares.get(share as usize).filter(|place| !place.line.is_empty() && !place.is_held)
+        {
+            self.order.set(share, place.time);
+        }
+    }
+
+    /// Takes the floor off every virtual time. Takes a step for each share.
+    fn count_anew(&mut self) {
+        let floor = core::mem::take(&mut self.floor);
+        for share in 0..self.shares.len() as u32 {
+            if let Some(place) = self.shares.get_mut(share as usize) {
+                place.time = place.time.saturating_sub(floor);
+            }
+            self.enter_order(share);
+        }
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn threads_take_turns() {
-        let mut queue = RunQueue::with_capacity(3).unwrap();
-        for thread in [2, 0, 1, 0] {
-            queue.push(thread);
-        }
-        let first = queue.pop().unwrap();
-        queue.push(first);
-        assert_eq!(core::array::from_fn(|_| queue.pop()), [Some(0), Some(1), Some(2), None]);
-    }
-
-    #[test]
-    fn an_ended_thread_leaves() {
-        let mut queue = RunQueue::with_capacity(3).unwrap();
-        queue.push(0);
-        queue.push(1);
-        queue.remove(0);
-        queue.remove(2);
-        assert_eq!((queue.pop(), queue.pop()), (Some(1), None));
-        assert!(queue.is_empty());
-    }
-}
+mod tests;

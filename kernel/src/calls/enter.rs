@@ -212,7 +212,7 @@ impl Kernel {
     fn interrupt_enter(&mut self, id: Id<Thread>, wait: Wait) -> Next {
         if let Some(thread) = self.threads.get_mut(id) {
             thread.state = ThreadState::Entering(wait);
-            self.run_queue.push(id.index());
+            self.enqueue(id.index());
         }
         Next::Leave
     }
@@ -235,7 +235,7 @@ impl Kernel {
     /// Lets a waiting thread go on in ring 3.
     pub(crate) fn wake(&mut self, id: Id<Thread>) {
         if self.make_ready(id) {
-            self.run_queue.push(id.index());
+            self.enqueue(id.index());
         }
     }
 
@@ -245,7 +245,7 @@ impl Kernel {
             return;
         }
         if let Some(other) = self.handed.replace(id.index()) {
-            self.run_queue.push(other);
+            self.enqueue(other);
         }
     }
 
@@ -255,6 +255,7 @@ impl Kernel {
         let ThreadState::Waiting(wait) = thread.state else { return false };
         thread.context.set_result(u64::from(thread.ring.completions.ready()));
         thread.state = ThreadState::Ready;
+        thread.wakes += 1;
         if wait.is_finite() {
             self.forget_deadline(id);
         }

@@ -184,6 +184,9 @@ impl Kernel {
                     self.wait_links.remove(&mut list, id.index());
                     self.set_waiters(&process, parked, list);
                 }
+                if let Parked::Delivered { server, .. } | Parked::Abandoned { server, .. } = parked {
+                    self.end_serving(server);
+                }
             }
         }
     }
@@ -228,9 +231,10 @@ impl Kernel {
 
     /// Takes a call that `server` has answered out of everything it is in.
     pub(crate) fn end_call(&mut self, id: Id<Operation>, call: &Operation, server: Id<Process>) {
-        if let Some(server) = self.processes.get_mut(server) {
-            self.wait_links.remove(&mut server.received, id.index());
+        if let Some(process) = self.processes.get_mut(server) {
+            self.wait_links.remove(&mut process.received, id.index());
         }
+        self.end_serving(server);
         self.end_record(id, &call.origin);
         if let Parked::Delivered { object, .. } = call.parked {
             self.release_minted(object);

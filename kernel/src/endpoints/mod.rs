@@ -26,7 +26,7 @@ use capos_kernel_hal::frames;
 /// The receive side of a service.
 pub(crate) struct Endpoint {
     /// Who is charged.
-    account: Option<Id<Process>>,
+    pub(crate) account: Option<Id<Process>>,
     /// The object with the cookie 0.
     root: Option<Id<Minted>>,
     /// Capabilities to the receive side; without one it is closed.

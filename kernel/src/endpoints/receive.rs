@@ -154,6 +154,7 @@ impl Kernel {
         let (interface, cookie) = (minted.interface, minted.cookie);
         let capability_count =
             self.pass(&Passage { from, to: &to, offset: RECEIVED_HEADER_BYTES, under: None })?;
+        self.begin_serving(to.process, from.process);
         let Submission { length, method, .. } = from.submission;
         let token = token_of(call);
         let header = ReceivedHeader { interface, method, capability_count, cookie, token, length };

@@ -91,7 +91,7 @@ impl Kernel {
             return Err(Exception::Failed.into());
         };
         process.state = ProcessState::Running;
-        self.run_queue.push(thread.index());
+        self.enqueue(thread.index());
         Ok(Answer::DONE)
     }
 

@@ -91,6 +91,8 @@ impl Kernel {
             memory_limit: params.memory_limit,
             stack_bytes,
             layout,
+            weight: 0,
+            rate: None,
             parent: Some(creator),
         };
         self.prepare_reply(call, ProcessSpawnerCreateResults::FIXED_BYTES, 2)?;

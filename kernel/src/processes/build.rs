@@ -11,6 +11,7 @@ use super::name::Name;
 use super::ring::Ring;
 use super::thread::{Thread, ThreadState};
 use super::{Outcome, Process, ProcessState};
+use crate::billing::Processor;
 use crate::kernel::Kernel;
 use crate::memory::area::Area;
 use crate::memory::charge::insert;
@@ -25,6 +26,7 @@ use capos_kernel_core::elf::{self, ElfError, Executable, HEAD_BYTES, Segment};
 use capos_kernel_core::list::List;
 use capos_kernel_core::pages::{PageSet, Pages, RangeError, RangeMap};
 use capos_kernel_core::pool::Id;
+use capos_kernel_core::share::{Rate, Share};
 use capos_kernel_hal::frames::{Frame, OutOfMemory, SharedFrame};
 use capos_kernel_hal::paging::{Access, AddressSpace, MapError};
 use capos_kernel_hal::user::Context;
@@ -39,7 +41,11 @@ pub(crate) struct Request {
     /// Whole pages.
     pub(crate) stack_bytes: u64,
     pub(crate) layout: Layout,
-    /// Whose account the limit is carved out of; none for init.
+    /// Of the processor; 0 for a process that runs on its creator's share.
+    pub(crate) weight: u32,
+    /// Of the processor at most; only with a weight.
+    pub(crate) rate: Option<Rate>,
+    /// Whose account the limits are carved out of; none for init.
     pub(crate) parent: Option<Id<Process>>,
 }
 
@@ -106,7 +112,7 @@ fn areas_of(segment: &Segment, image: Id<MemoryObject>) -> [Option<(Pages, Area)
 }
 
 impl Process {
-    fn new(number: u64, request: &Request) -> Result<Process, BuildError> {
+    fn new(number: u64, request: &Request, share: Option<Share>) -> Result<Process, BuildError> {
         let mut account = Account::new(request.memory_limit);
         account.charge(Process::record_bytes() + Ring::charge(&request.layout))?;
         account.charge(RangeMap::<Area>::growth_bytes())?;
@@ -119,6 +125,10 @@ impl Process {
             parent: request.parent,
             children: 0,
             account,
+            processor: Processor::new(share),
+            calls_made: 0,
+            calls_served: 0,
+            wakes: 0,
             space: Some(AddressSpace::new()?),
             areas,
             committed: PageSet::new(),
@@ -194,19 +204,45 @@ impl Kernel {
         if let Some(parent) = request.parent {
             self.charge(parent, request.memory_limit).map_err(BuildError::Transport)?;
         }
-        let built = self.build_charged(request, &executable);
+        let share = self.carve_share(request);
+        let built = share.and_then(|share| {
+            let built = self.build_charged(request, &executable, share);
+            if let (Err(_), Some(share), Some(parent)) = (&built, &share, request.parent)
+                && let Some(parent) = self.processes.get(parent)
+            {
+                self.return_share(parent.processor.share_owner, share);
+            }
+            built
+        });
         if let (Err(_), Some(parent)) = (&built, request.parent) {
             self.refund(parent, request.memory_limit);
         }
         built
     }
 
+    /// The share of the processor that is asked for, carved out of the one on which the creator runs.
+    fn carve_share(&mut self, request: &Request) -> Result<Option<Share>, BuildError> {
+        let Some(parent) = request.parent else { return Ok(Some(Share::root(request.weight))) };
+        if request.weight == 0 {
+            return Ok(None);
+        }
+        let now = self.clock.now();
+        let owner = self.processes.get(parent).map(|parent| parent.processor.share_owner);
+        let above = owner.and_then(|owner| self.processes.get_mut(owner)?.processor.share.as_mut());
+        let share = above.ok_or(LimitReached)?.carve(request.weight, request.rate, now);
+        if let (Err(LimitReached), Some(parent)) = (share, self.processes.get_mut(parent)) {
+            parent.account.count_refusal();
+        }
+        Ok(Some(share?))
+    }
+
     fn build_charged(
         &mut self,
         request: &Request,
         executable: &Executable,
+        share: Option<Share>,
     ) -> Result<Id<Process>, BuildError> {
-        let mut process = Process::new(self.next_number, request)?;
+        let mut process = Process::new(self.next_number, request, share)?;
         let mut image_areas = 0;
         for segment in executable.segments() {
             for (pages, area) in areas_of(&segment, request.image).into_iter().flatten() {
@@ -222,7 +258,8 @@ impl Kernel {
         let context = Context::new(executable.entry, STACK_END - 8, [RING, CAPSET, 0])?;
         let id = insert(&mut self.processes, process).ok_or(OutOfMemory)?;
         let state = ThreadState::Ready;
-        let thread = Thread { process: id, context, ring, state, filling: None, operations: List::EMPTY };
+        let thread =
+            Thread { process: id, context, ring, state, filling: None, wakes: 0, operations: List::EMPTY };
         let Some(thread) = insert(&mut self.threads, thread) else {
             drop(self.processes.remove(id));
             return Err(OutOfMemory.into());
@@ -230,6 +267,7 @@ impl Kernel {
         if let Some(process) = self.processes.get_mut(id) {
             process.thread = Some(thread);
         }
+        self.open_share(id, request.parent);
         if let Some(parent) = request.parent.and_then(|parent| self.processes.get_mut(parent)) {
             parent.children += 1;
         }

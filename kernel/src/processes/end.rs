@@ -91,11 +91,12 @@ impl Kernel {
             self.nodes.owe_all();
             return EndStep::AfterOthers;
         }
-        let privilege_level = self.threads.get(thread).map(|thread| thread.context.cpl());
+        let left = self.threads.get(thread).map(|thread| (thread.context.cpl(), thread.wakes));
         drop(self.threads.remove(thread));
         if let Some(process) = self.processes.get_mut(id) {
             process.thread = None;
-            process.privilege_level = privilege_level.filter(|_| process.entries > 0);
+            process.privilege_level = left.map(|(level, _)| level).filter(|_| process.entries > 0);
+            process.wakes = left.map_or(0, |(_, wakes)| wakes);
         }
         EndStep::Again
     }
@@ -148,6 +149,7 @@ impl Kernel {
 
     /// Gives the limit back, less what is left of objects that others hold, and writes the record.
     fn finish_end(&mut self, id: Id<Process>) {
+        self.settle_time();
         let Some(process) = self.processes.get_mut(id) else { return };
         process.state = ProcessState::Ended;
         process.areas = Default::default();
@@ -162,9 +164,12 @@ impl Kernel {
             privilege_level: process.privilege_level,
             peak_bytes: process.account.peak(),
             touched_pages: process.touched_pages,
+            processor_time: process.processor.time,
+            refusals: process.account.refusals(),
             free_frames: frames::free_count(),
         };
         log_line!("{line}");
+        self.close_share(id, parent);
         let inherited = self.pass_objects_on(id, parent) + self.pass_endpoints_on(id, parent);
         if let Some(parent) = parent {
             self.refund(parent, limit.saturating_sub(inherited));

@@ -13,6 +13,7 @@ pub(crate) mod name;
 pub(crate) mod ring;
 pub(crate) mod thread;
 
+use crate::billing::Processor;
 use crate::kernel::{Kernel, Waiters};
 use crate::memory::area::Area;
 use capos_abi::outcome::{OutcomeKind, REPORT_BYTES_MAX};
@@ -81,6 +82,12 @@ pub(crate) struct Process {
     /// Processes that it created and whose record still has something to give back.
     pub(crate) children: u32,
     pub(crate) account: Account,
+    pub(crate) processor: Processor,
+    /// Calls to objects of other processes that were delivered, and calls that it has received.
+    pub(crate) calls_made: u64,
+    pub(crate) calls_served: u64,
+    /// How often a thread of it that has ended was woken.
+    pub(crate) wakes: u64,
     /// Its address space; gone when it has ended.
     pub(crate) space: Option<AddressSpace>,
     /// What its addresses are.
@@ -125,6 +132,11 @@ impl Process {
     /// Bytes that a process costs before it has anything: its record, its thread's, the registers' and the CapSet's frames.
     pub(crate) const fn record_bytes() -> u64 {
         Pool::<Process>::entry_bytes() + Pool::<Thread>::entry_bytes() + 2 * layout::PAGE
+    }
+
+    /// True until it has ended.
+    pub(crate) fn is_alive(&self) -> bool {
+        self.state != ProcessState::Ended
     }
 
     /// Who it is, for the log.

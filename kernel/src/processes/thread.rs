@@ -50,6 +50,8 @@ pub(crate) struct Thread {
     pub(crate) state: ThreadState,
     /// A call that goes on at the next turn; submissions behind it wait. Only with [`ThreadState::Entering`].
     pub(crate) filling: Option<Filling>,
+    /// How often it was woken.
+    pub(crate) wakes: u64,
     /// Operations in progress, over `Kernel::operation_links`.
     pub(crate) operations: List,
 }

@@ -1,0 +1,258 @@
+//! Who pays for the processor.
+//!
+//! All time between two moments is one process's: what its thread did in ring 3, what ring 0 did for it, and from receive to
+//! return what a server did for it. It counts for the process, and for the share of the run queue on which it was spent.
+//! Called by the scheduler when the processor goes to somebody, by `work` and by timers before they do something for
+//! somebody, and by `endpoints` when a server begins or ends to work for a caller.
+//!
+//! Invariant: the clock is read only when the payer changes, so a call to a server and its reply cost one comparison
+//! each. What was used is charged before anybody is chosen to run next. A thread whose payer's budget is used up goes on on
+//! its own process's share.
+
+use crate::kernel::Kernel;
+use crate::processes::Process;
+use crate::processes::thread::Thread;
+use capos_kernel_core::pool::Id;
+use capos_kernel_core::share::Share;
+
+/// Nobody: the time of start-up and of idling.
+const NOBODY: Id<Process> = Id::from_parts(u32::MAX, 0);
+
+/// The bill that is open.
+pub(crate) struct Billing {
+    /// Whose the time is.
+    pub(crate) payer: Id<Process>,
+    /// The share of the run queue on which it is spent.
+    share: u32,
+    /// Since when: until then everything is charged.
+    since: u64,
+    /// When that share's budget will be used up.
+    pub(crate) budget_end: u64,
+}
+
+impl Billing {
+    /// Nobody's time, from the start on.
+    pub(crate) const fn new() -> Billing {
+        Billing { payer: NOBODY, share: u32::MAX, since: 0, budget_end: u64::MAX }
+    }
+}
+
+/// What a process has to do with the processor.
+pub(crate) struct Processor {
+    /// The process on whose share it runs: itself, or one above it.
+    pub(crate) share_owner: Id<Process>,
+    /// Its own share, if it has one.
+    pub(crate) share: Option<Share>,
+    /// Who pays: itself, or the one for whom it serves a call.
+    pub(crate) payer: Id<Process>,
+    /// Nanoseconds that it has paid for.
+    pub(crate) time: u64,
+    /// The same of its children that have ended, and of theirs.
+    pub(crate) children_time: u64,
+}
+
+impl Processor {
+    /// Of a process that was not put into its pool yet.
+    pub(crate) const fn new(share: Option<Share>) -> Processor {
+        Processor { share_owner: NOBODY, share, payer: NOBODY, time: 0, children_time: 0 }
+    }
+}
+
+impl Kernel {
+    /// Charges what was used until now, which is returned. The time from now on is nobody's until somebody is billed.
+    pub(crate) fn settle_time(&mut self) -> u64 {
+        let now = self.clock.now();
+        let elapsed = now.saturating_sub(self.billing.since);
+        let Billing { payer, share, .. } = self.billing;
+        self.billing = Billing { since: now, ..Billing::new() };
+        if payer == NOBODY {
+            return now;
+        }
+        self.run_queue.charge(share, elapsed);
+        let Some(process) = self.processes.get_mut(payer) else { return now };
+        process.processor.time += elapsed;
+        let owner = process.processor.share_owner;
+        let budget =
+            self.processes.get_mut(owner).and_then(|owner| owner.processor.share.as_mut()?.budget_mut());
+        if let Some(budget) = budget
+            && budget.charge(elapsed, now)
+        {
+            let next = budget.next_period();
+            self.hold_share(owner, next);
+        }
+        now
+    }
+
+    /// From now on the time is that of whoever pays for this thread.
+    pub(crate) fn bill_thread(&mut self, id: Id<Thread>) {
+        let Some(runner) = self.threads.get(id).map(|thread| thread.process) else { return };
+        self.close_bill();
+        let payer = self.processes.get(runner).map_or(runner, |process| process.processor.payer);
+        let is_there = payer == runner || self.processes.get(payer).is_some_and(Process::is_alive);
+        if let Some(process) = self.processes.get_mut(runner).filter(|_| !is_there) {
+            process.processor.payer = runner;
+        }
+        self.billing.payer = if is_there { payer } else { runner };
+        let share = self.share_of(runner);
+        self.billing.share = share;
+        let owner = self.processes.id_at(share).and_then(|owner| self.processes.get(owner));
+        let budget = owner.and_then(|owner| owner.processor.share.as_ref()?.budget());
+        self.billing.budget_end =
+            budget.map_or(u64::MAX, |budget| self.billing.since.saturating_add(budget.left()));
+    }
+
+    /// From now on the time is the process's.
+    pub(crate) fn bill_process(&mut self, payer: Id<Process>) {
+        if self.billing.payer == payer {
+            return;
+        }
+        self.close_bill();
+        if let Some(process) = self.processes.get(payer).filter(|process| process.is_alive()) {
+            self.billing.payer = payer;
+            self.billing.share = process.processor.share_owner.index();
+        }
+    }
+
+    fn close_bill(&mut self) {
+        if self.billing.payer != NOBODY {
+            self.settle_time();
+        }
+    }
+
+    /// True if the time of this thread is on the bill that is open.
+    pub(crate) fn is_billed(&self, id: Id<Thread>) -> bool {
+        let process = self.threads.get(id).and_then(|thread| self.processes.get(thread.process));
+        process.is_some_and(|process| process.processor.payer == self.billing.payer)
+    }
+
+    /// The share on which a process runs now: its payer's, or its own if that has no more time.
+    fn share_of(&self, runner: Id<Process>) -> u32 {
+        let Some(process) = self.processes.get(runner) else { return u32::MAX };
+        let own = process.processor.share_owner.index();
+        let payer = process.processor.payer;
+        if payer == runner {
+            return own;
+        }
+        let share = self.processes.get(payer).map_or(own, |payer| payer.processor.share_owner.index());
+        if self.run_queue.is_held(share) { own } else { share }
+    }
+
+    /// Lets a thread that can run wait for the processor. Who works for another goes before the other's own threads: they
+    /// cannot keep it from somebody who waits for the same server.
+    pub(crate) fn enqueue(&mut self, thread: u32) {
+        let runner =
+            self.threads.id_at(thread).and_then(|id| self.threads.get(id)).map(|thread| thread.process);
+        let Some(runner) = runner else { return };
+        let is_serving = self.processes.get(runner).is_some_and(|process| process.processor.payer != runner);
+        let share = self.share_of(runner);
+        self.run_queue.push(thread, share, is_serving);
+    }
+
+    /// `server` works for `caller`, and for whoever that one works for.
+    #[inline(always)] // On the way of every call between processes.
+    pub(crate) fn begin_serving(&mut self, server: Id<Process>, caller: Id<Process>) {
+        let Some(payer) = self.processes.get_mut(caller).map(|process| {
+            process.calls_made += 1;
+            process.processor.payer
+        }) else {
+            return;
+        };
+        if let Some(process) = self.processes.get_mut(server) {
+            process.calls_served += 1;
+            process.processor.payer = payer;
+        }
+    }
+
+    /// `server` has one call less in its hands: it works for the caller of the oldest that is left, or for itself.
+    pub(crate) fn end_serving(&mut self, server: Id<Process>) {
+        let Some(process) = self.processes.get(server) else { return };
+        let call = process.received.first().and_then(|index| self.operations.id_at(index));
+        let caller = call.and_then(|call| self.operations.get(call)).map(|call| call.origin.process);
+        let caller = caller.and_then(|caller| self.processes.get(caller));
+        let payer = caller.map_or(server, |caller| caller.processor.payer);
+        if let Some(process) = self.processes.get_mut(server) {
+            process.processor.payer = payer;
+        }
+    }
+
+    /// The share of a process has no time left until then. Those that only work for somebody on it go on on their own.
+    fn hold_share(&mut self, owner: Id<Process>, until: u64) {
+        let share = owner.index();
+        self.run_queue.hold(share);
+        self.timers.set(Kernel::share_timer(share), until);
+        let mut next = self.run_queue.first(share);
+        while let Some(thread) = next {
+            next = self.run_queue.next(thread);
+            let runner =
+                self.threads.id_at(thread).and_then(|id| self.threads.get(id)).map(|thread| thread.process);
+            let is_own = runner
+                .and_then(|runner| self.processes.get(runner))
+                .is_none_or(|process| process.processor.share_owner == owner);
+            if !is_own {
+                self.run_queue.remove(thread);
+                self.enqueue(thread);
+            }
+        }
+    }
+
+    /// A new period of the share's budget has begun.
+    pub(crate) fn renew_share(&mut self, share: u32) {
+        let now = self.clock.now();
+        let owner = self.processes.id_at(share).and_then(|owner| self.processes.get_mut(owner));
+        let Some(budget) = owner.and_then(|owner| owner.processor.share.as_mut()?.budget_mut()) else {
+            return;
+        };
+        budget.renew(now);
+        let (left, next) = (budget.left(), budget.next_period());
+        if left > 0 {
+            self.run_queue.resume(share);
+        } else {
+            self.timers.set(Kernel::share_timer(share), next);
+        }
+    }
+
+    /// A process that has just been put into its pool gets its place in the run queue.
+    pub(crate) fn open_share(&mut self, id: Id<Process>, parent: Option<Id<Process>>) {
+        let above =
+            parent.and_then(|parent| self.processes.get(parent)).map(|parent| parent.processor.share_owner);
+        let Some(process) = self.processes.get_mut(id) else { return };
+        let own = process.processor.share.map(|share| share.weight());
+        process.processor.payer = id;
+        process.processor.share_owner = if own.is_some() { id } else { above.unwrap_or(id) };
+        if let Some(weight) = own {
+            self.run_queue.open(id.index(), weight);
+        }
+        self.weigh(above);
+    }
+
+    /// The share of a process that has ended goes back to the one above it, with what it owes.
+    pub(crate) fn close_share(&mut self, id: Id<Process>, parent: Option<Id<Process>>) {
+        let Some(process) = self.processes.get_mut(id) else { return };
+        let time = process.processor.time + process.processor.children_time;
+        let share = process.processor.share.take();
+        let Some(parent) = parent.and_then(|parent| self.processes.get_mut(parent)) else { return };
+        parent.processor.children_time += time;
+        let above = parent.processor.share_owner;
+        let Some(share) = share else { return };
+        self.timers.cancel(Kernel::share_timer(id.index()));
+        let owed = self.run_queue.close(id.index());
+        self.return_share(above, &share);
+        self.run_queue.charge(above.index(), owed);
+    }
+
+    /// Gives back what was carved out of the share of `above`.
+    pub(crate) fn return_share(&mut self, above: Id<Process>, share: &Share) {
+        if let Some(from) = self.processes.get_mut(above).and_then(|above| above.processor.share.as_mut()) {
+            from.give_back(share);
+        }
+        self.weigh(Some(above));
+    }
+
+    fn weigh(&mut self, owner: Option<Id<Process>>) {
+        let Some(owner) = owner else { return };
+        let share = self.processes.get(owner).and_then(|owner| owner.processor.share.as_ref());
+        if let Some(weight) = share.map(Share::weight) {
+            self.run_queue.set_weight(owner.index(), weight);
+        }
+    }
+}
