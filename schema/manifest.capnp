@@ -57,5 +57,6 @@ struct SystemManifest {
     # A MemoryObject: one part of the boot image.
     processSpawner @6;
     bootPackage @7;
+    entropySink @8;
   }
 }

@@ -83,6 +83,8 @@ pub(crate) struct Kernel {
     pub(crate) work: Work,
     pub(crate) console: ConsoleDevice,
     pub(crate) generator: Generator,
+    /// The operation that waits for the generator's seed, if one does, over [`Kernel::wait_links`].
+    pub(crate) seed_waiter: Waiters,
     /// The number of the next process; numbers are never reused.
     pub(crate) next_number: u64,
     /// The number of the next object of an endpoint.
@@ -126,6 +128,7 @@ impl Kernel {
             work: Work::with_capacity(PROCESSES, MEMORY_OBJECTS, ENDPOINTS)?,
             console: ConsoleDevice::new(hardware.console)?,
             generator: Generator::new(),
+            seed_waiter: List::EMPTY,
             next_number: 1,
             next_mint: 1,
             first_process: None,

@@ -138,6 +138,7 @@ impl Kernel {
             ("console", Object::Console(stream)),
             ("timer", Object::Timer),
             ("entropy", Object::EntropySource),
+            ("entropy-sink", Object::EntropySink),
             ("memory", Object::VirtualMemory(init)),
             ("boot", Object::BootPackage),
             ("spawner", Object::ProcessSpawner),

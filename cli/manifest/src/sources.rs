@@ -7,6 +7,7 @@
 
 use capos_schema::boot_package::BootPackage;
 use capos_schema::console::Console;
+use capos_schema::entropy_sink::EntropySink;
 use capos_schema::entropy_source::EntropySource;
 use capos_schema::interface::{Description, Interface, mask};
 use capos_schema::memory_object::MemoryObject;
@@ -28,11 +29,12 @@ pub(crate) struct Held {
 }
 
 /// The names at the kernel, without those of the parts.
-const KERNEL: [(&str, Source); 7] = [
+const KERNEL: [(&str, Source); 8] = [
     ("stdout", Source::ConsoleOutput),
     ("stderr", Source::ConsoleError),
     ("timer", Source::Timer),
     ("random", Source::EntropySource),
+    ("entropy-sink", Source::EntropySink),
     ("memory", Source::VirtualMemory),
     ("spawner", Source::ProcessSpawner),
     ("boot", Source::BootPackage),
@@ -50,6 +52,8 @@ pub(crate) fn offered(source: &Source) -> Held {
         Source::ConsoleOutput | Source::ConsoleError => (Console::DESCRIPTION, mask(&[Console::WRITE])),
         Source::Timer => (Timer::DESCRIPTION, Timer::ALL_METHODS),
         Source::EntropySource => (EntropySource::DESCRIPTION, EntropySource::ALL_METHODS),
+        // Waiting for the seed is init's: one may wait at a time.
+        Source::EntropySink => (EntropySink::DESCRIPTION, mask(&[EntropySink::FEED])),
         Source::VirtualMemory => (VirtualMemory::DESCRIPTION, VirtualMemory::ALL_METHODS),
         // A part is sealed, so reading is all that there is.
         Source::Part(_) => (MemoryObject::DESCRIPTION, mask(&[MemoryObject::INFO, MemoryObject::READ])),

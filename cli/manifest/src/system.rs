@@ -82,6 +82,8 @@ pub enum Source {
     Timer,
     /// Random bytes.
     EntropySource,
+    /// What feeds the random generator.
+    EntropySink,
     /// The process's own address space.
     VirtualMemory,
     /// One part of the boot image, by name.

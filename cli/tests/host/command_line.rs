@@ -48,11 +48,11 @@ fn every_device_is_named() {
     let line = tree.arguments().join(" ");
     let digits =
         |text: &str| text.chars().map(|it| if it.is_ascii_digit() { '#' } else { it }).collect::<String>();
-    let expected = "-M microvm,x-option-roms=off,pit=off,pic=off,rtc=on,isa-serial=off,acpi=off,auto-kernel-cmdline=off \
+    let expected = "-M microvm,x-option-roms=off,pit=off,pic=off,rtc=on,isa-serial=off,acpi=on,auto-kernel-cmdline=off \
         -global virtio-mmio.force-legacy=false -accel tcg -cpu max -m 512M -nodefaults -no-user-config -display none \
         -no-reboot -device isa-debug-exit,iobase=0xf4,iosize=4 -chardev socket,id=log,fd=7 \
-        -device isa-debugcon,iobase=0xe9,chardev=log -device virtio-serial-device,max_ports=3 \
-        -device virtio-rng-device -chardev socket,id=output,fd=7 \
+        -device isa-debugcon,iobase=0xe9,chardev=log -device virtio-serial-device,max_ports=3,bus=virtio-mmio-bus.23 \
+        -device virtio-rng-device,bus=virtio-mmio-bus.15 -chardev socket,id=output,fd=7 \
         -device virtserialport,name=org.capos.output,chardev=output -chardev socket,id=control,fd=7 \
         -device virtserialport,name=org.capos.control,chardev=control -kernel BOOT -initrd /proc/self/fd/7";
     let shown = digits(&line.replace(&boot.display().to_string(), "BOOT")).replace("##", "#");

@@ -114,6 +114,7 @@ pub(crate) const GROUPS: &[Group] = &[
             suite("fuzz", "fuzz.elf"),
             suite("rounds", "rounds.elf"),
             suite("clock", "clock.elf"),
+            suite("seed", "seed.elf"),
             suite("pressure", "pressure.elf"),
             suite("stretch", "stretch.elf"),
             counted("counts", "counts.elf"),

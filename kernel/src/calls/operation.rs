@@ -24,6 +24,8 @@ pub(crate) enum Parked {
     Sleep,
     /// Its turn at the console.
     ConsoleTurn(Id<Stream>),
+    /// The seed of the random generator.
+    Seed,
     /// The end of a process.
     ProcessEnd(Id<Process>),
     /// Another thread's unpark of this address.
@@ -195,6 +197,7 @@ impl Kernel {
     fn waiters(&self, process: &Id<Process>, parked: Parked) -> Option<&Waiters> {
         match parked {
             Parked::ConsoleTurn(_) => Some(&self.console.queue),
+            Parked::Seed => Some(&self.seed_waiter),
             Parked::ProcessEnd(awaited) => Some(&self.processes.get(awaited)?.waiters),
             Parked::Word(_) => Some(&self.processes.get(*process)?.parked),
             Parked::Delivered { server, .. } | Parked::Abandoned { server, .. } => {
@@ -207,6 +210,7 @@ impl Kernel {
     fn set_waiters(&mut self, process: &Id<Process>, parked: Parked, list: Waiters) {
         let place = match parked {
             Parked::ConsoleTurn(_) => Some(&mut self.console.queue),
+            Parked::Seed => Some(&mut self.seed_waiter),
             Parked::ProcessEnd(awaited) => {
                 self.processes.get_mut(awaited).map(|process| &mut process.waiters)
             }

@@ -7,6 +7,7 @@
 pub(crate) mod boot_package;
 pub(crate) mod console;
 pub(crate) mod endpoint;
+pub(crate) mod entropy_sink;
 pub(crate) mod entropy_source;
 pub(crate) mod machine;
 pub(crate) mod memory_object;
@@ -38,6 +39,8 @@ pub(crate) enum Object {
     Timer,
     /// The random generator.
     EntropySource,
+    /// What feeds the random generator.
+    EntropySink,
     /// The address space of a process.
     VirtualMemory(Id<Process>),
     /// Pages.
@@ -63,6 +66,7 @@ impl Object {
             Object::Console(_) => capos_schema::console::Console::DESCRIPTION,
             Object::Timer => capos_schema::timer::Timer::DESCRIPTION,
             Object::EntropySource => capos_schema::entropy_source::EntropySource::DESCRIPTION,
+            Object::EntropySink => capos_schema::entropy_sink::EntropySink::DESCRIPTION,
             Object::VirtualMemory(_) => capos_schema::virtual_memory::VirtualMemory::DESCRIPTION,
             Object::MemoryObject(_) => capos_schema::memory_object::MemoryObject::DESCRIPTION,
             Object::BootPackage => capos_schema::boot_package::BootPackage::DESCRIPTION,
@@ -82,6 +86,7 @@ impl Kernel {
             Object::Timer => self.call_timer(call),
             Object::Console(stream) => self.call_console(call, stream),
             Object::EntropySource => self.call_entropy_source(call),
+            Object::EntropySink => self.call_entropy_sink(call),
             Object::VirtualMemory(process) => self.call_virtual_memory(call, process),
             Object::MemoryObject(object) => self.call_memory_object(call, object),
             Object::BootPackage => self.call_boot_package(call),
@@ -119,6 +124,7 @@ impl Kernel {
             }
             Object::Timer
             | Object::EntropySource
+            | Object::EntropySink
             | Object::BootPackage
             | Object::ProcessSpawner
             | Object::Machine => {}
@@ -139,6 +145,7 @@ impl Kernel {
             }
             Object::Timer
             | Object::EntropySource
+            | Object::EntropySink
             | Object::BootPackage
             | Object::ProcessSpawner
             | Object::Machine => {}

@@ -9,6 +9,7 @@ use crate::interface::{Description, Interface};
 pub mod boot_package;
 pub mod console;
 pub mod endpoint;
+pub mod entropy_sink;
 pub mod entropy_source;
 pub mod machine;
 pub mod memory_object;
@@ -22,6 +23,7 @@ pub static INTERFACES: &[&Description] = &[
     boot_package::BootPackage::DESCRIPTION,
     console::Console::DESCRIPTION,
     endpoint::Endpoint::DESCRIPTION,
+    entropy_sink::EntropySink::DESCRIPTION,
     entropy_source::EntropySource::DESCRIPTION,
     machine::Machine::DESCRIPTION,
     memory_object::MemoryObject::DESCRIPTION,

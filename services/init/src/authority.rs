@@ -6,6 +6,7 @@
 
 use capos_rt::schema::boot_package::BootPackage;
 use capos_rt::schema::console::Console;
+use capos_rt::schema::entropy_sink::EntropySink;
 use capos_rt::schema::entropy_source::EntropySource;
 use capos_rt::schema::interface::Interface;
 use capos_rt::schema::machine::Machine;
@@ -24,6 +25,8 @@ pub struct Authority {
     pub timer: Cap<Timer>,
     /// Random bytes, to be granted.
     pub entropy: Cap<EntropySource>,
+    /// What feeds the random generator, to be granted to a random device's driver.
+    pub sink: Cap<EntropySink>,
     /// init's own address space.
     pub memory: Cap<VirtualMemory>,
     /// The boot image.
@@ -44,6 +47,7 @@ impl Authority {
             console: get(capabilities, "console")?,
             timer: get(capabilities, "timer")?,
             entropy: get(capabilities, "entropy")?,
+            sink: get(capabilities, "entropy-sink")?,
             memory: get(capabilities, "memory")?,
             boot: get(capabilities, "boot")?,
             spawner: get(capabilities, "spawner")?,

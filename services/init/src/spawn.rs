@@ -97,6 +97,7 @@ fn give(
         Source::ConsoleError => put(&console(ConsoleStream::Error)?),
         Source::Timer => put(&authority.timer),
         Source::EntropySource => put(&authority.entropy),
+        Source::EntropySink => put(&authority.sink),
         Source::VirtualMemory => put(memory),
         Source::Part => put(package.object(&grant.part)?),
         Source::ProcessSpawner => put(&authority.spawner),

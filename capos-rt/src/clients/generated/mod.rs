@@ -8,6 +8,7 @@ mod boot_package;
 pub use boot_package::*;
 mod console;
 mod endpoint;
+mod entropy_sink;
 mod entropy_source;
 mod machine;
 mod memory_object;

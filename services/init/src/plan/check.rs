@@ -9,6 +9,7 @@ use alloc::collections::BTreeSet;
 use capos_rt::abi::capset;
 use capos_rt::schema::boot_package::BootPackage;
 use capos_rt::schema::console::Console;
+use capos_rt::schema::entropy_sink::EntropySink;
 use capos_rt::schema::entropy_source::EntropySource;
 use capos_rt::schema::interface::{Description, Interface};
 use capos_rt::schema::memory_object::MemoryObject;
@@ -34,6 +35,7 @@ fn interface(source: Source) -> &'static Description {
         Source::ConsoleOutput | Source::ConsoleError => Console::DESCRIPTION,
         Source::Timer => Timer::DESCRIPTION,
         Source::EntropySource => EntropySource::DESCRIPTION,
+        Source::EntropySink => EntropySink::DESCRIPTION,
         Source::VirtualMemory => VirtualMemory::DESCRIPTION,
         Source::Part => MemoryObject::DESCRIPTION,
         Source::ProcessSpawner => ProcessSpawner::DESCRIPTION,

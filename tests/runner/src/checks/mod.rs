@@ -86,6 +86,7 @@ pub(crate) const ALL: &[Check] = &[
     check("system/random: two instances of one boot differ", random::instances_differ),
     check_icount("system/random: a seed repeats", random::seed_repeats),
     check("system/random: without a source it refuses", random::no_source),
+    check("system/random: a process that feeds it seeds it", random::fed),
     check_icount("system/together: of each process that failed init says so", together::all_told),
     check("system/authority: a rebuilt Rust guest says its word", authority::rust_word),
     check("system/authority: a rebuilt C guest says its word", authority::c_word),

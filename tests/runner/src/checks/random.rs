@@ -85,6 +85,18 @@ pub(super) fn seed_repeats(tools: &Tools<'_>) -> Result<String, String> {
     Ok(String::new())
 }
 
+/// A process that holds the EntropySink seeds the generator of a machine without any other source, and no sooner than with
+/// 256 bits.
+pub(super) fn fed(tools: &Tools<'_>) -> Result<String, String> {
+    let run =
+        Run { cpu: Some(NO_CPU_SOURCE.to_owned()), without: vec!["virtio-rng".to_owned()], ..Run::plain() };
+    let shown = tools.show(&tools.place.tests().join("kernel/seed.cue"), &run)?;
+    status(&shown, 0)?;
+    let line = "[kernel] random generator: seeded";
+    holds(shown.log.lines().filter(|one| *one == line).count() == 1, "it was not seeded once", &shown)?;
+    Ok(String::new())
+}
+
 /// Neither the processor nor the machine has random numbers: the guest gets an errno and the kernel says why.
 pub(super) fn no_source(tools: &Tools<'_>) -> Result<String, String> {
     let run =
