@@ -6,6 +6,7 @@
 
 using Endpoint = import "endpoint.capnp".Endpoint;
 using MemoryObject = import "memory_object.capnp".MemoryObject;
+using Notification = import "notification.capnp".Notification;
 using ProcessHandle = import "process_handle.capnp".ProcessHandle;
 using VirtualMemory = import "virtual_memory.capnp".VirtualMemory;
 
@@ -23,4 +24,7 @@ interface ProcessSpawner @0xefef4558b150a4d2 {
   # Makes an endpoint, charged to the caller: its receive side, and its root object, which has the cookie 0 and the given
   # interface (not 0: exception "invalid argument") and methods. The root object lives as long as anybody holds the receive
   # side, whichever process serves it.
+
+  createNotification @2 () -> (notification :Notification);
+  # Makes a notification without set bits, charged to the caller.
 }

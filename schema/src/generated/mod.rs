@@ -8,11 +8,17 @@ use crate::interface::{Description, Interface};
 
 pub mod boot_package;
 pub mod console;
+pub mod device;
+pub mod device_memory;
+pub mod devices;
+pub mod dma_memory;
 pub mod endpoint;
 pub mod entropy_sink;
 pub mod entropy_source;
+pub mod interrupt;
 pub mod machine;
 pub mod memory_object;
+pub mod notification;
 pub mod process_handle;
 pub mod process_spawner;
 pub mod timer;
@@ -22,11 +28,17 @@ pub mod virtual_memory;
 pub static INTERFACES: &[&Description] = &[
     boot_package::BootPackage::DESCRIPTION,
     console::Console::DESCRIPTION,
+    device::Device::DESCRIPTION,
+    device_memory::DeviceMemory::DESCRIPTION,
+    devices::Devices::DESCRIPTION,
+    dma_memory::DmaMemory::DESCRIPTION,
     endpoint::Endpoint::DESCRIPTION,
     entropy_sink::EntropySink::DESCRIPTION,
     entropy_source::EntropySource::DESCRIPTION,
+    interrupt::Interrupt::DESCRIPTION,
     machine::Machine::DESCRIPTION,
     memory_object::MemoryObject::DESCRIPTION,
+    notification::Notification::DESCRIPTION,
     process_handle::ProcessHandle::DESCRIPTION,
     process_spawner::ProcessSpawner::DESCRIPTION,
     timer::Timer::DESCRIPTION,

@@ -24,11 +24,13 @@ impl ProcessSpawner {
     /// Its id on the wire.
     pub const ID: u64 = 0xefef4558b150a4d2;
     /// The mask with every method.
-    pub const ALL_METHODS: u64 = 0b11;
+    pub const ALL_METHODS: u64 = 0b111;
     /// The number of the method `create`.
     pub const CREATE: u16 = 0;
     /// The number of the method `createEndpoint`.
     pub const CREATE_ENDPOINT: u16 = 1;
+    /// The number of the method `createNotification`.
+    pub const CREATE_NOTIFICATION: u16 = 2;
 }
 
 impl Interface for ProcessSpawner {
@@ -49,6 +51,11 @@ static DESCRIPTION: Description = Description {
             name: "createEndpoint",
             number: 1,
             documentation: "Makes an endpoint, charged to the caller: its receive side, and its root object, which has the cookie 0 and the given interface (not 0: exception \"invalid argument\") and methods. The root object lives as long as anybody holds the receive side, whichever process serves it.",
+        },
+        Method {
+            name: "createNotification",
+            number: 2,
+            documentation: "Makes a notification without set bits, charged to the caller.",
         },
     ],
 };
@@ -257,5 +264,77 @@ impl ProcessSpawnerCreateEndpointResults {
             return Ok(Self::default());
         };
         Ok(Self { receiver: structure.capability(0)?, root: structure.capability(1)? })
+    }
+}
+
+/// Parameters of the method `createNotification` of [`ProcessSpawner`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ProcessSpawnerCreateNotificationParams {}
+
+impl ProcessSpawnerCreateNotificationParams {
+    /// Bytes of the message without its texts and bulk data: it is empty.
+    pub const FIXED_BYTES: usize = 0;
+
+    /// Bytes that `encode` writes.
+    #[must_use]
+    pub fn encoded_bytes(&self) -> usize {
+        Self::FIXED_BYTES
+    }
+
+    /// Writes nothing: a message without fields may be empty.
+    ///
+    /// # Errors
+    /// None.
+    pub fn encode(&self, _out: &mut [u8]) -> Result<usize, EncodeError> {
+        Ok(Self::FIXED_BYTES)
+    }
+
+    /// Checks the root pointer.
+    ///
+    /// # Errors
+    /// [`DecodeError`].
+    pub fn decode(message: &[u8]) -> Result<Self, DecodeError> {
+        Head::new(message, message.len())?.root()?;
+        Ok(Self {})
+    }
+}
+
+/// Results of the method `createNotification` of [`ProcessSpawner`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ProcessSpawnerCreateNotificationResults {
+    /// Field `notification` of the schema: the index of a `Notification` in the transfer list.
+    pub notification: Option<u32>,
+}
+
+impl ProcessSpawnerCreateNotificationResults {
+    const SHAPE: Shape = Shape { data_words: 0, pointers: 1 };
+    /// Bytes of the message without its texts and bulk data.
+    pub const FIXED_BYTES: usize = 8 + Self::SHAPE.bytes();
+
+    /// Bytes that `encode` writes.
+    #[must_use]
+    pub fn encoded_bytes(&self) -> usize {
+        Self::FIXED_BYTES
+    }
+
+    /// Writes the message; returns its bytes.
+    ///
+    /// # Errors
+    /// [`EncodeError::BufferTooSmall`].
+    pub fn encode(&self, out: &mut [u8]) -> Result<usize, EncodeError> {
+        let mut writer = Writer::new(out, Self::SHAPE)?;
+        writer.capability(0, self.notification);
+        Ok(writer.bytes())
+    }
+
+    /// Reads a message.
+    ///
+    /// # Errors
+    /// [`DecodeError`].
+    pub fn decode(message: &[u8]) -> Result<Self, DecodeError> {
+        let Some(structure) = Head::new(message, message.len())?.root()? else {
+            return Ok(Self::default());
+        };
+        Ok(Self { notification: structure.capability(0)? })
     }
 }

@@ -13,9 +13,11 @@ use crate::sys::operation::Sizes;
 use capos_abi::error::CallError;
 use capos_schema::endpoint::Endpoint;
 use capos_schema::memory_object::MemoryObject;
+use capos_schema::notification::Notification;
 use capos_schema::process_handle::ProcessHandle;
 use capos_schema::process_spawner::{
     ProcessSpawner, ProcessSpawnerCreateEndpointParams, ProcessSpawnerCreateEndpointResults,
+    ProcessSpawnerCreateNotificationParams, ProcessSpawnerCreateNotificationResults,
     ProcessSpawnerCreateParams, ProcessSpawnerCreateResults,
 };
 use capos_schema::virtual_memory::VirtualMemory;
@@ -155,6 +157,37 @@ impl Cap<ProcessSpawner> {
                 receiver: reply.capability(results.receiver)?,
                 root: reply.capability(results.root)?,
             })
+        }))
+    }
+
+    /// Makes a notification without set bits, charged to the caller.
+    ///
+    /// # Errors
+    /// What the object or the transport says.
+    #[inline]
+    pub fn create_notification(&self) -> Result<Cap<Notification>, CallError> {
+        self.begin_create_notification()?.wait()
+    }
+
+    /// Begins [`Self::create_notification`].
+    ///
+    /// # Errors
+    /// If it cannot be submitted.
+    #[inline]
+    pub fn begin_create_notification(&self) -> Result<Pending<Cap<Notification>>, CallError> {
+        let parameters = ProcessSpawnerCreateNotificationParams {};
+        let sizes = Sizes {
+            parameters: parameters.encoded_bytes(),
+            results: ProcessSpawnerCreateNotificationResults::FIXED_BYTES,
+            receives: 1,
+            ..Sizes::default()
+        };
+        let call =
+            Call::begin(self, ProcessSpawner::CREATE_NOTIFICATION, sizes, &[], |out| parameters.encode(out))?;
+        Ok(Pending::new(call, |reply| {
+            let results = ProcessSpawnerCreateNotificationResults::decode(reply.message())
+                .map_err(|_| IMPOSSIBLE_REPLY)?;
+            reply.capability(results.notification)
         }))
     }
 }
