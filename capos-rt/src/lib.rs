@@ -19,6 +19,7 @@ extern crate std;
 mod call;
 pub mod capability;
 mod clients;
+pub mod device;
 pub mod heap;
 pub mod process;
 pub mod report;

@@ -3,7 +3,7 @@
 //! Used by the rest of the runtime and by nobody else. Each file wraps one thing: `system_call` the two system calls,
 //! `region` the memory that is shared with the kernel, `area` the message area's owned blocks, `thread` the two rings,
 //! `buffers` what the kernel may touch for an operation, `operation` the submission that goes with it, `lone` the short way of most calls, `serving` that of a server, `memory` the calls
-//! that the heap makes, `allocator` the heap, `checksum` an instruction, `mapping` mapped memory objects, `start` the first
+//! that the heap makes, `allocator` the heap, `checksum` an instruction, `mapping` mapped memory objects, `registers`, `dma` and `virtio` a device, `start` the first
 //! and the last instructions of a process.
 //!
 //! Invariant: memory that the kernel may write is owned by an operation until its completion has been read. The runtime has
@@ -13,6 +13,8 @@ pub(crate) mod allocator;
 pub(crate) mod area;
 pub(crate) mod buffers;
 pub(crate) mod checksum;
+#[cfg(feature = "virtio")]
+pub(crate) mod dma;
 #[cfg(test)]
 pub(crate) mod fake;
 #[cfg(feature = "crash-tests")]
@@ -22,7 +24,10 @@ pub(crate) mod mapping;
 pub(crate) mod memory;
 pub(crate) mod operation;
 pub(crate) mod region;
+pub(crate) mod registers;
 pub(crate) mod serving;
 pub(crate) mod start;
 pub(crate) mod system_call;
 pub(crate) mod thread;
+#[cfg(feature = "virtio")]
+pub(crate) mod virtio;
