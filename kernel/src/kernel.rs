@@ -12,6 +12,7 @@ use crate::memory::mapping::Mapping;
 use crate::memory::object::MemoryObject;
 use crate::objects::Object;
 use crate::objects::console::{ConsoleDevice, Stream};
+use crate::objects::notification::Notification;
 use crate::processes::Process;
 use crate::processes::thread::Thread;
 use crate::work::Work;
@@ -41,6 +42,8 @@ const MEMORY_OBJECTS: u32 = 2048;
 const ENDPOINTS: u32 = 256;
 /// Objects of endpoints at most, their roots included.
 const MINTED: u32 = 2048;
+/// Notifications at most.
+const NOTIFICATIONS: u32 = 512;
 /// Consoles at most; their numbers on the wire have 16 bits.
 const STREAMS: u32 = 512;
 /// Mappings of memory objects at most, in the whole machine; what programs were started from does not count.
@@ -63,6 +66,7 @@ pub(crate) struct Kernel {
     pub(crate) streams: Pool<Stream>,
     pub(crate) endpoints: Pool<Endpoint>,
     pub(crate) minted: Pool<Minted>,
+    pub(crate) notifications: Pool<Notification>,
     pub(crate) slots: SlotStore<Object>,
     pub(crate) nodes: Tree,
     /// The page that every revoked read-only mapping shows.
@@ -114,6 +118,7 @@ impl Kernel {
             streams: Pool::with_capacity(STREAMS)?,
             endpoints: Pool::with_capacity(ENDPOINTS)?,
             minted: Pool::with_capacity(MINTED)?,
+            notifications: Pool::with_capacity(NOTIFICATIONS)?,
             slots: SlotStore::with_chunks((capabilities / CHUNK_SLOTS as usize) as u16)?,
             nodes: Tree::with_capacity(capabilities as u32, USES)?,
             zeros,

@@ -10,6 +10,7 @@ use super::{Answer, Origin};
 use crate::endpoints::{Endpoint, Minted};
 use crate::kernel::{Kernel, NodeUse, Waiters};
 use crate::objects::console::Stream;
+use crate::objects::notification::Notification;
 use crate::processes::Process;
 use capos_abi::error::{CallError, Transport};
 use capos_abi::ring::Completion;
@@ -43,6 +44,8 @@ pub(crate) enum Parked {
     Abandoned { endpoint: Id<Endpoint>, server: Id<Process> },
     /// A receive at an endpoint, which has got nothing.
     Receive(Id<Endpoint>),
+    /// A bit of the mask.
+    Bits { notification: Id<Notification>, mask: u64 },
 }
 
 impl Parked {
@@ -119,6 +122,7 @@ impl Kernel {
         match parked {
             Parked::ConsoleTurn(stream) => self.retain_stream(stream),
             Parked::ProcessEnd(process) => self.retain_process(process),
+            Parked::Bits { notification, .. } => self.count_wait(notification, true),
             Parked::Queued { object, .. } | Parked::Delivered { object, .. } => self.retain_minted(object),
             _ => {}
         }
@@ -199,6 +203,7 @@ impl Kernel {
             Parked::ConsoleTurn(_) => Some(&self.console.queue),
             Parked::Seed => Some(&self.seed_waiter),
             Parked::ProcessEnd(awaited) => Some(&self.processes.get(awaited)?.waiters),
+            Parked::Bits { notification, .. } => Some(&self.notifications.get(notification)?.waiters),
             Parked::Word(_) => Some(&self.processes.get(*process)?.parked),
             Parked::Delivered { server, .. } | Parked::Abandoned { server, .. } => {
                 Some(&self.processes.get(server)?.received)
@@ -213,6 +218,9 @@ impl Kernel {
             Parked::Seed => Some(&mut self.seed_waiter),
             Parked::ProcessEnd(awaited) => {
                 self.processes.get_mut(awaited).map(|process| &mut process.waiters)
+            }
+            Parked::Bits { notification, .. } => {
+                self.notifications.get_mut(notification).map(|notification| &mut notification.waiters)
             }
             Parked::Word(_) => self.processes.get_mut(*process).map(|process| &mut process.parked),
             Parked::Delivered { server, .. } | Parked::Abandoned { server, .. } => {
@@ -269,6 +277,7 @@ impl Kernel {
         match parked {
             Parked::ConsoleTurn(stream) => self.release_stream(stream),
             Parked::ProcessEnd(process) => self.release_process(process),
+            Parked::Bits { notification, .. } => self.count_wait(notification, false),
             Parked::Abandoned { endpoint, .. } => {
                 self.drop_event(endpoint, Kernel::operation_element(id.index()));
             }

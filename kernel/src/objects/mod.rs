@@ -11,6 +11,7 @@ pub(crate) mod entropy_sink;
 pub(crate) mod entropy_source;
 pub(crate) mod machine;
 pub(crate) mod memory_object;
+pub(crate) mod notification;
 pub(crate) mod process_handle;
 pub(crate) mod process_spawner;
 pub(crate) mod timer;
@@ -25,6 +26,7 @@ use capos_abi::error::CallError;
 use capos_kernel_core::pool::Id;
 use capos_schema::interface::{Description, Interface};
 use console::Stream;
+use notification::Notification;
 
 /// What a capability refers to.
 #[expect(
@@ -57,6 +59,8 @@ pub(crate) enum Object {
     Endpoint(Id<Endpoint>),
     /// An object of an endpoint: whatever the process that serves it says.
     Service(Id<Minted>),
+    /// Bits that are set and taken.
+    Notification(Id<Notification>),
 }
 
 impl Object {
@@ -74,6 +78,7 @@ impl Object {
             Object::ProcessHandle(_) => capos_schema::process_handle::ProcessHandle::DESCRIPTION,
             Object::Machine => capos_schema::machine::Machine::DESCRIPTION,
             Object::Endpoint(_) => capos_schema::endpoint::Endpoint::DESCRIPTION,
+            Object::Notification(_) => capos_schema::notification::Notification::DESCRIPTION,
             Object::Service(_) => return None,
         })
     }
@@ -95,6 +100,7 @@ impl Kernel {
             Object::Machine => self.call_machine(call),
             Object::Endpoint(endpoint) => self.call_endpoint(call, endpoint),
             Object::Service(object) => self.call_service(call, object),
+            Object::Notification(notification) => self.call_notification(call, notification),
         }
     }
 
@@ -118,6 +124,7 @@ impl Kernel {
             Object::VirtualMemory(process) => self.retain_process(process),
             Object::Endpoint(endpoint) => self.retain_endpoint(endpoint),
             Object::Service(object) => self.retain_minted(object),
+            Object::Notification(notification) => self.retain_notification(notification),
             Object::ProcessHandle(process) => {
                 self.retain_process(process);
                 self.add_starter(process, holder);
@@ -139,6 +146,7 @@ impl Kernel {
             Object::VirtualMemory(process) => self.release_process(process),
             Object::Endpoint(endpoint) => self.release_endpoint(endpoint),
             Object::Service(object) => self.release_minted(object),
+            Object::Notification(notification) => self.release_notification(notification),
             Object::ProcessHandle(process) => {
                 self.remove_starter(process, holder);
                 self.release_process(process);

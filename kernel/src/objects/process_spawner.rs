@@ -1,7 +1,8 @@
-//! ProcessSpawner: the right to create processes, and endpoints for those that serve.
+//! ProcessSpawner: the right to create processes, endpoints for those that serve, and notifications.
 //!
 //! Specified by `schema/interfaces/process_spawner.capnp`. Called by `invoke`; the process is made by `processes::build`,
-//! the endpoint by `endpoints`.
+//! the endpoint by
+//! `endpoints`, the notification by `objects::notification`.
 //!
 //! Invariant: a child's limit is carved out of its creator's, and everything is checked before the first effect.
 
@@ -53,6 +54,7 @@ impl Kernel {
         match call.origin.submission.method {
             ProcessSpawner::CREATE => self.create_process(call),
             ProcessSpawner::CREATE_ENDPOINT => self.create_endpoint_for(call),
+            ProcessSpawner::CREATE_NOTIFICATION => self.create_notification(call),
             _ => Err(Transport::NoSuchMethod.into()),
         }
     }

@@ -10,6 +10,7 @@
 
 mod behave;
 mod calls;
+mod notify;
 mod revoked;
 mod ways;
 
@@ -31,7 +32,7 @@ fn main(capabilities: &CapSet) -> ExitStatus {
         way();
         return ExitStatus::exited(SURVIVED);
     }
-    let way = behave::find(argument).or_else(|| calls::find(argument));
+    let way = behave::find(argument).or_else(|| calls::find(argument)).or_else(|| notify::find(argument));
     ExitStatus::exited(way.map_or(NOT_ASKED, |way| way(capabilities)))
 }
 

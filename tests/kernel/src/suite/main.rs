@@ -23,6 +23,7 @@ mod limits;
 mod lives;
 mod mappings;
 mod memory_objects;
+mod notifications;
 mod processes;
 mod revocation;
 mod revoked_calls;
@@ -58,6 +59,7 @@ fn main(capabilities: &CapSet) -> ExitStatus {
     revocation::run(&mut harness);
     revoked_calls::run(&mut harness);
     revoked_mappings::run(&mut harness);
+    notifications::run(&mut harness);
     book::run(&mut harness);
     images::run(&mut harness);
     crashes::run(&mut harness);
