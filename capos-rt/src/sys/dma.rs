@@ -35,13 +35,8 @@ struct Shared(UnsafeCell<Arena>);
 // SAFETY: the runtime has one thread, and no interrupt handlers.
 unsafe impl Sync for Shared {}
 
-static ARENA: Shared = Shared(UnsafeCell::new(Arena {
-    object: None,
-    address: 0,
-    physical: 0,
-    pages: 0,
-    used: [0; WORDS],
-}));
+static ARENA: Shared =
+    Shared(UnsafeCell::new(Arena { object: None, address: 0, physical: 0, pages: 0, used: [0; WORDS] }));
 
 /// Runs `use_arena` on the arena.
 fn with<R>(use_arena: impl FnOnce(&mut Arena) -> R) -> R {
@@ -70,8 +65,7 @@ pub(super) fn start(
     }
     with(|arena| {
         let physical = info.address;
-        *arena =
-            Arena { object: Some(object), address: address as usize, physical, pages, used: [0; WORDS] };
+        *arena = Arena { object: Some(object), address: address as usize, physical, pages, used: [0; WORDS] };
     });
     Ok(())
 }

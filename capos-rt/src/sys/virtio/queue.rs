@@ -159,8 +159,7 @@ impl<const SIZE: usize> Queue<SIZE> {
         let mut chain = flight.take()?;
         let queue = &mut self.queue;
         // SAFETY: the same buffers as when it was added under this token.
-        let written =
-            chain.with_parts(|inputs, outputs| unsafe { queue.pop_used(token, inputs, outputs) });
+        let written = chain.with_parts(|inputs, outputs| unsafe { queue.pop_used(token, inputs, outputs) });
         match written {
             Ok(written) => {
                 let written = (written as usize).min(chain.room());
