@@ -8,8 +8,14 @@
  *     mark NAME INSTRUCTIONS-BEFORE-IT         (each time a mark is reached, up to a limit)
  *     event NAME TIMES                          (with profile=on: executions of instructions that leave or change worlds)
  *     block ADDRESS INSTRUCTIONS TIMES BYTES    (with profile=on; the code that it begins with: programs share addresses)
+ *     stretch INSTRUCTIONS AT FIRST LAST        (with stretches=on: the longest runs of ring 0 with interrupts off, longest
+ *                                                first; AT is the total before it, the others addresses of blocks)
  *
- * Arguments: out=FILE, profile=on, and any number of mark=NAME:ADDRESS:BYTES (hexadecimal; the code that must stand there).
+ * Arguments: out=FILE, profile=on, stretches=on, from=TOTAL and to=TOTAL (a profile of what is between), and any number of
+ * mark=NAME:ADDRESS:BYTES (hexadecimal; the code that must stand there).
+ *
+ * A stretch is what the first processor executes at addresses of the upper half without a STI or HLT in between: interrupts
+ * are off whenever ring 0 runs, except there. The first one, the kernel's start, is left out.
  */
 #include <stdbool.h>
 #include <stdint.h>
@@ -48,7 +54,8 @@ static const struct {
 };
 
 enum { EVENTS = sizeof events / sizeof *events };
-enum { MARKS = 32, HITS = 256, CODE = 24 };
+enum { MARKS = 32, HITS = 256, CODE = 24, LONGEST = 8 };
+enum { STI = 0xfb, HLT = 0xf4 };
 
 struct mark {
     const char *name;
@@ -65,6 +72,12 @@ struct block {
     unsigned char code[CODE];
     size_t length;
     unsigned char events[EVENTS];
+    bool opens; /* has a STI or HLT */
+};
+
+/* A run of ring 0 with interrupts off. */
+struct stretch {
+    uint64_t instructions, at, first, last;
 };
 
 static struct mark marks[MARKS];
@@ -72,19 +85,57 @@ static struct { int mark; uint64_t at; } hits[HITS];
 static int mark_count, hit_count;
 static struct block *blocks;
 static uint64_t total;
-static bool is_profile;
+static bool is_profile, is_stretches, has_started;
+static uint64_t from, to = UINT64_MAX;
+static struct stretch longest[LONGEST], current;
 static const char *out;
+
+/* Keeps the stretch that is over, if it is one of the longest, and begins another. */
+static void end_stretch(void)
+{
+    struct stretch over = current;
+    current.instructions = 0;
+    if (over.instructions && !has_started) {
+        has_started = true;
+        return;
+    }
+    for (int place = 0; place < LONGEST; place++) {
+        if (over.instructions > longest[place].instructions) {
+            struct stretch next = longest[place];
+            longest[place] = over;
+            over = next;
+        }
+    }
+}
+
+static void follow_stretch(const struct block *block)
+{
+    if (block->address >> 63) {
+        if (!current.instructions) {
+            current.at = total;
+            current.first = block->address;
+        }
+        current.instructions += block->instructions;
+        current.last = block->address;
+        if (!block->opens)
+            return;
+    }
+    if (current.instructions)
+        end_stretch();
+}
 
 static void executed(unsigned int cpu, void *data)
 {
     struct block *block = data;
-    (void)cpu;
+    if (is_stretches && cpu == 0)
+        follow_stretch(block);
     if (block->mark >= 0 && hit_count < HITS) {
         hits[hit_count].mark = block->mark;
         hits[hit_count++].at = total;
     }
+    if (total >= from && total < to)
+        block->times++;
     total += block->instructions;
-    block->times++;
 }
 
 /* Notes which events a block's instruction is. */
@@ -96,6 +147,18 @@ static void note_events(struct block *block, const unsigned char *code, size_t s
             && (code[last] & events[event].mask) == events[event].code[last])
             block->events[event]++;
     }
+}
+
+/* True if a block lets interrupts come. */
+static bool opens(const struct qemu_plugin_tb *tb, size_t instructions)
+{
+    for (size_t number = 0; number < instructions; number++) {
+        struct qemu_plugin_insn *insn = qemu_plugin_tb_get_insn(tb, number);
+        const unsigned char *code = qemu_plugin_insn_data(insn);
+        if (qemu_plugin_insn_size(insn) == 1 && (code[0] == STI || code[0] == HLT))
+            return true;
+    }
+    return false;
 }
 
 /* Keeps the first bytes of a block's code, and its events. */
@@ -138,6 +201,8 @@ static void translated(qemu_plugin_id_t id, struct qemu_plugin_tb *tb)
     block->address = qemu_plugin_tb_vaddr(tb);
     block->instructions = qemu_plugin_tb_n_insns(tb);
     block->mark = mark_of(tb, block->address, block->instructions);
+    if (is_stretches)
+        block->opens = opens(tb, block->instructions);
     if (is_profile)
         keep_code(block, tb);
     block->next = blocks;
@@ -154,6 +219,11 @@ static void ended(qemu_plugin_id_t id, void *data)
     fprintf(file, "total %llu\n", (unsigned long long)total);
     for (int index = 0; index < hit_count; index++)
         fprintf(file, "mark %s %llu\n", marks[hits[index].mark].name, (unsigned long long)hits[index].at);
+    for (int place = 0; place < LONGEST && longest[place].instructions; place++) {
+        const struct stretch *one = &longest[place];
+        fprintf(file, "stretch %llu %llu %llx %llx\n", (unsigned long long)one->instructions,
+                (unsigned long long)one->at, (unsigned long long)one->first, (unsigned long long)one->last);
+    }
     for (int event = 0; is_profile && event < EVENTS; event++) {
         uint64_t times = 0;
         for (const struct block *block = blocks; block; block = block->next)
@@ -202,6 +272,12 @@ __attribute__((visibility("default"))) int qemu_plugin_install(qemu_plugin_id_t 
             out = argument + 4;
         else if (!strcmp(argument, "profile=on"))
             is_profile = true;
+        else if (!strcmp(argument, "stretches=on"))
+            is_stretches = true;
+        else if (!strncmp(argument, "from=", 5))
+            from = strtoull(argument + 5, NULL, 10);
+        else if (!strncmp(argument, "to=", 3))
+            to = strtoull(argument + 3, NULL, 10);
         else if (strncmp(argument, "mark=", 5) || !read_mark(argument + 5))
             return -1;
     }

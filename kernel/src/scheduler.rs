@@ -4,8 +4,9 @@
 //! system calls.
 //!
 //! Invariant: there is no tick. The alarm is set to the next deadline, to the end of the slice if somebody else waits, or to
-//! the end of a budget, and set again only when that changes. Work that is left over comes before any thread, and a thread
-//! that was handed the processor before those in the queue, if whoever pays stays the same.
+//! the end of a budget, and set again only when that changes. Work that is left over has its turns between those of threads,
+//! and a thread that was handed the processor comes before those in the queue, if whoever pays stays the same. Whatever takes
+//! long lets interrupts come again and again.
 
 use crate::calls::enter::Next;
 use crate::calls::lone::{self, Lone, Readable, Taken};
@@ -13,7 +14,7 @@ use crate::kernel::{Kernel, TimerOwner};
 use crate::log::log_line;
 use crate::memory::area::TouchError;
 use crate::processes::layout::PAGE;
-use crate::processes::thread::{Thread, ThreadState};
+use crate::processes::thread::{Debt, Thread, ThreadState};
 use crate::processes::{Outcome, ProcessState};
 use capos_abi::outcome::OutcomeKind;
 use capos_kernel_core::pool::Id;
@@ -24,6 +25,9 @@ use capos_kernel_hal::user::Event;
 
 /// Bit 0 of a page fault's error code: there was a mapping, and it did not allow the access.
 const PROTECTION: u64 = 1;
+
+/// How long a turn of what is left over lasts, and how long threads run until the next one, in nanoseconds.
+const TURN_NANOSECONDS: u64 = 20_000;
 
 /// How a thread left ring 3.
 enum Left {
@@ -42,18 +46,16 @@ impl Kernel {
     pub(crate) fn run(mut self) -> ! {
         let mut slice_end = 0;
         loop {
-            if self.has_work() {
-                self.do_work();
-            }
             match self.next_turn(&mut slice_end) {
-                Some(thread) => self.run_thread(thread, slice_end),
-                None => {
-                    if self.continue_revocation() {
-                        self.expire_timers();
-                    } else {
-                        self.idle();
+                Some(thread) => {
+                    self.run_thread(thread, slice_end);
+                    if self.has_work() {
+                        self.note_debt(thread);
                     }
                 }
+                None if self.has_work() => self.do_work(Debt::All, 0),
+                None if self.continue_revocation() => self.pause(),
+                None => self.idle(),
             }
         }
     }
@@ -73,11 +75,55 @@ impl Kernel {
         self.run_queue.pop().and_then(|turn| self.threads.id_at(turn.thread))
     }
 
-    /// Does what is left over, and looks at the clock between two pieces.
-    fn do_work(&mut self) {
+    /// Does what is left over: all of it, or a turn if the one whose slice it is does not wait for it, or as much as fits the
+    /// slice of one that answers for `debt`.
+    fn do_work(&mut self, debt: Debt, slice_end: u64) {
+        let end = self.clock.now() + TURN_NANOSECONDS;
         while self.do_piece_of_work() {
-            self.expire_timers();
+            self.pause();
+            let is_enough =
+                if self.must_wait(debt) { self.is_slice_over(slice_end) } else { self.clock.now() >= end };
+            if is_enough && !self.work.is_unmapping() {
+                break;
+            }
         }
+        // What timers have left over nobody answers for.
+        self.new_debt();
+        self.work.next_turn = self.clock.now() + TURN_NANOSECONDS;
+    }
+
+    /// The thread answers for what has been left over since the last look.
+    fn note_debt(&mut self, id: Id<Thread>) {
+        let debt = self.new_debt();
+        if let Some(thread) = self.threads.get_mut(id) {
+            thread.debt = thread.debt.max(debt);
+        }
+    }
+
+    /// Gives what is left over its turn, if that has come, or the slice of a thread that waits for it. False if the thread
+    /// cannot go on yet: it stands in the queue again.
+    fn settle(&mut self, id: Id<Thread>, slice_end: u64) -> bool {
+        self.note_debt(id);
+        let Some(debt) = self.threads.get(id).map(|thread| thread.debt) else { return false };
+        if self.must_wait(debt) || self.clock.now() >= self.work.next_turn {
+            self.do_work(debt, slice_end);
+        }
+        if self.must_wait(debt) {
+            self.enqueue(id.index());
+            return false;
+        }
+        if let Some(thread) = self.threads.get_mut(id) {
+            thread.debt = Debt::None;
+        }
+        true
+    }
+
+    /// Between two pieces of what takes long: interrupts come, and timers are served.
+    fn pause(&mut self) {
+        if cpu::take_interrupt() == Event::Timer {
+            self.alarm = None;
+        }
+        self.expire_timers();
     }
 
     fn idle(&mut self) {
@@ -98,10 +144,11 @@ impl Kernel {
     /// Lets a thread run until it waits, ends, or others have their turn.
     fn run_thread(&mut self, id: Id<Thread>, slice_end: u64) {
         loop {
-            if self.has_work() {
-                self.do_work();
+            let has_work = self.has_work();
+            if has_work && !self.settle(id, slice_end) {
+                return;
             }
-            self.program_alarm(slice_end);
+            self.program_alarm(slice_end, has_work);
             let next = match self.enter_ring_3(id) {
                 Left::Call(taken) => self.finish_lone(id, &taken),
                 Left::Event(Event::SystemCall) => self.system_call(id),
@@ -112,8 +159,11 @@ impl Kernel {
                 }
                 Left::NotReady => self.resume_enter(id),
             };
-            if next == Next::Leave {
-                return;
+            match next {
+                Next::Continue => {}
+                Next::Again if !self.is_turn_over(slice_end) => {}
+                Next::Again => return self.enqueue(id.index()),
+                Next::Leave => return,
             }
             // The thread has something left to do: the one that it woke waits for its turn.
             if let Some(handed) = self.handed.take() {
@@ -122,11 +172,28 @@ impl Kernel {
         }
     }
 
-    /// The next deadline of any timer, the end of the slice if somebody else waits, or the end of the budget.
-    fn program_alarm(&mut self, slice_end: u64) {
+    /// The next deadline of any timer, the end of the slice if somebody else waits, the turn of what is left over, or the end of
+    /// the budget.
+    fn program_alarm(&mut self, slice_end: u64, has_work: bool) {
         let slice_end = if self.run_queue.is_empty() { u64::MAX } else { slice_end };
-        let deadline = self.timers.next().unwrap_or(u64::MAX).min(slice_end).min(self.billing.budget_end);
+        let turn = if has_work { self.work.next_turn } else { u64::MAX };
+        let deadline =
+            self.timers.next().unwrap_or(u64::MAX).min(slice_end).min(turn).min(self.billing.budget_end);
         self.set_alarm(Some(deadline).filter(|deadline| *deadline != u64::MAX));
+    }
+
+    /// True if somebody else waits and the slice is over.
+    fn is_slice_over(&self, slice_end: u64) -> bool {
+        !self.run_queue.is_empty() && self.clock.now() >= slice_end
+    }
+
+    /// True if the thread that runs must leave: the slice is over, or the budget that pays for it.
+    fn is_turn_over(&mut self, slice_end: u64) -> bool {
+        let has_no_time = self.clock.now() >= self.billing.budget_end;
+        if has_no_time {
+            self.settle_time();
+        }
+        has_no_time || self.is_slice_over(slice_end)
     }
 
     /// Leaves the processor to a thread that is ready, as often as its system calls are answered on the short way: then
@@ -160,8 +227,7 @@ impl Kernel {
     fn resume_enter(&mut self, id: Id<Thread>) -> Next {
         match self.threads.get(id).map(|thread| (thread.process, thread.state)) {
             Some((process, ThreadState::Entering(wait))) if self.is_running(process) => {
-                // Between two pieces of a long way nobody else looks at the clock.
-                self.expire_timers();
+                self.pause();
                 self.proceed_enter(id, wait)
             }
             _ => Next::Leave,
@@ -176,13 +242,8 @@ impl Kernel {
             Event::Exception { vector, error_code } => self.exception(id, vector, error_code, 0),
             Event::Timer => {
                 self.alarm = None;
-                let now = self.clock.now();
-                let has_no_time = now >= self.billing.budget_end;
-                if has_no_time {
-                    self.settle_time();
-                }
                 self.expire_timers();
-                if !has_no_time && (self.run_queue.is_empty() || now < slice_end) {
+                if !self.is_turn_over(slice_end) {
                     return Next::Continue;
                 }
                 self.enqueue(id.index());

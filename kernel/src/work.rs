@@ -1,8 +1,9 @@
 //! Work that is left over: what a call, a release or an end started and is too long for one entry.
 //!
-//! The scheduler does all of it, piece by piece, before it leaves the processor to a thread, and looks at the clock between
-//! two pieces. Called by the scheduler; fed by releases, by endpoints, by VirtualMemory and by ends of
-//! processes.
+//! The scheduler does it piece by piece, lets interrupts come between two pieces, and shares the processor between it and
+//! the threads. Whoever left something over waits for it, so what was given up is free when the thread that did it goes on;
+//! others go on meanwhile, unless address spaces change. Called by the scheduler; fed by releases, by endpoints, by
+//! VirtualMemory and by ends of processes.
 //!
 //! Invariant: each piece is a bounded amount of work, and nothing recurses. Nodes and objects are finished before a
 //! process that ends is looked at again, so when a process has ended everything it held is free.
@@ -16,6 +17,7 @@ use crate::memory::object::MemoryObject;
 use crate::processes::Process;
 use crate::processes::end::EndStep;
 use crate::processes::layout::PAGE;
+use crate::processes::thread::Debt;
 use capos_kernel_core::derivation::Step;
 use capos_kernel_core::list::{Links, List};
 use capos_kernel_core::pages::Pages;
@@ -24,7 +26,7 @@ use capos_kernel_core::storage::AllocationRefused;
 use capos_kernel_hal::paging::Access;
 
 /// Pages that one piece of work unmaps.
-pub(crate) const PAGES_PER_PIECE: u64 = 128;
+pub(crate) const PAGES_PER_PIECE: u64 = 64;
 
 /// A range of addresses that is being given up.
 pub(crate) struct Unmapping {
@@ -50,6 +52,12 @@ pub(crate) struct Work {
     pub(crate) unmapping: Option<Unmapping>,
     /// At most one: a revocation takes no further step until it is done.
     pub(crate) severing: Option<Severing>,
+    /// When it has its next turn while threads run.
+    pub(crate) next_turn: u64,
+    /// How often something was added to the lists.
+    additions: u64,
+    /// Additions here and in the derivation tree that somebody answers for.
+    seen: (u64, u64),
 }
 
 impl Work {
@@ -71,6 +79,9 @@ impl Work {
             endpoint_links: Links::with_capacity(endpoints)?,
             unmapping: None,
             severing: None,
+            next_turn: 0,
+            additions: 0,
+            seen: (0, 0),
         })
     }
 
@@ -89,16 +100,19 @@ impl Work {
 
     /// A process is to be taken apart.
     pub(crate) fn add_process(&mut self, process: Id<Process>) {
+        self.additions += 1;
         self.ending_links.push_back(&mut self.ending, process.index());
     }
 
     /// An endpoint is to be closed, or has more calls and receives to bring together.
     pub(crate) fn add_endpoint(&mut self, endpoint: Id<Endpoint>) {
+        self.additions += 1;
         self.endpoint_links.push_back(&mut self.endpoints, endpoint.index());
     }
 
     /// An object is to be taken apart.
     pub(crate) fn add_object(&mut self, object: Id<MemoryObject>) {
+        self.additions += 1;
         self.object_links.push_back(&mut self.objects, object.index());
     }
 }
@@ -107,6 +121,29 @@ impl Kernel {
     /// True if [`Kernel::do_piece_of_work`] has something to do.
     pub(crate) fn has_work(&self) -> bool {
         !self.work.is_empty() || self.nodes.has_leaving() || self.nodes.is_owing()
+    }
+
+    /// What has been left over since the last look: what the thread that ran since then answers for.
+    pub(crate) fn new_debt(&mut self) -> Debt {
+        let now = (self.work.additions, self.nodes.additions());
+        let before = core::mem::replace(&mut self.work.seen, now);
+        if now.0 != before.0 {
+            Debt::All
+        } else if now.1 != before.1 {
+            Debt::Nodes
+        } else {
+            Debt::None
+        }
+    }
+
+    /// True if a thread that answers for `debt` cannot go on yet.
+    pub(crate) fn must_wait(&self, debt: Debt) -> bool {
+        self.work.is_unmapping()
+            || match debt {
+                Debt::None => false,
+                Debt::Nodes => self.nodes.has_leaving() || self.nodes.is_owing(),
+                Debt::All => self.has_work(),
+            }
     }
 
     /// Does one piece of work; false if there was none.

@@ -36,6 +36,8 @@ pub(crate) struct Ran {
     pub(crate) total: u64,
     /// Marks in the order in which they were reached, with the instructions before each.
     pub(crate) marks: Vec<(String, u64)>,
+    /// Instructions of the longest stretches of ring 0 with interrupts off, the longest first.
+    pub(crate) stretches: Vec<u64>,
     /// Executions of instructions that leave or change worlds, by name, if asked for.
     pub(crate) events: Vec<(String, u64)>,
     /// Blocks of code, if asked for.
@@ -81,7 +83,7 @@ impl Machine {
         // What an earlier run left is not this run's.
         let _ = fs::remove_file(&out);
         let _ = fs::remove_file(&log);
-        let mut plugin = format!("file={},out={}", self.plugin.display(), out.display());
+        let mut plugin = format!("file={},out={},stretches=on", self.plugin.display(), out.display());
         if is_profile {
             plugin.push_str(",profile=on");
         }
@@ -105,13 +107,14 @@ impl Machine {
 }
 
 fn parse(text: &str, stdout: String) -> Option<Ran> {
-    let (marks, events, blocks) = (Vec::new(), Vec::new(), Vec::new());
-    let mut ran = Ran { stdout, log: String::new(), total: 0, marks, events, blocks };
+    let (marks, stretches, events, blocks) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    let mut ran = Ran { stdout, log: String::new(), total: 0, marks, stretches, events, blocks };
     for line in text.lines() {
         let words: Vec<&str> = line.split(' ').collect();
         match words.as_slice() {
             ["total", count] => ran.total = count.parse().ok()?,
             ["mark", name, at] => ran.marks.push(((*name).to_owned(), at.parse().ok()?)),
+            ["stretch", count, _, _, _] => ran.stretches.push(count.parse().ok()?),
             ["event", name, times] => ran.events.push(((*name).to_owned(), times.parse().ok()?)),
             ["block", address, size, times, code] => {
                 let address = u64::from_str_radix(address, 16).ok()?;
@@ -149,8 +152,13 @@ mod tests {
 
     #[test]
     fn what_the_plugin_writes_is_understood_and_nothing_else() {
-        let ran = parse("total 9\nmark init 4\nevent call 7\nblock ffff 2 3 90c3\n", String::new()).unwrap();
+        let ran = parse(
+            "total 9\nmark init 4\nstretch 8 1 a b\nevent call 7\nblock ffff 2 3 90c3\n",
+            String::new(),
+        )
+        .unwrap();
         assert_eq!((ran.total, ran.marks), (9, vec![("init".to_owned(), 4)]));
+        assert_eq!(ran.stretches, [8]);
         assert_eq!(ran.events, [("call".to_owned(), 7)]);
         assert_eq!(ran.blocks, [Block { address: 0xffff, count: 6, code: vec![0x90, 0xc3] }]);
         for text in ["block ffff 2 3\n", "block ffff 2 3 9\n", "block x 2 3 90\n", "total -1\n", "noise\n"] {

@@ -20,6 +20,7 @@ mod reference;
 mod report;
 mod sizes;
 mod stages;
+mod stretch;
 mod symbols;
 mod table;
 mod toolchain;
@@ -92,6 +93,7 @@ fn bench(mode: Mode) -> Result<bool, String> {
     let mut measured = counts::measure(&machine)?;
     measured.extend(stages::measure(&machine)?);
     measured.extend(kernels::measure(&machine)?);
+    measured.extend(stretch::measure(&machine)?);
     measured.extend(sizes::measure(&root)?);
     let id = table.toolchain(&toolchain);
     table.check_references(&reference)?;

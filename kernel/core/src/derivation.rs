@@ -113,6 +113,8 @@ pub struct Tree {
     newest: u32,
     /// Steps that revocations are owed by those who made more work for them.
     owed: u32,
+    /// How often somebody has made work for [`Tree::step`], or for a revocation.
+    additions: u64,
 }
 
 impl Tree {
@@ -135,6 +137,7 @@ impl Tree {
             use_capacity: uses,
             newest: NONE,
             owed: 0,
+            additions: 0,
         })
     }
 
@@ -258,6 +261,13 @@ impl Tree {
         self.used
     }
 
+    /// How often somebody has made work for [`Tree::step`] or for a revocation in progress: whoever changes it may have to
+    /// wait for that work.
+    #[must_use]
+    pub const fn additions(&self) -> u64 {
+        self.additions
+    }
+
     /// True if [`Tree::step`] has something to do.
     #[must_use]
     pub const fn has_leaving(&self) -> bool {
@@ -297,6 +307,7 @@ impl Tree {
             node.holders_or_next = next;
         });
         self.first_leaving = index;
+        self.additions += 1;
     }
 
     /// Lets the node leave if it was the last use or revocation that held it.

@@ -115,6 +115,13 @@ pub(crate) fn set_time_stamp_access(allowed: bool) {
     unsafe { Cr4::write(flags) };
 }
 
+/// Lets an interrupt that is pending arrive, if there is one: ring 0 calls this between two pieces of what takes long.
+pub fn take_interrupt() -> Event {
+    // SAFETY: as in `idle`; the instruction behind `sti` is the one that an interrupt comes behind.
+    unsafe { asm!("sti", "nop", "cli", options(nostack)) }
+    interrupts::take_arrived()
+}
+
 /// Waits with interrupts on until one arrives. Returns at once if one is pending.
 pub fn idle() -> Event {
     // SAFETY: the interrupt stubs handle every vector, note it in `interrupts::arrived` and return here with

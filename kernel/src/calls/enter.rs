@@ -22,14 +22,17 @@ use capos_kernel_core::derivation::NodeId;
 use capos_kernel_core::pool::Id;
 use capos_kernel_core::report::Fault;
 
-/// Submissions that one pass takes: bounds the time before others are looked at.
+/// Submissions that one pass takes, and nanoseconds after which it takes no more: bounds the time before others are looked at.
 const SUBMISSIONS_PER_PASS: u32 = 32;
+const PASS_NANOSECONDS: u64 = 20_000;
 
 /// Whether the thread goes on in ring 3 now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Next {
     /// It does.
     Continue,
+    /// Its `enter` has more to do, as long as it is its turn.
+    Again,
     /// It waits, stands in the run queue again, or is no more.
     Leave,
 }
@@ -120,12 +123,12 @@ impl Kernel {
         if pending > 0 {
             let budget = pending.min(SUBMISSIONS_PER_PASS);
             let taken = self.take_submissions(id, budget);
-            has_more = taken == budget && budget < pending;
+            has_more = taken > 0 && taken < pending && self.can_take(id);
         }
         self.conclude_enter(id, process, wait, has_more)
     }
 
-    /// Does one step of a call that is too long for one, and lets others run.
+    /// Does one step of a call that is too long for one.
     fn proceed_filling(&mut self, id: Id<Thread>, filling: Filling, wait: Wait) -> Next {
         // It may have been revoked since the last step.
         let answer = match self.named(&filling.origin) {
@@ -163,10 +166,19 @@ impl Kernel {
         self.work.is_unmapping() || self.threads.get(id).is_some_and(|thread| thread.filling.is_some())
     }
 
-    /// Takes up to `budget` submissions; returns how many.
+    /// True if the thread could take another submission.
+    fn can_take(&self, id: Id<Thread>) -> bool {
+        self.threads.get(id).is_some_and(|thread| thread.ring.completions.has_room())
+    }
+
+    /// Takes up to `budget` submissions, or as many as fit a pass; returns how many.
     fn take_submissions(&mut self, id: Id<Thread>, budget: u32) -> u32 {
+        let end = if budget > 1 { self.clock.now() + PASS_NANOSECONDS } else { 0 };
         let mut taken = 0;
         while taken < budget && !self.must_pause(id) {
+            if taken > 0 && self.clock.now() >= end {
+                break;
+            }
             let Some(thread) = self.threads.get_mut(id) else { break };
             let process = thread.process;
             let ring = &mut thread.ring;
@@ -212,9 +224,8 @@ impl Kernel {
     fn interrupt_enter(&mut self, id: Id<Thread>, wait: Wait) -> Next {
         if let Some(thread) = self.threads.get_mut(id) {
             thread.state = ThreadState::Entering(wait);
-            self.enqueue(id.index());
         }
-        Next::Leave
+        Next::Again
     }
 
     fn refuse_enter(&mut self, id: Id<Thread>, error: Transport) -> Next {

@@ -17,6 +17,9 @@ pub(crate) const SMALL: usize = 64;
 /// Bytes of the part in front of bulk data, and of messages with one name.
 pub(crate) const WITH_NAME: usize = 256;
 
+/// Bytes of bulk data that one step of a long call makes: random ones take 20 instructions each.
+pub(crate) const STEP_BYTES: usize = 1024;
+
 /// The kernel's own copy of a message, or of its head.
 pub(crate) struct Message<const N: usize> {
     bytes: [u8; N],
@@ -36,7 +39,7 @@ pub(crate) struct Filling {
     pub(crate) origin: Origin,
     /// Where in the result the data begins.
     start: usize,
-    /// Bytes of the data, and of those the ones that are written: whole pages.
+    /// Bytes of the data, and of those the ones that are written: whole steps.
     length: usize,
     done: usize,
 }
@@ -232,17 +235,17 @@ impl Kernel {
         Ok(filling)
     }
 
-    /// Writes the next page of bulk data, made by `fill`. If that was not the last one, the rest is kept in the thread.
+    /// Writes the next step of bulk data, made by `fill`. If that was not the last one, the rest is kept in the thread.
     ///
     /// # Errors
     /// "bad address", "out of memory", and those of `fill`.
-    pub(crate) fn fill_page(
+    pub(crate) fn fill_step(
         &mut self,
         mut filling: Filling,
         mut fill: impl FnMut(&mut Kernel, usize, &mut [u8]) -> Result<(), CallError>,
     ) -> Result<Answer, CallError> {
-        let size = PAGE_BYTES.min(filling.length - filling.done);
-        self.fill_result::<PAGE_BYTES>(&filling.origin, filling.start + filling.done, size, &mut fill)?;
+        let size = STEP_BYTES.min(filling.length - filling.done);
+        self.fill_result::<STEP_BYTES>(&filling.origin, filling.start + filling.done, size, &mut fill)?;
         filling.done += size;
         if filling.done == filling.length {
             return Ok(Answer::reply(filling.total()));

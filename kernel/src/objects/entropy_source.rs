@@ -4,12 +4,11 @@
 //!
 //! Invariant: no byte leaves before the generator was seeded by sources that count. One entry makes at most a page.
 
-use crate::calls::message::{Filling, SMALL, malformed};
+use crate::calls::message::{Filling, SMALL, STEP_BYTES, malformed};
 use crate::calls::{Answer, Call};
 use crate::kernel::Kernel;
 use capos_abi::error::{CallError, Exception, Transport};
 use capos_abi::message::DATA_BYTES_MAX;
-use capos_kernel_hal::PAGE_BYTES;
 use capos_schema::entropy_source::{EntropySource, EntropySourceReadParams, EntropySourceReadResults};
 
 impl Kernel {
@@ -29,19 +28,19 @@ impl Kernel {
         }
         let encode_head =
             |length: usize, out: &mut [u8]| EntropySourceReadResults { bytes: &[] }.encode_head(length, out);
-        if length <= PAGE_BYTES {
+        if length <= STEP_BYTES {
             return self.reply_with_data(call.origin, length, encode_head, make);
         }
         let filling = self.begin_data(call.origin, length, encode_head)?;
         self.continue_reading(filling)
     }
 
-    /// Makes the next page of a read that is too long for one entry.
+    /// Makes the next step of a read that is too long for one entry.
     ///
     /// # Errors
     /// "bad address", "out of memory": the reader has taken its buffer away meanwhile.
     pub(crate) fn continue_reading(&mut self, filling: Filling) -> Result<Answer, CallError> {
-        self.fill_page(filling, make)
+        self.fill_step(filling, make)
     }
 }
 

@@ -9,7 +9,7 @@
 use super::layout::{CAPSET, IMAGE_WINDOW, LOW_UPPER_TABLES, PAGE, RING, STACK_END};
 use super::name::Name;
 use super::ring::Ring;
-use super::thread::{Thread, ThreadState};
+use super::thread::{Debt, Thread, ThreadState};
 use super::{Outcome, Process, ProcessState};
 use crate::billing::Processor;
 use crate::kernel::Kernel;
@@ -258,8 +258,8 @@ impl Kernel {
         let context = Context::new(executable.entry, STACK_END - 8, [RING, CAPSET, 0])?;
         let id = insert(&mut self.processes, process).ok_or(OutOfMemory)?;
         let state = ThreadState::Ready;
-        let thread =
-            Thread { process: id, context, ring, state, filling: None, wakes: 0, operations: List::EMPTY };
+        let (wakes, operations, debt) = (0, List::EMPTY, Debt::None);
+        let thread = Thread { process: id, context, ring, state, filling: None, wakes, operations, debt };
         let Some(thread) = insert(&mut self.threads, thread) else {
             drop(self.processes.remove(id));
             return Err(OutOfMemory.into());

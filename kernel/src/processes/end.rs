@@ -21,7 +21,7 @@ use capos_schema::machine::MachineFinishParams;
 /// Capabilities, or areas, that one step releases.
 const ENTRIES_PER_STEP: u32 = 32;
 /// Mappings and page tables that one step releases.
-const MAPPINGS_PER_STEP: usize = 128;
+const MAPPINGS_PER_STEP: usize = 64;
 
 /// What comes after a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -92,6 +92,9 @@ impl Kernel {
             return EndStep::AfterOthers;
         }
         let left = self.threads.get(thread).map(|thread| (thread.context.cpl(), thread.wakes));
+        // What completed meanwhile may have woken it.
+        self.run_queue.remove(thread.index());
+        self.handed = self.handed.filter(|handed| *handed != thread.index());
         drop(self.threads.remove(thread));
         if let Some(process) = self.processes.get_mut(id) {
             process.thread = None;

@@ -13,6 +13,18 @@ use capos_kernel_core::list::List;
 use capos_kernel_core::pool::Id;
 use capos_kernel_hal::user::Context;
 
+/// What a thread waits for before it goes on, because it left it over itself.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Debt {
+    /// Nothing.
+    #[default]
+    None,
+    /// Nodes of the derivation tree that leave or die.
+    Nodes,
+    /// All that is left over.
+    All,
+}
+
 /// What a thread does when it is not in ring 3.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ThreadState {
@@ -54,4 +66,6 @@ pub(crate) struct Thread {
     pub(crate) wakes: u64,
     /// Operations in progress, over `Kernel::operation_links`.
     pub(crate) operations: List,
+    /// Counts until nothing is left over.
+    pub(crate) debt: Debt,
 }

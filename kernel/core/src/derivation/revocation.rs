@@ -63,6 +63,7 @@ impl Tree {
     pub(super) const fn owe(&mut self, steps: u32) {
         if self.has_revocation() {
             self.owed = self.owed.saturating_add(steps);
+            self.additions += 1;
         }
     }
 

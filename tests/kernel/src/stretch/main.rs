@@ -1,8 +1,9 @@
-//! `stretch`: how long ring 0 keeps a timer waiting while ten thousand capabilities are revoked.
+//! `stretch`: keeps ring 0 busy with what takes long, and looks how late a timer is served meanwhile.
 //!
 //! Booted by the manifest `stretch.cue` beside the cases, under QEMU's instruction clock, where an instruction takes one
-//! nanosecond. While the revocation is in progress the program sleeps for short times and notes how late it is woken: that
-//! is the longest stretch of ring 0 that looked at no timer, and what waking costs. One line tells the numbers.
+//! nanosecond: a revocation of ten thousand capabilities, the end of a process with 512 MiB, full rings of the largest calls,
+//! each by itself and then all together. The program sleeps for short times and notes how late it is woken. One line for each
+//! scene tells the numbers. How long interrupts are off is counted from outside.
 //!
 //! Invariant: nothing is judged here; the check compares the numbers.
 #![no_std]
@@ -11,56 +12,113 @@
 
 extern crate alloc;
 
+mod scene;
+
 use alloc::format;
-use alloc::vec::Vec;
 
 use capos_rt::abi::error::CallError;
 use capos_rt::abi::outcome::ExitStatus;
 use capos_rt::schema::console::Console;
+use capos_rt::schema::entropy_source::EntropySource;
+use capos_rt::schema::interface::Interface;
+use capos_rt::schema::memory_object::MemoryObject;
+use capos_rt::schema::process_spawner::ProcessSpawner;
 use capos_rt::schema::timer::Timer;
+use capos_rt::schema::virtual_memory::VirtualMemory;
 use capos_rt::{Cap, CapSet};
+
+use scene::{Calls, Filled, Tree};
 
 capos_rt::entry!(main);
 
-/// In a chain, and as many again side by side.
-const DESCENDANTS: usize = 5_000;
-/// Sleeps in flight through the last of the chain.
-const SLEEPS: u64 = 8;
 /// Nanoseconds of a sleep.
 const NAP: u64 = 2_000;
+/// How long rings are kept full by themselves.
+const CALLS_LAST: u64 = 40_000_000;
 
-fn main(capabilities: &CapSet) -> ExitStatus {
-    let console: Result<Cap<Console>, _> = capabilities.get("stdout");
-    let timer: Result<Cap<Timer>, _> = capabilities.get("timer");
-    let (Ok(console), Ok(timer)) = (console, timer) else { return ExitStatus::exited(2) };
-    ExitStatus::exited(u32::from(measure(&console, &timer).is_err()))
+/// What the program holds.
+pub(crate) struct Context {
+    console: Cap<Console>,
+    pub(crate) timer: Cap<Timer>,
+    pub(crate) random: Cap<EntropySource>,
+    pub(crate) memory: Cap<VirtualMemory>,
+    pub(crate) spawner: Cap<ProcessSpawner>,
+    pub(crate) load: Cap<MemoryObject>,
 }
 
-fn measure(console: &Cap<Console>, timer: &Cap<Timer>) -> Result<(), CallError> {
-    let trunk = timer.derive(Timer::ALL_METHODS)?;
-    let mut below: Vec<Cap<Timer>> = Vec::new();
-    for _ in 0..DESCENDANTS {
-        below.push(below.last().unwrap_or(&trunk).derive(Timer::ALL_METHODS)?);
+fn main(capabilities: &CapSet) -> ExitStatus {
+    let Some(context) = context(capabilities) else { return ExitStatus::exited(2) };
+    let Err(error) = scenes(&context) else { return ExitStatus::exited(0) };
+    let _ = context.console.write(format!("failed: {error}\n").as_bytes());
+    ExitStatus::exited(1)
+}
+
+fn context(capabilities: &CapSet) -> Option<Context> {
+    fn get<T: Interface>(capabilities: &CapSet, name: &str) -> Option<Cap<T>> {
+        capabilities.get(name).ok()
     }
-    let last = below.last().unwrap_or(&trunk);
-    let sleeps =
-        (0..SLEEPS).map(|one| last.begin_sleep(u64::MAX - 1 - one)).collect::<Result<Vec<_>, _>>()?;
-    for _ in 0..DESCENDANTS {
-        below.push(trunk.derive(Timer::ALL_METHODS)?);
+    Some(Context {
+        console: get(capabilities, "stdout")?,
+        timer: get(capabilities, "timer")?,
+        random: get(capabilities, "random")?,
+        memory: get(capabilities, "memory")?,
+        spawner: get(capabilities, "spawner")?,
+        load: get(capabilities, "load")?,
+    })
+}
+
+fn scenes(context: &Context) -> Result<(), CallError> {
+    let tree = Tree::grow(context)?;
+    let revocation = tree.begin()?;
+    let naps = context.nap(|_| !revocation.call().is_complete())?;
+    context.tell("revocation", &naps, &tree.end(context, revocation)?)?;
+
+    let filled = Filled::start(context)?;
+    let end = filled.begin_end()?;
+    let naps = context.nap(|_| !end.call().is_complete())?;
+    context.tell("end", &naps, &Filled::judge(end)?)?;
+
+    let calls = Calls::start(context)?;
+    let naps = context.nap(|passed| passed < CALLS_LAST)?;
+    context.tell("calls", &naps, "")?;
+
+    let tree = Tree::grow(context)?;
+    let filled = Filled::start(context)?;
+    let (revocation, end) = (tree.begin()?, filled.begin_end()?);
+    let naps = context.nap(|_| !revocation.call().is_complete() || !end.call().is_complete())?;
+    let told = format!("{} {}", tree.end(context, revocation)?, Filled::judge(end)?);
+    context.tell("together", &naps, &told)?;
+    calls.end()
+}
+
+/// What came of the sleeps.
+struct Naps {
+    count: u64,
+    /// Nanoseconds that one was woken too late at most.
+    worst: u64,
+    /// Nanoseconds that all of it took.
+    took: u64,
+}
+
+impl Context {
+    /// Sleeps again and again while `goes_on`, which is told how long it has been.
+    fn nap(&self, goes_on: impl Fn(u64) -> bool) -> Result<Naps, CallError> {
+        let start = self.timer.now()?;
+        let mut naps = Naps { count: 0, worst: 0, took: 0 };
+        while goes_on(naps.took) {
+            let due = self.timer.now()? + NAP;
+            self.timer.sleep(due)?;
+            let now = self.timer.now()?;
+            naps.worst = naps.worst.max(now - due);
+            naps.took = now - start;
+            naps.count += 1;
+        }
+        Ok(naps)
     }
-    let start = timer.now()?;
-    let revocation = trunk.begin_revoke()?;
-    let (mut naps, mut worst) = (0, 0);
-    while !revocation.call().is_complete() {
-        let due = timer.now()? + NAP;
-        timer.sleep(due)?;
-        worst = worst.max(timer.now()? - due);
-        naps += 1;
+
+    fn tell(&self, scene: &str, naps: &Naps, result: &str) -> Result<(), CallError> {
+        let Naps { count, worst, took } = naps;
+        let line = format!("{scene} naps {count} worst {worst} took {took} {result}\n");
+        self.console.write(line.as_bytes()).map(drop)
     }
-    let took = timer.now()? - start;
-    revocation.wait()?;
-    let ended = sleeps.into_iter().filter_map(|sleep| sleep.wait().err()).count();
-    let dead = below.iter().filter(|one| one.now().is_err()).count();
-    let text = format!("dead {dead} sleeps {ended} naps {naps} worst {worst} took {took}\n");
-    console.write(text.as_bytes()).map(|_| ())
 }
