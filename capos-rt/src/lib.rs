@@ -8,6 +8,8 @@
 //! Cap<Console>::write (clients/generated) -> Call (call) -> Operation (sys) -> rings -> enter
 //! ```
 //!
+//! A service goes the other way: [`server::Loop`] hands what it receives to generated stubs.
+//!
 //! Invariant: `unsafe` is in `sys/` only. A process has one thread, and everything here relies on that.
 #![no_std]
 #![deny(unsafe_code)]
@@ -23,6 +25,8 @@ pub mod device;
 pub mod heap;
 pub mod process;
 pub mod report;
+pub mod server;
+mod servers;
 #[expect(unsafe_code, reason = "the one folder with unsafe code")]
 #[cfg_attr(
     not(any(test, target_os = "none")),

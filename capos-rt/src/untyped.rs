@@ -18,7 +18,7 @@ use capos_schema::wire::EncodeError;
 use crate::call::{Deadline, alone, copy_out};
 use crate::capability::{Cap, Capability, IMPOSSIBLE_REPLY};
 use crate::sys::operation::{Finished, Operation, Sent, Sizes};
-use crate::sys::serving::{NO_ROOM, Serving};
+use crate::sys::serving::{Answer, NO_ROOM, Serving};
 
 /// What fits: bytes of a message and capabilities beside it.
 #[derive(Clone, Copy, Debug, Default)]
@@ -147,7 +147,7 @@ impl Incoming {
 
 /// The kernel's words in front of a received message.
 #[inline]
-fn header_of(bytes: &[u8]) -> Result<ReceivedHeader, CallError> {
+pub(crate) fn header_of(bytes: &[u8]) -> Result<ReceivedHeader, CallError> {
     let (words, _) = bytes.as_chunks::<8>();
     let words: &[[u8; 8]; RECEIVED_HEADER_BYTES / 8] = words.first_chunk().ok_or(IMPOSSIBLE_REPLY)?;
     Ok(ReceivedHeader::decode(&words.map(u64::from_le_bytes)))
@@ -165,7 +165,9 @@ impl<'e> Server<'e> {
     /// # Errors
     /// [`Transport::OutOfMemory`] if they do not fit there.
     pub fn new(endpoint: &'e Cap<Endpoint>, reply: usize, room: usize) -> Result<Server<'e>, CallError> {
-        let serving = Serving::new(reply, room.saturating_add(RECEIVED_HEADER_BYTES)).ok_or(NO_ROOM)?;
+        let results = room.saturating_add(RECEIVED_HEADER_BYTES);
+        let sizes = Sizes { parameters: reply, results, ..Sizes::default() };
+        let serving = Serving::new(sizes).ok_or(NO_ROOM)?;
         Ok(Server { endpoint, serving })
     }
 
@@ -176,7 +178,7 @@ impl<'e> Server<'e> {
     #[inline]
     pub fn receive(&mut self) -> Result<ReceivedHeader, CallError> {
         self.serving.round(self.endpoint.raw(), None)?;
-        header_of(self.serving.buffers().0)
+        header_of(self.serving.hand().0.bytes)
     }
 
     /// Answers the call of `token` with the first `length` bytes of the reply buffer and waits for the next.
@@ -185,15 +187,15 @@ impl<'e> Server<'e> {
     /// What the transport says of the reply, and then nothing was received; or of the receive.
     #[inline]
     pub fn reply_and_receive(&mut self, token: u64, length: usize) -> Result<ReceivedHeader, CallError> {
-        self.serving.round(self.endpoint.raw(), Some((token, length)))?;
-        header_of(self.serving.buffers().0)
+        self.serving.round(self.endpoint.raw(), Some(Answer::Plain(token, length)))?;
+        header_of(self.serving.hand().0.bytes)
     }
 
     /// The message that was received, and the buffer for the reply.
     #[inline]
     pub fn buffers(&mut self) -> (&[u8], &mut [u8]) {
-        let (received, reply) = self.serving.buffers();
-        (received.get(RECEIVED_HEADER_BYTES..).unwrap_or_default(), reply)
+        let (received, reply) = self.serving.hand();
+        (received.bytes.get(RECEIVED_HEADER_BYTES..).unwrap_or_default(), reply)
     }
 }
 

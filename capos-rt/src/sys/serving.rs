@@ -1,82 +1,236 @@
-//! The short way of a server: one call at a time, without capabilities, answered in the submission that waits for the next.
+//! A server's place for one call at a time: answered in the submission that waits for the next.
 //!
-//! Called by `untyped`; calls `thread`. Slot and buffers are taken once, so a round searches, allocates and gives back
-//! nothing.
+//! Called by `untyped` and `server`; calls `thread`. Slot and buffers are taken once, so a round searches, allocates and gives
+//! back nothing.
 //!
-//! Invariant: outside [`Serving::round`] nothing is in flight, so the buffers are the server's own.
+//! Invariant: while a receive is in flight the buffers are the kernel's, and nothing here lends them; otherwise they are the
+//! server's own.
+
+use core::cell::Cell;
 
 use capos_abi::error::{CallError, Transport};
 use capos_abi::handle::Handle;
-use capos_abi::ring::{FLAGS, Opcode, Submission};
+use capos_abi::ring::{Completion, FLAG_PARAMETERS_IN_AREA, Opcode, RECEIVED_HANDLE_BYTES, Submission};
 
-use super::area::AreaBlock;
-use super::thread::{self, Thread};
+use super::buffers::{Buffers, Parts, Sent, Sizes};
+use super::thread::{self, Thread, WaitLimit};
 
-/// A slot and a block of the message area: the reply, then what was received.
+/// A slot, and buffers for a reply (the parameters of [`Sizes`]) and for what is received (its results).
 pub(crate) struct Serving {
     thread: &'static Thread,
     slot: usize,
-    block: AreaBlock,
-    /// Bytes for the reply, whole words.
-    reply: usize,
-    /// Bytes for what is received, whole words.
-    room: usize,
+    buffers: Buffers,
+    /// A receive without its endpoint.
+    receive: Submission,
+    /// A return-and-receive without endpoint, token and length.
+    answer: Submission,
+    /// Bytes for the reply, and the capabilities that may go with it.
+    most: (usize, usize),
     /// Bytes that were received.
     received: usize,
+    /// Capabilities that were received.
+    arrived: u8,
+    /// One bit for each of those that was taken.
+    taken: Cell<u16>,
+    is_in_flight: bool,
+}
+
+/// A call in hand.
+pub(crate) struct Received<'s> {
+    /// The kernel's header and the message.
+    pub(crate) bytes: &'s [u8],
+    handles: &'s [[u8; RECEIVED_HANDLE_BYTES]],
+    taken: &'s Cell<u16>,
+}
+
+impl Received<'_> {
+    /// Takes the handle at `index` of what came along; the first time, whoever takes it owns it.
+    pub(crate) fn take_handle(&self, index: u32) -> Option<Handle> {
+        let handle = self.handles.get(usize::try_from(index).ok()?)?;
+        let (bit, taken) = (1_u16.checked_shl(index)?, self.taken.get());
+        self.taken.set(taken | bit);
+        (taken & bit == 0).then_some(Handle(u32::from_le_bytes(*handle)))
+    }
+}
+
+/// How the call in hand is answered.
+#[derive(Clone, Copy)]
+pub(crate) enum Answer<'a> {
+    /// With this many bytes of the reply buffer.
+    Plain(u64, usize),
+    /// With these capabilities too.
+    With(u64, usize, &'a [Sent]),
+    /// With an exception: its completion result.
+    Refusal(u64, i32),
 }
 
 impl Serving {
-    /// Room for replies of `reply` bytes and calls of `room` bytes, header included; `None` without room in the message area.
-    pub(crate) fn new(reply: usize, room: usize) -> Option<Serving> {
-        let (reply, room) = (reply.checked_add(7)? & !7, room.checked_add(7)? & !7);
-        let block = AreaBlock::new(reply.checked_add(room)?)?;
+    /// Room for replies and for calls, header included; every capability of a reply may be minted. `None` without room or
+    /// slot, or if it is more than a message may be.
+    pub(crate) fn new(sizes: Sizes) -> Option<Serving> {
+        let most = capos_abi::message::MESSAGE_BYTES_MAX;
+        // A reply buffer that is never empty keeps every answer in the same shape.
+        let (reply, room) =
+            (sizes.parameters.max(1).checked_add(7)? & !7, sizes.results.checked_add(7)? & !7);
+        if reply > most || room > most {
+            return None;
+        }
         let thread = thread::current();
+        let sizes = Sizes { parameters: reply, results: room, mints: sizes.sends, ..sizes };
+        let mut buffers = Buffers::new(thread, sizes)?;
+        let mut answer = Submission::new(Opcode::ReturnAndReceive, 0);
+        buffers.fill_in(&mut answer, reply);
+        (answer.length, answer.send_count, answer.send_list) = (0, 0, 0);
+        let flags = answer.flags & !FLAG_PARAMETERS_IN_AREA;
+        let receive = Submission { opcode: Opcode::Receive, flags, address: 0, ..answer };
         let slot = thread.take_slot()?;
-        Some(Serving { thread, slot, block, reply, room, received: 0 })
+        Some(Serving {
+            thread,
+            slot,
+            buffers,
+            receive,
+            answer,
+            most: (reply, sizes.sends),
+            received: 0,
+            arrived: 0,
+            taken: Cell::new(0),
+            is_in_flight: false,
+        })
     }
 
-    /// What was received, and the buffer for the reply.
+    /// What was received, and the buffer for the reply; both empty while a receive is in flight.
     #[inline]
-    pub(crate) fn buffers(&mut self) -> (&[u8], &mut [u8]) {
-        let (reply, received) = self.block.bytes_mut().split_at_mut(self.reply);
-        (received.get(..self.received).unwrap_or_default(), reply)
+    pub(crate) fn hand(&mut self) -> (Received<'_>, &mut [u8]) {
+        let parts = if self.is_in_flight {
+            Parts::default()
+        } else {
+            self.buffers.parts(self.received, self.arrived)
+        };
+        let received = Received { bytes: parts.results, handles: parts.handles, taken: &self.taken };
+        (received, parts.parameters)
     }
 
-    /// Answers the call of `token` with `length` bytes of the reply buffer, if there is one, and waits for the next.
+    /// Gives up the handles that nobody took.
+    #[inline]
+    fn release_untaken(&mut self) {
+        if self.arrived != 0 {
+            for (index, handle) in self.buffers.received(self.arrived).enumerate() {
+                if self.taken.get() >> index & 1 == 0 {
+                    self.thread.release(handle);
+                }
+            }
+            self.arrived = 0;
+        }
+    }
+
+    /// Answers the call in hand, if it is to be, and waits for the next.
     ///
     /// # Errors
     /// What the completion says; [`Transport::LimitReached`] if the submission ring is full.
     #[inline]
-    pub(crate) fn round(
-        &mut self,
-        endpoint: Handle,
-        answered: Option<(u64, usize)>,
-    ) -> Result<(), CallError> {
-        let base = self.block.offset() as u64;
-        let opcode = if answered.is_some() { Opcode::ReturnAndReceive } else { Opcode::Receive };
-        let mut submission = Submission::new(opcode, 0);
-        submission.handle = endpoint;
-        submission.flags = FLAGS & !capos_abi::ring::FLAG_PARAMETERS_IN_AREA;
-        submission.result_address = base + self.reply as u64;
-        submission.result_capacity = self.room as u32;
-        if let Some((token, length)) = answered {
-            submission.flags = FLAGS;
-            submission.operand = token;
-            submission.address = base;
-            submission.length = length.min(self.reply) as u32;
-        }
-        self.received = 0;
-        // SAFETY: the block is this value's, which waits here until the operation has completed.
-        unsafe { self.thread.submit(self.slot, submission) }?;
+    pub(crate) fn round(&mut self, endpoint: Handle, answered: Option<Answer<'_>>) -> Result<(), CallError> {
+        self.begin(endpoint, answered)?;
         let completion = self.thread.wait_for_ever(self.slot);
-        CallError::check(completion.result)?;
-        self.received = (completion.length as usize).min(self.room);
+        self.take(completion)
+    }
+
+    /// Answers the call in hand, if it is to be, and begins to receive the next. The kernel takes it at the next wait or flush.
+    ///
+    /// # Errors
+    /// [`Transport::LimitReached`] if the submission ring is full; [`Transport::BadMessage`] while a receive is in flight.
+    #[inline]
+    pub(crate) fn begin(&mut self, endpoint: Handle, answered: Option<Answer<'_>>) -> Result<(), CallError> {
+        if self.is_in_flight {
+            return Err(Transport::BadMessage.into());
+        }
+        let mut submission = match answered {
+            None => self.receive,
+            Some(Answer::Plain(token, length)) => {
+                Submission { operand: token, length: length.min(self.most.0) as u32, ..self.answer }
+            }
+            Some(Answer::With(token, length, rows)) => {
+                self.buffers.set_rows(rows);
+                Submission {
+                    operand: token,
+                    length: length.min(self.most.0) as u32,
+                    send_list: self.buffers.send_list(),
+                    send_count: rows.len().min(self.most.1) as u8,
+                    ..self.answer
+                }
+            }
+            Some(Answer::Refusal(token, result)) => {
+                Submission { operand: token, method: result.unsigned_abs() as u16, ..self.answer }
+            }
+        };
+        submission.handle = endpoint;
+        self.release_untaken();
+        self.received = 0;
+        self.taken.set(0);
+        // SAFETY: the buffers are this value's, which lends nothing of them and keeps them until the completion was read.
+        unsafe { self.thread.submit(self.slot, submission) }?;
+        self.is_in_flight = true;
         Ok(())
+    }
+
+    /// True while a receive is in flight.
+    #[inline]
+    pub(crate) fn is_in_flight(&self) -> bool {
+        self.is_in_flight
+    }
+
+    /// True if the receive has completed; looks at the ring, and does not enter the kernel.
+    #[inline]
+    pub(crate) fn is_complete(&self) -> bool {
+        self.thread.collect();
+        self.is_in_flight && self.thread.completion(self.slot).is_some()
+    }
+
+    /// Ends a receive that has completed.
+    ///
+    /// # Errors
+    /// What the completion says; [`Transport::NotFound`] if there is none yet.
+    pub(crate) fn finish(&mut self) -> Result<(), CallError> {
+        let completion = self.thread.completion(self.slot).filter(|_| self.is_in_flight);
+        self.take(completion.ok_or(Transport::NotFound)?)
+    }
+
+    #[inline]
+    fn take(&mut self, completion: Completion) -> Result<(), CallError> {
+        self.is_in_flight = false;
+        CallError::check(completion.result)?;
+        self.received = completion.length as usize;
+        self.arrived = completion.capability_count;
+        Ok(())
+    }
+
+    /// Cancels the receive that is in flight, and waits for its end.
+    ///
+    /// # Errors
+    /// What the completion says, mostly [`Transport::Cancelled`]; if none, something was received nevertheless.
+    pub(crate) fn give_up(&mut self) -> Result<(), CallError> {
+        if !self.is_in_flight {
+            return Err(Transport::Cancelled.into());
+        }
+        if !self.is_complete() {
+            self.thread.cancel(self.slot);
+        }
+        let completion = self.thread.wait_for_ever(self.slot);
+        self.take(completion)
+    }
+
+    /// Hands over everything submitted and waits for any completion; false if `limit` has passed before.
+    ///
+    /// # Errors
+    /// What `enter` says.
+    pub(crate) fn wait_some(&self, limit: WaitLimit) -> Result<bool, CallError> {
+        Ok(self.thread.wait_some(limit)?)
     }
 }
 
 impl Drop for Serving {
     fn drop(&mut self) {
+        let _ = self.give_up();
+        self.release_untaken();
         self.thread.give_back_slot(self.slot);
     }
 }

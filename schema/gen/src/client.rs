@@ -8,6 +8,7 @@
 use std::fmt::Write;
 
 use crate::codec::documentation;
+use crate::imports::imports;
 use crate::model::{Field, Interface, Kind, Method, Structure, camel, snake};
 use crate::output::File;
 
@@ -16,6 +17,23 @@ const TOO_MANY: &str =
     "#[expect(clippy::too_many_arguments, reason = \"the schema's method has that many\")]\n";
 
 const FOLDER: &str = "capos-rt/src/clients/generated";
+
+/// What a client may need, besides the vocabulary.
+const WANTED: &[(&str, &str)] = &[
+    ("alloc::string", "String"),
+    ("capos_abi::error", "CallError"),
+    ("crate::call", "Call"),
+    ("crate::call", "Pending"),
+    ("crate::call", "TEXT_ROOM"),
+    ("crate::call", "alone"),
+    ("crate::call", "copy_out"),
+    ("crate::call", "owned"),
+    ("crate::capability", "Cap"),
+    ("crate::capability", "Capability"),
+    ("crate::capability", "IMPOSSIBLE_REPLY"),
+    ("crate::capability", "Untyped"),
+    ("crate::sys::operation", "Sizes"),
+];
 
 /// The module of each interface, and the one that lists them.
 pub(crate) fn files(interfaces: &[Interface]) -> Vec<File> {
@@ -61,57 +79,8 @@ fn module(interface: &Interface, interfaces: &[Interface]) -> String {
          //! Invariant: one message per call.\n\n",
         interface.module
     );
-    out += &imports(interfaces, &body);
+    out += &imports(interfaces, &body, WANTED);
     out + &body
-}
-
-/// What `body` mentions, and no more.
-fn imports(interfaces: &[Interface], body: &str) -> String {
-    let mut out = "use capos_abi::error::CallError;\n".to_string();
-    for other in interfaces {
-        let names = [other.name.clone()].into_iter();
-        let enums = other.enums.iter().map(|enumeration| enumeration.name.clone());
-        let nested = other.structures.iter().map(|structure| structure.name.clone());
-        let messages = other
-            .methods
-            .iter()
-            .flat_map(|method| [method.parameters.name.clone(), method.results.name.clone()]);
-        let used: Vec<String> =
-            names.chain(enums).chain(nested).chain(messages).filter(|name| mentions(body, name)).collect();
-        if !used.is_empty() {
-            let _ = writeln!(out, "use capos_schema::{}::{{{}}};", other.module, used.join(", "));
-        }
-    }
-    let wanted = [
-        ("alloc::string", "String"),
-        ("crate::call", "Call"),
-        ("crate::call", "Pending"),
-        ("crate::call", "TEXT_ROOM"),
-        ("crate::call", "alone"),
-        ("crate::call", "copy_out"),
-        ("crate::call", "owned"),
-        ("crate::capability", "Cap"),
-        ("crate::capability", "Capability"),
-        ("crate::capability", "IMPOSSIBLE_REPLY"),
-        ("crate::capability", "Untyped"),
-        ("crate::sys::operation", "Sizes"),
-    ];
-    for (path, name) in wanted {
-        if mentions(body, name) {
-            let _ = writeln!(out, "use {path}::{name};");
-        }
-    }
-    out
-}
-
-/// True if the identifier occurs in the code.
-fn mentions(body: &str, name: &str) -> bool {
-    let is_part = |character: char| character.is_alphanumeric() || character == '_';
-    body.match_indices(name).any(|(at, _)| {
-        let before = body[..at].chars().next_back();
-        let after = body[at + name.len()..].chars().next();
-        !before.is_some_and(is_part) && !after.is_some_and(is_part)
-    })
 }
 
 fn reply_name(interface: &Interface, method: &Method) -> String {

@@ -1,8 +1,8 @@
 //! Turns the Cap'n Proto files of `schema/` into everything that speaks them.
 //!
 //! Run by people who changed the schema (`cargo run -p capos-schema-gen`) and by `make check` (`-- --check`). Calls
-//! `capnp compile` for the parsed schema, and writes the codecs and method tables of `capos-schema`, the typed clients of
-//! `capos-rt`, the readers of the manifest, and the book's page of interfaces.
+//! `capnp compile` for the parsed schema, and writes the codecs and method tables of `capos-schema`, the typed clients
+//! and server stubs of `capos-rt`, the readers of the manifest, and the book's page of interfaces.
 //!
 //! Invariant: the output depends on the schema alone, so a difference from the committed files is a drift. Nothing else in
 //! the build needs `capnp`.
@@ -10,6 +10,7 @@
 
 mod client;
 mod codec;
+mod imports;
 mod load;
 mod manifest;
 mod model;
@@ -17,6 +18,7 @@ mod output;
 mod page;
 mod registry;
 mod request;
+mod server;
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -59,6 +61,7 @@ fn run(is_check: bool) -> Result<Vec<String>, String> {
     let mut files = codec::files(&interfaces);
     files.push(registry::file(&interfaces));
     files.extend(client::files(&interfaces));
+    files.extend(server::files(&interfaces));
     let mut files = output::formatted(&root, files)?;
     files.extend(manifest::files(&root.join("schema"))?);
     files.push(page::file(&interfaces));

@@ -73,7 +73,8 @@ pub(crate) fn write(root: &Path, files: &[File]) -> Result<(), String> {
 
 /// Files in the folders of generated code that nothing generates.
 fn left_over(root: &Path, files: &[File]) -> Vec<String> {
-    let folders = ["schema/src/generated", "capos-rt/src/clients/generated"];
+    let folders =
+        ["schema/src/generated", "capos-rt/src/clients/generated", "capos-rt/src/servers/generated"];
     let entries = folders.iter().flat_map(|folder| {
         let names = std::fs::read_dir(root.join(folder)).into_iter().flatten();
         names.filter_map(move |entry| Some(format!("{folder}/{}", entry.ok()?.file_name().to_str()?)))

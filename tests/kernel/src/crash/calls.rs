@@ -28,6 +28,7 @@ pub(crate) fn find(name: &str) -> Option<fn(&CapSet) -> u32> {
         ("call and keep", call_and_keep),
         ("call many", call_many),
         ("lose a call", lose_a_call),
+        ("serve contents", crate::contents::serve),
     ];
     WAYS.iter().find(|(one, _)| *one == name).map(|(_, way)| *way)
 }

@@ -10,6 +10,7 @@
 
 mod behave;
 mod calls;
+mod contents;
 mod notify;
 mod revoked;
 mod ways;

@@ -32,6 +32,9 @@ mod rings;
 mod scheduling;
 mod service;
 mod services;
+mod stub_answers;
+mod stub_service;
+mod stubs;
 mod teardown;
 mod transfers;
 
@@ -53,6 +56,8 @@ fn main(capabilities: &CapSet) -> ExitStatus {
     endpoints::run(&mut harness);
     transfers::run(&mut harness);
     lives::run(&mut harness);
+    stubs::run(&mut harness);
+    stub_answers::run(&mut harness);
     memory_objects::run(&mut harness);
     mappings::run(&mut harness);
     limits::run(&mut harness);
