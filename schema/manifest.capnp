@@ -58,5 +58,6 @@ struct SystemManifest {
     processSpawner @6;
     bootPackage @7;
     entropySink @8;
+    codeMemory @9;
   }
 }

@@ -223,12 +223,14 @@ pub(crate) enum NodeUse {
     Operation(u32),
     /// The finite deadline of the `enter` of the thread at this pool index.
     Deadline(u32),
-    /// The mapping at this pool index.
+    /// The mapping at this pool index, of its object.
     Mapping(u32),
+    /// The mapping at this pool index, of the right to execute it.
+    Code(u32),
 }
 
 /// Kinds of uses. Their numbers alternate, so that what is used first has the lowest ones.
-const USE_KINDS: u32 = 3;
+const USE_KINDS: u32 = 4;
 /// Numbers of uses: as many of each kind as the largest pool has entries.
 const USES: u32 = USE_KINDS * OPERATIONS;
 const _: () = assert!(PROCESSES <= OPERATIONS && MAPPINGS <= OPERATIONS);
@@ -240,6 +242,7 @@ impl NodeUse {
             NodeUse::Operation(index) => USE_KINDS * index,
             NodeUse::Deadline(index) => USE_KINDS * index + 1,
             NodeUse::Mapping(index) => USE_KINDS * index + 2,
+            NodeUse::Code(index) => USE_KINDS * index + 3,
         }
     }
 
@@ -249,7 +252,8 @@ impl NodeUse {
         match number % USE_KINDS {
             0 => NodeUse::Operation(index),
             1 => NodeUse::Deadline(index),
-            _ => NodeUse::Mapping(index),
+            2 => NodeUse::Mapping(index),
+            _ => NodeUse::Code(index),
         }
     }
 }

@@ -12,7 +12,7 @@ use crate::calls::enter::Next;
 use crate::calls::lone::{self, Lone, Readable, Taken};
 use crate::kernel::{Kernel, TimerOwner};
 use crate::log::log_line;
-use crate::memory::area::TouchError;
+use crate::memory::area::{Touch, TouchError};
 use crate::processes::layout::PAGE;
 use crate::processes::thread::{Debt, Thread, ThreadState};
 use crate::processes::{Outcome, ProcessState};
@@ -25,6 +25,8 @@ use capos_kernel_hal::user::Event;
 
 /// Bit 0 of a page fault's error code: there was a mapping, and it did not allow the access.
 const PROTECTION: u64 = 1;
+/// Bit 1: the access was a write.
+const WRITE: u64 = 1 << 1;
 
 /// How long a turn of what is left over lasts, and how long threads run until the next one, in nanoseconds.
 const TURN_NANOSECONDS: u64 = 20_000;
@@ -252,14 +254,16 @@ impl Kernel {
         }
     }
 
-    /// A page that waits for its first touch comes to be; anything else ends the process.
+    /// A page that waits for its first touch comes to be, and one that is shared until it is written becomes the writer's own;
+    /// anything else ends the process.
     fn page_fault(&mut self, id: Id<Thread>, address: u64, error_code: u64) -> Next {
         const VECTOR: u8 = 14;
         let Some(process) = self.threads.get(id).map(|thread| thread.process) else { return Next::Leave };
-        if error_code & PROTECTION != 0 {
+        let touch = if error_code & WRITE != 0 { Touch::Write } else { Touch::Read };
+        if error_code & PROTECTION != 0 && touch == Touch::Read {
             return self.exception(id, VECTOR, error_code, address);
         }
-        match self.touch(process, address / PAGE) {
+        match self.touch(process, address / PAGE, touch) {
             Ok(()) => Next::Continue,
             Err(TouchError::NotThere) => self.exception(id, VECTOR, error_code, address),
             Err(TouchError::OutOfMemory) => {

@@ -141,6 +141,7 @@ impl Kernel {
             ("entropy-sink", Object::EntropySink),
             ("memory", Object::VirtualMemory(init)),
             ("boot", Object::BootPackage),
+            ("code", Object::CodeMemory),
             ("spawner", Object::ProcessSpawner),
             ("machine", Object::Machine),
         ] {

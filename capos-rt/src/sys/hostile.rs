@@ -182,6 +182,18 @@ pub fn jump(address: u64) -> ! {
     unsafe { core::arch::asm!("jmp {address}", "ud2", address = in(reg) address, options(noreturn)) }
 }
 
+/// Calls what is at any address as a function without arguments, and returns its result. Where there is nothing to execute
+/// the process ends.
+#[must_use]
+pub fn call(address: u64) -> u64 {
+    let result: u64;
+    // SAFETY: a function of the caller's making, or the end of the process; registers that a function may change are named.
+    unsafe {
+        core::arch::asm!("call {address}", address = in(reg) address, lateout("rax") result, clobber_abi("sysv64"));
+    }
+    result
+}
+
 /// Loops forever without a system call, and without the hint that it does.
 pub fn spin() -> ! {
     // SAFETY: jumps to itself.

@@ -6,6 +6,7 @@
 //! Invariant: no row offers a method that its interface does not have.
 
 use capos_schema::boot_package::BootPackage;
+use capos_schema::code_memory::CodeMemory;
 use capos_schema::console::Console;
 use capos_schema::entropy_sink::EntropySink;
 use capos_schema::entropy_source::EntropySource;
@@ -29,7 +30,7 @@ pub(crate) struct Held {
 }
 
 /// The names at the kernel, without those of the parts.
-const KERNEL: [(&str, Source); 8] = [
+const KERNEL: [(&str, Source); 9] = [
     ("stdout", Source::ConsoleOutput),
     ("stderr", Source::ConsoleError),
     ("timer", Source::Timer),
@@ -38,6 +39,7 @@ const KERNEL: [(&str, Source); 8] = [
     ("memory", Source::VirtualMemory),
     ("spawner", Source::ProcessSpawner),
     ("boot", Source::BootPackage),
+    ("code", Source::CodeMemory),
 ];
 
 /// What the kernel offers under which name, without the parts.
@@ -59,6 +61,7 @@ pub(crate) fn offered(source: &Source) -> Held {
         Source::Part(_) => (MemoryObject::DESCRIPTION, mask(&[MemoryObject::INFO, MemoryObject::READ])),
         Source::ProcessSpawner => (ProcessSpawner::DESCRIPTION, ProcessSpawner::ALL_METHODS),
         Source::BootPackage => (BootPackage::DESCRIPTION, BootPackage::ALL_METHODS),
+        Source::CodeMemory => (CodeMemory::DESCRIPTION, CodeMemory::ALL_METHODS),
     };
     Held { source: source.clone(), interface, methods }
 }

@@ -92,6 +92,8 @@ pub enum Source {
     ProcessSpawner,
     /// All parts of the boot image.
     BootPackage,
+    /// The right to make pages executable.
+    CodeMemory,
 }
 
 /// What a WASI instance is told at its start: the typed form of `schema/launch.capnp`.

@@ -201,6 +201,7 @@ fn number_of(source: &Source) -> system_manifest::Source {
         Source::Part(_) => system_manifest::Source::Part,
         Source::ProcessSpawner => system_manifest::Source::ProcessSpawner,
         Source::BootPackage => system_manifest::Source::BootPackage,
+        Source::CodeMemory => system_manifest::Source::CodeMemory,
     }
 }
 
@@ -215,6 +216,7 @@ fn source_of(number: system_manifest::Source, part: String) -> Source {
         system_manifest::Source::Part => Source::Part(part),
         system_manifest::Source::ProcessSpawner => Source::ProcessSpawner,
         system_manifest::Source::BootPackage => Source::BootPackage,
+        system_manifest::Source::CodeMemory => Source::CodeMemory,
     }
 }
 
@@ -244,6 +246,7 @@ mod tests {
             Source::Part("file/x".to_owned()),
             Source::ProcessSpawner,
             Source::BootPackage,
+            Source::CodeMemory,
         ];
         let grants = sources
             .into_iter()

@@ -96,7 +96,7 @@ impl Kernel {
                     self.cut_deadline(thread);
                 }
             }
-            NodeUse::Mapping(index) => self.sever(index),
+            NodeUse::Mapping(index) | NodeUse::Code(index) => self.sever(index),
         }
     }
 

@@ -4,7 +4,8 @@
 //! copy of the kernel. Called by the scheduler's page-fault path, by `user` and by the VirtualMemory object.
 //!
 //! Invariant: only an area with its object readable to the process makes that object's pages appear, with the access that
-//! the area says; a page that reads as zeros was never anybody else's.
+//! the area says; a page that reads as zeros was never anybody else's. A page of an image's data that nobody has written is
+//! the image's own, whatever number of processes read it.
 
 use super::mapping::MappingNumber;
 use super::object::MemoryObject;
@@ -46,7 +47,7 @@ pub(crate) enum Area {
         /// What the process may do with it.
         access: Access,
     },
-    /// An image's initialized data: each page is a copy.
+    /// An image's initialized data: a page is the image's until it is written, and then a copy.
     Copy {
         /// The image; the area is one of its holders.
         object: Id<MemoryObject>,
@@ -77,6 +78,15 @@ impl Area {
     }
 }
 
+/// What is about to be done to a page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Touch {
+    /// Read it, or execute it.
+    Read,
+    /// Write to it.
+    Write,
+}
+
 /// Why a page does not come to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum TouchError {
@@ -93,11 +103,11 @@ impl From<OutOfMemory> for TouchError {
 }
 
 impl Kernel {
-    /// Gives the page with number `page` its frame.
+    /// Gives the page with number `page` the frame that it needs for what is about to be done.
     ///
     /// # Errors
     /// [`TouchError`].
-    pub(crate) fn touch(&mut self, id: Id<Process>, page: u64) -> Result<(), TouchError> {
+    pub(crate) fn touch(&mut self, id: Id<Process>, page: u64, touch: Touch) -> Result<(), TouchError> {
         let process = self.processes.get(id).ok_or(TouchError::NotThere)?;
         let (pages, area) = process.areas.find(page).ok_or(TouchError::NotThere)?;
         let area = *area;
@@ -111,8 +121,13 @@ impl Kernel {
             }
             Area::Copy { object, first, bytes } => {
                 let index = page - pages.start;
-                let frame = self.copied_page(object, first + index, bytes.saturating_sub(index * PAGE))?;
-                self.map_own(id, page, frame)
+                let bytes = bytes.saturating_sub(index * PAGE);
+                // The rest of a last page that is not whole is zeros, and something else in the image.
+                if touch == Touch::Read && bytes >= PAGE {
+                    self.touch_shared(id, page, object, first + index)
+                } else {
+                    self.touch_copy(id, page, object, first + index, bytes)
+                }
             }
         }
     }
@@ -158,6 +173,37 @@ impl Kernel {
             }
         }
         Ok(())
+    }
+
+    /// A page of data that is only read: the image's own, until somebody writes to it.
+    fn touch_shared(
+        &mut self,
+        id: Id<Process>,
+        page: u64,
+        object: Id<MemoryObject>,
+        index: u64,
+    ) -> Result<(), TouchError> {
+        let object = self.memory_objects.get_mut(object).ok_or(TouchError::NotThere)?;
+        let frame = object.frame(index)?.ok_or(TouchError::NotThere)?;
+        self.map(id, page, frame, Access::Read)
+    }
+
+    /// A page of data that is written: a copy, in place of the image's page if that was there.
+    fn touch_copy(
+        &mut self,
+        id: Id<Process>,
+        page: u64,
+        object: Id<MemoryObject>,
+        index: u64,
+        bytes: u64,
+    ) -> Result<(), TouchError> {
+        let frame = self.copied_page(object, index, bytes)?;
+        let space = self.processes.get_mut(id).and_then(|process| process.space.as_mut());
+        let space = space.ok_or(TouchError::NotThere)?;
+        if space.lookup(page * PAGE).is_some_and(|(_, access)| access == Access::Read) {
+            drop(space.unmap(page * PAGE));
+        }
+        self.map_own(id, page, frame)
     }
 
     fn copied_page(

@@ -1,8 +1,9 @@
-//! Mappings of memory objects, and their end when the capability that made them dies.
+//! Mappings of memory objects, and their end when a capability that made them dies.
 //!
-//! A mapping is a use of the node of the MemoryObject capability with which it was made. When that node dies, the object's
-//! pages leave the address space and the range stays: it reads as zeros, and what its user writes there is the user's own.
-//! Called by the VirtualMemory object, by revocations, and by `work` for the pieces.
+//! A mapping is a use of the node of the MemoryObject capability with which it was made, and of the CodeMemory capability's
+//! if it is executable. When one of them dies, the object's pages leave the address space and the range stays: it reads as
+//! zeros, and what its user writes there is the user's own. Called by the objects VirtualMemory and CodeMemory, by
+//! revocations, and by `work` for the pieces.
 //!
 //! Invariant: each area of an object outside a program's image has a record here, and goes with it. No thread runs
 //! between the first and the last piece of a severing, so nobody sees half of it.
@@ -10,12 +11,14 @@
 use crate::kernel::{Kernel, NodeUse};
 use crate::memory::area::Area;
 use crate::memory::charge::insert;
+use crate::memory::object::MemoryObject;
 use crate::processes::Process;
 use crate::work::PAGES_PER_PIECE;
-use capos_abi::error::Transport;
+use capos_abi::error::{CallError, Exception, Transport};
 use capos_kernel_core::derivation::{NodeId, USE_BYTES};
 use capos_kernel_core::pages::Pages;
 use capos_kernel_core::pool::{Id, Pool};
+use capos_kernel_hal::paging::Access;
 use core::num::NonZeroU32;
 
 /// Names a mapping: its place in the pool, counted from 1, so that an area without one takes no more room.
@@ -26,6 +29,20 @@ pub(crate) struct Mapping {
     process: Id<Process>,
     /// Its first page.
     start: u64,
+    /// What the process was charged for it.
+    charge: u64,
+}
+
+/// What is to be mapped, and by which right.
+pub(crate) struct Wanted {
+    pub(crate) object: Id<MemoryObject>,
+    /// Pages of the object.
+    pub(crate) pages: Pages,
+    pub(crate) access: Access,
+    /// The node of the capability to the object.
+    pub(crate) node: NodeId,
+    /// The node of the capability that permits [`Access::Execute`].
+    pub(crate) code: Option<NodeId>,
 }
 
 /// A mapping whose pages are being taken away.
@@ -37,36 +54,70 @@ pub(crate) struct Severing {
     area: Area,
 }
 
-/// Bytes that a mapping costs: its record, and its place in the derivation tree.
-const MAPPING_BYTES: u64 = Pool::<Mapping>::entry_bytes() + USE_BYTES;
+impl Wanted {
+    /// Bytes that the mapping costs: its record, and its places in the derivation tree.
+    fn charge(&self) -> u64 {
+        let uses = 1 + u64::from(self.code.is_some());
+        Pool::<Mapping>::entry_bytes() + uses * USE_BYTES
+    }
+}
 
 impl Kernel {
-    /// A record for a mapping in `process`, charged to it.
+    /// Maps pages of an object into a process, at the lowest free place; nothing is mapped yet, and the process is charged for
+    /// all that a mapping costs. The caller has checked what the capabilities permit.
     ///
     /// # Errors
-    /// "limit reached", "out of memory".
-    pub(crate) fn create_mapping(&mut self, process: Id<Process>) -> Result<MappingNumber, Transport> {
-        self.charge(process, MAPPING_BYTES)?;
-        let id = insert(&mut self.mappings, Mapping { process, start: 0 });
-        id.and_then(|id| MappingNumber::new(id.index() + 1)).ok_or_else(|| {
-            self.refund(process, MAPPING_BYTES);
-            Transport::OutOfMemory
-        })
+    /// Exceptions "invalid argument" for pages outside the object or a process without room, "failed" for access that the
+    /// object's seal does not allow; errors "limit reached", "out of memory". Nothing has changed then.
+    pub(crate) fn map_object(&mut self, id: Id<Process>, wanted: &Wanted) -> Result<Pages, CallError> {
+        let Wanted { object, pages, access, .. } = *wanted;
+        let found = self.memory_objects.get(object).ok_or(Transport::Disconnected)?;
+        if pages.end > found.page_count() {
+            return Err(Exception::InvalidArgument.into());
+        }
+        let is_allowed = match access {
+            Access::Read => true,
+            Access::ReadWrite => !found.is_sealed,
+            Access::Execute => found.is_sealed,
+        };
+        if !is_allowed {
+            return Err(Exception::Failed.into());
+        }
+        let number = self.create_mapping(id, wanted.charge())?;
+        let area = Area::Object { object, first: pages.start, access, mapping: Some(number) };
+        let process = self.processes.get_mut(id).ok_or(Transport::Disconnected);
+        let added = process.map_err(CallError::from).and_then(|it| it.add_range(pages.count(), area, true));
+        let mapped = added.inspect_err(|_| self.remove_mapping(number))?;
+        if let Some(mapping) = self.mapping(number).and_then(|id| self.mappings.get_mut(id)) {
+            mapping.start = mapped.start;
+        }
+        self.nodes.attach_use(wanted.node, NodeUse::Mapping(number.get() - 1).number());
+        if let Some(code) = wanted.code {
+            self.nodes.attach_use(code, NodeUse::Code(number.get() - 1).number());
+        }
+        self.retain_object(object);
+        if let Some(object) = self.memory_objects.get_mut(object) {
+            object.writable_mappings += u32::from(access == Access::ReadWrite);
+        }
+        Ok(mapped)
     }
 
-    /// The mapping is at `pages`, and lives as long as `node`.
-    pub(crate) fn begin_mapping(&mut self, number: MappingNumber, pages: Pages, node: NodeId) {
-        if let Some(mapping) = self.mapping(number).and_then(|id| self.mappings.get_mut(id)) {
-            mapping.start = pages.start;
-        }
-        self.nodes.attach_use(node, NodeUse::Mapping(number.get() - 1).number());
+    /// A record for a mapping in `process`, charged to it.
+    fn create_mapping(&mut self, process: Id<Process>, charge: u64) -> Result<MappingNumber, Transport> {
+        self.charge(process, charge)?;
+        let id = insert(&mut self.mappings, Mapping { process, start: 0, charge });
+        id.and_then(|id| MappingNumber::new(id.index() + 1)).ok_or_else(|| {
+            self.refund(process, charge);
+            Transport::OutOfMemory
+        })
     }
 
     /// The mapping is no more.
     pub(crate) fn remove_mapping(&mut self, number: MappingNumber) {
         self.nodes.detach_use(NodeUse::Mapping(number.get() - 1).number());
+        self.nodes.detach_use(NodeUse::Code(number.get() - 1).number());
         if let Some(mapping) = self.mapping(number).and_then(|id| self.mappings.remove(id)) {
-            self.refund(mapping.process, MAPPING_BYTES);
+            self.refund(mapping.process, mapping.charge);
         }
     }
 
@@ -74,10 +125,11 @@ impl Kernel {
         self.mappings.id_at(number.get() - 1)
     }
 
-    /// The node of the mapping at `index` of the pool has died: its pages go, and nothing else runs before they are gone.
+    /// A node of the mapping at `index` of the pool has died: its pages go, and nothing else runs before they are gone. No
+    /// effect if they went with another node before.
     pub(crate) fn sever(&mut self, index: u32) {
         let mapping = self.mappings.id_at(index).and_then(|id| self.mappings.get(id));
-        let Some(Mapping { process: id, start }) = mapping else { return };
+        let Some(Mapping { process: id, start, .. }) = mapping else { return };
         let (id, start) = (*id, *start);
         let Some(process) = self.processes.get_mut(id) else { return };
         let found = process.areas.find(start).map(|(pages, area)| (pages, *area));

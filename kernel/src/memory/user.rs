@@ -6,7 +6,7 @@
 //!
 //! Invariant: no reference into ring 3's memory ever exists; what is copied once is what counts.
 
-use super::area::TouchError;
+use super::area::{Touch, TouchError};
 use crate::kernel::Kernel;
 use crate::processes::Process;
 use crate::processes::layout::PAGE;
@@ -42,7 +42,7 @@ impl Kernel {
             match space.ok_or(Transport::BadAddress)?.copy_in(start, rest) {
                 Ok(()) => break,
                 Err(BadAddress(at)) => {
-                    self.touch(id, at / PAGE)?;
+                    self.touch(id, at / PAGE, Touch::Read)?;
                     done += at.saturating_sub(start) as usize;
                 }
             }
@@ -67,7 +67,7 @@ impl Kernel {
             match space.ok_or(Transport::BadAddress)?.copy_out(start, rest) {
                 Ok(()) => break,
                 Err(BadAddress(at)) => {
-                    self.touch(id, at / PAGE)?;
+                    self.touch(id, at / PAGE, Touch::Write)?;
                     done += at.saturating_sub(start) as usize;
                 }
             }
@@ -90,28 +90,26 @@ impl Kernel {
         }
         let last = address.checked_add(length as u64 - 1).ok_or(Transport::BadAddress)?;
         for page in address / PAGE..=last / PAGE {
-            let (_, access) = self.user_page(id, page)?;
-            if access != Access::ReadWrite {
+            if self.mapped_page(id, page).is_none_or(|(_, access)| access != Access::ReadWrite) {
+                self.touch(id, page, Touch::Write)?;
+            }
+            if self.mapped_page(id, page).is_none_or(|(_, access)| access != Access::ReadWrite) {
                 return Err(Transport::BadAddress);
             }
         }
         Ok(())
     }
 
-    /// The frame behind a page of the process, and how it is mapped.
+    /// The frame behind a page of the process, to be read.
     ///
     /// # Errors
     /// [`Transport::BadAddress`], [`Transport::OutOfMemory`].
-    pub(crate) fn user_page(
-        &mut self,
-        id: Id<Process>,
-        page: u64,
-    ) -> Result<(SharedFrame, Access), Transport> {
-        if let Some(found) = self.mapped_page(id, page) {
-            return Ok(found);
+    pub(crate) fn user_page(&mut self, id: Id<Process>, page: u64) -> Result<SharedFrame, Transport> {
+        if let Some((frame, _)) = self.mapped_page(id, page) {
+            return Ok(frame);
         }
-        self.touch(id, page)?;
-        self.mapped_page(id, page).ok_or(Transport::BadAddress)
+        self.touch(id, page, Touch::Read)?;
+        self.mapped_page(id, page).map(|(frame, _)| frame).ok_or(Transport::BadAddress)
     }
 
     fn mapped_page(&self, id: Id<Process>, page: u64) -> Option<(SharedFrame, Access)> {

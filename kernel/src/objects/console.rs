@@ -239,7 +239,7 @@ impl Kernel {
             let at = address.checked_add(done as u64).ok_or(Transport::BadAddress)?;
             let offset = (at % PAGE) as usize;
             let size = (PAGE as usize - offset).min(length - done);
-            let (frame, _) = self.user_page(origin.process, at / PAGE)?;
+            let frame = self.user_page(origin.process, at / PAGE)?;
             if !storage::push(pieces, Piece { frame, offset, length: size }) {
                 return Err(Transport::TooLarge);
             }

@@ -5,6 +5,7 @@
 //! Invariant: these are all there are; an object with a record counts its holders and goes with the last.
 
 pub(crate) mod boot_package;
+pub(crate) mod code_memory;
 pub(crate) mod console;
 pub(crate) mod endpoint;
 pub(crate) mod entropy_sink;
@@ -49,6 +50,8 @@ pub(crate) enum Object {
     MemoryObject(Id<MemoryObject>),
     /// The boot image.
     BootPackage,
+    /// The right to make pages executable.
+    CodeMemory,
     /// The right to create processes.
     ProcessSpawner,
     /// A process, to its creator.
@@ -74,6 +77,7 @@ impl Object {
             Object::VirtualMemory(_) => capos_schema::virtual_memory::VirtualMemory::DESCRIPTION,
             Object::MemoryObject(_) => capos_schema::memory_object::MemoryObject::DESCRIPTION,
             Object::BootPackage => capos_schema::boot_package::BootPackage::DESCRIPTION,
+            Object::CodeMemory => capos_schema::code_memory::CodeMemory::DESCRIPTION,
             Object::ProcessSpawner => capos_schema::process_spawner::ProcessSpawner::DESCRIPTION,
             Object::ProcessHandle(_) => capos_schema::process_handle::ProcessHandle::DESCRIPTION,
             Object::Machine => capos_schema::machine::Machine::DESCRIPTION,
@@ -95,6 +99,7 @@ impl Kernel {
             Object::VirtualMemory(process) => self.call_virtual_memory(call, process),
             Object::MemoryObject(object) => self.call_memory_object(call, object),
             Object::BootPackage => self.call_boot_package(call),
+            Object::CodeMemory => self.call_code_memory(call),
             Object::ProcessSpawner => self.call_process_spawner(call),
             Object::ProcessHandle(process) => self.call_process_handle(call, process),
             Object::Machine => self.call_machine(call),
@@ -133,6 +138,7 @@ impl Kernel {
             | Object::EntropySource
             | Object::EntropySink
             | Object::BootPackage
+            | Object::CodeMemory
             | Object::ProcessSpawner
             | Object::Machine => {}
         }
@@ -155,6 +161,7 @@ impl Kernel {
             | Object::EntropySource
             | Object::EntropySink
             | Object::BootPackage
+            | Object::CodeMemory
             | Object::ProcessSpawner
             | Object::Machine => {}
         }

@@ -12,6 +12,7 @@ use crate::calls::transfer::Gift;
 use crate::calls::{Answer, Call};
 use crate::kernel::Kernel;
 use crate::memory::area::Area;
+use crate::memory::mapping::Wanted;
 use crate::objects::Object;
 use crate::processes::layout::{MEMORY_WINDOW, PAGE};
 use crate::processes::{Process, ProcessState};
@@ -33,7 +34,11 @@ const LARGE_PAGES: u64 = 512;
 /// Pieces of work that a call does itself: small ranges are done when it returns.
 const PIECES_AT_ONCE: u32 = 2;
 
-fn whole_pages(address: u64, length: u64) -> Result<Pages, Exception> {
+/// A range of whole pages, from what a message says.
+///
+/// # Errors
+/// Exception "invalid argument": not on page boundaries, empty, or it wraps.
+pub(crate) fn whole_pages(address: u64, length: u64) -> Result<Pages, Exception> {
     if !address.is_multiple_of(PAGE) || !length.is_multiple_of(PAGE) {
         return Err(Exception::InvalidArgument);
     }
@@ -41,8 +46,11 @@ fn whole_pages(address: u64, length: u64) -> Result<Pages, Exception> {
 }
 
 impl Process {
-    /// Adds a range at the lowest free place, charged for its entry and, if `tables` says so, for its page tables.
-    fn add_range(&mut self, count: u64, area: Area, has_tables: bool) -> Result<Pages, CallError> {
+    /// Adds a range at the lowest free place, charged for its entry and, if `has_tables`, for its page tables.
+    ///
+    /// # Errors
+    /// Exception "invalid argument" without room, errors "limit reached", "out of memory"; nothing has changed then.
+    pub(crate) fn add_range(&mut self, count: u64, area: Area, has_tables: bool) -> Result<Pages, CallError> {
         let alignment = if count >= LARGE_PAGES { LARGE_PAGES } else { 1 };
         let found = self.areas.find_gap(MEMORY_WINDOW, count, alignment);
         let pages = found.ok_or(Exception::InvalidArgument)?;
@@ -115,16 +123,13 @@ impl Kernel {
         call: &Call<'_>,
         id: Id<Process>,
     ) -> Result<Answer, CallError> {
-        let process = self.processes.get(id).ok_or(Transport::Disconnected)?;
-        if !matches!(process.state, ProcessState::Created | ProcessState::Running) {
-            return Err(Transport::Disconnected.into());
-        }
+        let process = self.arranged_process(id)?;
         match call.origin.submission.method {
             VirtualMemory::RESERVE => self.reserve(call, id),
             VirtualMemory::COMMIT => self.commit(call, id),
             VirtualMemory::DECOMMIT => self.decommit(call, id),
             VirtualMemory::UNMAP => self.unmap(call, id),
-            VirtualMemory::MAP => self.map_object(call, id),
+            VirtualMemory::MAP => self.map_for(call, id),
             VirtualMemory::CREATE_OBJECT => self.create_object_for(call, id),
             VirtualMemory::USAGE => {
                 let (committed, limit) = (process.account.used(), process.account.limit());
@@ -132,6 +137,16 @@ impl Kernel {
             }
             _ => Err(Transport::NoSuchMethod.into()),
         }
+    }
+
+    /// The process whose address space is arranged: one that has not begun to end.
+    ///
+    /// # Errors
+    /// "disconnected".
+    pub(crate) fn arranged_process(&self, id: Id<Process>) -> Result<&Process, Transport> {
+        let is_there =
+            |process: &&Process| matches!(process.state, ProcessState::Created | ProcessState::Running);
+        self.processes.get(id).filter(is_there).ok_or(Transport::Disconnected)
     }
 
     fn memory_process(&mut self, id: Id<Process>) -> Result<&mut Process, Transport> {
@@ -207,7 +222,7 @@ impl Kernel {
         Ok(Answer::Parked)
     }
 
-    fn map_object(&mut self, call: &Call<'_>, id: Id<Process>) -> Result<Answer, CallError> {
+    fn map_for(&mut self, call: &Call<'_>, id: Id<Process>) -> Result<Answer, CallError> {
         let message = self.parameters::<SMALL>(call)?;
         let VirtualMemoryMapParams { object, offset, length, writable } =
             VirtualMemoryMapParams::decode(message.bytes()).map_err(malformed)?;
@@ -221,30 +236,10 @@ impl Kernel {
             return Err(Transport::MethodDenied.into());
         }
         let pages = whole_pages(offset, length)?;
-        let found = self.memory_objects.get(object).ok_or(Transport::Disconnected)?;
-        if pages.end > found.page_count() {
-            return Err(Exception::InvalidArgument.into());
-        }
-        if writable && found.is_sealed {
-            return Err(Exception::Failed.into());
-        }
         self.prepare_reply(call, VirtualMemoryMapResults::FIXED_BYTES, 0)?;
         let access = if writable { Access::ReadWrite } else { Access::Read };
-        let mapping = self.create_mapping(id)?;
-        let area = Area::Object { object, first: pages.start, access, mapping: Some(mapping) };
-        let added = self.memory_process(id)?.add_range(pages.count(), area, true);
-        let mapped = match added {
-            Ok(mapped) => mapped,
-            Err(error) => {
-                self.remove_mapping(mapping);
-                return Err(error);
-            }
-        };
-        self.begin_mapping(mapping, mapped, capability.node);
-        self.retain_object(object);
-        if let Some(object) = self.memory_objects.get_mut(object) {
-            object.writable_mappings += u32::from(writable);
-        }
+        let wanted = Wanted { object, pages, access, node: capability.node, code: None };
+        let mapped = self.map_object(id, &wanted)?;
         let address = mapped.start * PAGE;
         self.reply(call.origin, |out| VirtualMemoryMapResults { address }.encode(out))
     }

@@ -1203,6 +1203,7 @@ pub mod system_manifest {
         ProcessSpawner = 6,
         BootPackage = 7,
         EntropySink = 8,
+        CodeMemory = 9,
     }
 
     impl ::capnp::introspect::Introspect for Source {
@@ -1224,6 +1225,7 @@ pub mod system_manifest {
                 6 => ::core::result::Result::Ok(Self::ProcessSpawner),
                 7 => ::core::result::Result::Ok(Self::BootPackage),
                 8 => ::core::result::Result::Ok(Self::EntropySink),
+                9 => ::core::result::Result::Ok(Self::CodeMemory),
                 n => ::core::result::Result::Err(::capnp::NotInSchema(n)),
             }
         }
@@ -1236,7 +1238,7 @@ pub mod system_manifest {
         const TYPE_ID: u64 = 0x8dac_0a08_9c0b_4f67u64;
     }
     mod source {
-    pub(crate) static ENCODED_NODE: [::capnp::Word; 62] = [
+    pub(crate) static ENCODED_NODE: [::capnp::Word; 67] = [
         ::capnp::word(0, 0, 0, 0, 5, 0, 6, 0),
         ::capnp::word(103, 79, 11, 156, 8, 10, 172, 141),
         ::capnp::word(30, 0, 0, 0, 2, 0, 0, 0),
@@ -1246,7 +1248,7 @@ pub mod system_manifest {
         ::capnp::word(21, 0, 0, 0, 42, 1, 0, 0),
         ::capnp::word(37, 0, 0, 0, 7, 0, 0, 0),
         ::capnp::word(0, 0, 0, 0, 0, 0, 0, 0),
-        ::capnp::word(33, 0, 0, 0, 223, 0, 0, 0),
+        ::capnp::word(33, 0, 0, 0, 247, 0, 0, 0),
         ::capnp::word(0, 0, 0, 0, 0, 0, 0, 0),
         ::capnp::word(0, 0, 0, 0, 0, 0, 0, 0),
         ::capnp::word(109, 97, 110, 105, 102, 101, 115, 116),
@@ -1255,33 +1257,36 @@ pub mod system_manifest {
         ::capnp::word(105, 102, 101, 115, 116, 46, 83, 111),
         ::capnp::word(117, 114, 99, 101, 0, 0, 0, 0),
         ::capnp::word(0, 0, 0, 0, 1, 0, 1, 0),
-        ::capnp::word(36, 0, 0, 0, 1, 0, 2, 0),
+        ::capnp::word(40, 0, 0, 0, 1, 0, 2, 0),
         ::capnp::word(0, 0, 0, 0, 0, 0, 0, 0),
-        ::capnp::word(101, 0, 0, 0, 114, 0, 0, 0),
+        ::capnp::word(113, 0, 0, 0, 114, 0, 0, 0),
         ::capnp::word(0, 0, 0, 0, 0, 0, 0, 0),
         ::capnp::word(1, 0, 0, 0, 0, 0, 0, 0),
-        ::capnp::word(97, 0, 0, 0, 106, 0, 0, 0),
+        ::capnp::word(109, 0, 0, 0, 106, 0, 0, 0),
         ::capnp::word(0, 0, 0, 0, 0, 0, 0, 0),
         ::capnp::word(2, 0, 0, 0, 0, 0, 0, 0),
-        ::capnp::word(93, 0, 0, 0, 50, 0, 0, 0),
+        ::capnp::word(105, 0, 0, 0, 50, 0, 0, 0),
         ::capnp::word(0, 0, 0, 0, 0, 0, 0, 0),
         ::capnp::word(3, 0, 0, 0, 0, 0, 0, 0),
-        ::capnp::word(85, 0, 0, 0, 114, 0, 0, 0),
+        ::capnp::word(97, 0, 0, 0, 114, 0, 0, 0),
         ::capnp::word(0, 0, 0, 0, 0, 0, 0, 0),
         ::capnp::word(4, 0, 0, 0, 0, 0, 0, 0),
-        ::capnp::word(81, 0, 0, 0, 114, 0, 0, 0),
+        ::capnp::word(93, 0, 0, 0, 114, 0, 0, 0),
         ::capnp::word(0, 0, 0, 0, 0, 0, 0, 0),
         ::capnp::word(5, 0, 0, 0, 0, 0, 0, 0),
-        ::capnp::word(77, 0, 0, 0, 42, 0, 0, 0),
+        ::capnp::word(89, 0, 0, 0, 42, 0, 0, 0),
         ::capnp::word(0, 0, 0, 0, 0, 0, 0, 0),
         ::capnp::word(6, 0, 0, 0, 0, 0, 0, 0),
-        ::capnp::word(69, 0, 0, 0, 122, 0, 0, 0),
+        ::capnp::word(81, 0, 0, 0, 122, 0, 0, 0),
         ::capnp::word(0, 0, 0, 0, 0, 0, 0, 0),
         ::capnp::word(7, 0, 0, 0, 0, 0, 0, 0),
-        ::capnp::word(65, 0, 0, 0, 98, 0, 0, 0),
+        ::capnp::word(77, 0, 0, 0, 98, 0, 0, 0),
         ::capnp::word(0, 0, 0, 0, 0, 0, 0, 0),
         ::capnp::word(8, 0, 0, 0, 0, 0, 0, 0),
-        ::capnp::word(61, 0, 0, 0, 98, 0, 0, 0),
+        ::capnp::word(73, 0, 0, 0, 98, 0, 0, 0),
+        ::capnp::word(0, 0, 0, 0, 0, 0, 0, 0),
+        ::capnp::word(9, 0, 0, 0, 0, 0, 0, 0),
+        ::capnp::word(69, 0, 0, 0, 90, 0, 0, 0),
         ::capnp::word(0, 0, 0, 0, 0, 0, 0, 0),
         ::capnp::word(99, 111, 110, 115, 111, 108, 101, 79),
         ::capnp::word(117, 116, 112, 117, 116, 0, 0, 0),
@@ -1299,6 +1304,8 @@ pub mod system_manifest {
         ::capnp::word(97, 103, 101, 0, 0, 0, 0, 0),
         ::capnp::word(101, 110, 116, 114, 111, 112, 121, 83),
         ::capnp::word(105, 110, 107, 0, 0, 0, 0, 0),
+        ::capnp::word(99, 111, 100, 101, 77, 101, 109, 111),
+        ::capnp::word(114, 121, 0, 0, 0, 0, 0, 0),
     ];
     pub(crate) fn get_annotation_types(child_index: Option<u16>, index: u32) -> ::capnp::introspect::Type {
         ::capnp::introspect::panic_invalid_annotation_indices(child_index, index)

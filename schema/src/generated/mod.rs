@@ -7,6 +7,7 @@
 use crate::interface::{Description, Interface};
 
 pub mod boot_package;
+pub mod code_memory;
 pub mod console;
 pub mod device;
 pub mod device_memory;
@@ -27,6 +28,7 @@ pub mod virtual_memory;
 /// Every interface that there is.
 pub static INTERFACES: &[&Description] = &[
     boot_package::BootPackage::DESCRIPTION,
+    code_memory::CodeMemory::DESCRIPTION,
     console::Console::DESCRIPTION,
     device::Device::DESCRIPTION,
     device_memory::DeviceMemory::DESCRIPTION,

@@ -5,6 +5,7 @@
 //! Invariant: complete: init does not begin without each of these.
 
 use capos_rt::schema::boot_package::BootPackage;
+use capos_rt::schema::code_memory::CodeMemory;
 use capos_rt::schema::console::Console;
 use capos_rt::schema::entropy_sink::EntropySink;
 use capos_rt::schema::entropy_source::EntropySource;
@@ -31,6 +32,8 @@ pub struct Authority {
     pub memory: Cap<VirtualMemory>,
     /// The boot image.
     pub boot: Cap<BootPackage>,
+    /// The right to make pages executable, to be granted.
+    pub code: Cap<CodeMemory>,
     /// The right to create processes.
     pub spawner: Cap<ProcessSpawner>,
     /// The right to end the run.
@@ -50,6 +53,7 @@ impl Authority {
             sink: get(capabilities, "entropy-sink")?,
             memory: get(capabilities, "memory")?,
             boot: get(capabilities, "boot")?,
+            code: get(capabilities, "code")?,
             spawner: get(capabilities, "spawner")?,
             machine: get(capabilities, "machine")?,
         })

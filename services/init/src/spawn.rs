@@ -102,6 +102,7 @@ fn give(
         Source::Part => put(package.object(&grant.part)?),
         Source::ProcessSpawner => put(&authority.spawner),
         Source::BootPackage => put(&authority.boot),
+        Source::CodeMemory => put(&authority.code),
     }
 }
 

@@ -9,6 +9,8 @@
 #[cfg(test)]
 extern crate std;
 
+#[cfg(feature = "programs")]
+pub mod by_hand;
 pub mod elf;
 pub mod fuzz;
 pub mod probe;

@@ -6,6 +6,7 @@
 
 mod boot_package;
 pub use boot_package::*;
+mod code_memory;
 mod console;
 mod device;
 pub use device::*;

@@ -52,7 +52,7 @@ refused! {
         => "x.cue:3:8: processes[0].uses.timer: nobody offers \"timer\" to \"a\"; accepted: an offer {cap, from, to: \"a\", methods}";
     capability_that_the_kernel_does_not_offer:
         native("uses: net: \"Timer\"", "offers: [{cap: \"net\", from: \"kernel\", to: \"a\", methods: [\"now\"]}]")
-        => "x.cue:5:11: offers[0].cap: the kernel does not offer \"net\"; accepted: stdout, stderr, timer, random, entropy-sink, memory, spawner, boot";
+        => "x.cue:5:11: offers[0].cap: the kernel does not offer \"net\"; accepted: stdout, stderr, timer, random, entropy-sink, memory, spawner, boot, code";
     capability_that_the_giver_does_not_hold:
         "name: \"x\"
 processes: [{name: \"a\", program: \"smoke\", uses: timer: \"Timer\"}, {name: \"b\", binary: \"hello.wasm\", caps: random: true}]
@@ -65,7 +65,7 @@ offers: [{cap: \"memory\", from: \"b\", to: \"a\", methods: [\"usage\"]}]"
         => "x.cue:3:11: offers[0].cap: \"memory\" belongs to \"b\" alone; accepted: the kernel's own, with from: \"kernel\"";
     directory_that_nobody_offers:
         instance("caps: preopens: [{path: \"/\", from: \"kernel\", cap: \"disk\"}]")
-        => "x.cue:5:47: processes[0].caps.preopens[0].cap: the kernel does not offer \"disk\"; accepted: stdout, stderr, timer, random, entropy-sink, memory, spawner, boot";
+        => "x.cue:5:47: processes[0].caps.preopens[0].cap: the kernel does not offer \"disk\"; accepted: stdout, stderr, timer, random, entropy-sink, memory, spawner, boot, code";
     directory_that_is_none:
         instance("caps: preopens: [{path: \"/\", from: \"kernel\", cap: \"timer\"}]")
         => "x.cue:5:47: processes[0].caps.preopens[0].cap: \"timer\" is a Timer, not a directory; accepted: a Namespace";
@@ -86,7 +86,7 @@ offers: [{cap: \"memory\", from: \"b\", to: \"a\", methods: [\"usage\"]}]"
         => "x.cue:5:26: offers[1]: \"timer\" is offered twice to \"a\": first in offers[0]; accepted: one offer for each name";
     unknown_interface:
         native("uses: timer: \"Tmer\"", "offers: [{cap: \"timer\", from: \"kernel\", to: \"a\", methods: [\"now\"]}]")
-        => "x.cue:3:8: processes[0].uses.timer: no interface \"Tmer\"; accepted: BootPackage, Console, Endpoint, EntropySink, EntropySource, Machine, MemoryObject, ProcessHandle, ProcessSpawner, Timer, VirtualMemory";
+        => "x.cue:3:8: processes[0].uses.timer: no interface \"Tmer\"; accepted: BootPackage, CodeMemory, Console, Device, DeviceMemory, Devices, DmaMemory, Endpoint, EntropySink, EntropySource, Interrupt, Machine, MemoryObject, Notification, ProcessHandle, ProcessSpawner, Timer, VirtualMemory";
     other_interface:
         native("uses: t: \"Console\"", "offers: [{cap: \"timer\", as: \"t\", from: \"kernel\", to: \"a\", methods: [\"now\"]}]")
         => "x.cue:3:8: processes[0].uses.t: \"t\" is offered as Timer, not as Console; accepted: Timer";

@@ -8,6 +8,7 @@ use alloc::collections::BTreeSet;
 
 use capos_rt::abi::capset;
 use capos_rt::schema::boot_package::BootPackage;
+use capos_rt::schema::code_memory::CodeMemory;
 use capos_rt::schema::console::Console;
 use capos_rt::schema::entropy_sink::EntropySink;
 use capos_rt::schema::entropy_source::EntropySource;
@@ -40,6 +41,7 @@ fn interface(source: Source) -> &'static Description {
         Source::Part => MemoryObject::DESCRIPTION,
         Source::ProcessSpawner => ProcessSpawner::DESCRIPTION,
         Source::BootPackage => BootPackage::DESCRIPTION,
+        Source::CodeMemory => CodeMemory::DESCRIPTION,
     }
 }
 

@@ -11,7 +11,7 @@ use capos_rt::schema::timer::Timer;
 use capos_rt::schema::virtual_memory::VirtualMemory;
 use capos_rt::{Cap, CapSet, hostile, process};
 
-use crate::revoked;
+use crate::{memory, revoked};
 
 /// The way with this name.
 pub(crate) fn find(name: &str) -> Option<fn(&CapSet) -> u32> {
@@ -40,6 +40,15 @@ pub(crate) fn find(name: &str) -> Option<fn(&CapSet) -> u32> {
         ("share until revoked", revoked::share),
         ("revoke and exit", revoked::revoke_and_exit),
         ("masks", revoked::masks),
+        ("run mapped code", memory::run_code),
+        ("write mapped code", memory::write_code),
+        ("jump to mapped data", memory::jump_to_data),
+        ("map what is read only", memory::map_read_only),
+        ("write a read-only mapping", memory::write_read_only),
+        ("read data", memory::read_data),
+        ("write data", memory::write_data),
+        ("report from data", memory::report_from_data),
+        ("data by call", memory::data_by_call),
     ];
     WAYS.iter().find(|(one, _)| *one == name).map(|(_, way)| *way)
 }

@@ -7,13 +7,14 @@
 use alloc::format;
 use alloc::string::String;
 
+use capos_rt::abi::outcome::OutcomeKind;
 use capos_rt::schema::memory_object::MemoryObject;
 use capos_rt::schema::process_handle::ProcessHandle;
 use capos_rt::schema::virtual_memory::VirtualMemory;
 use capos_rt::{Cap, Capability, ProcessHandleWaitReply};
 
 use crate::context::Context;
-use crate::harness::done;
+use crate::harness::{Outcome, done, equal};
 
 /// Bytes that a child may use.
 pub(crate) const LIMIT: u64 = 2 << 20;
@@ -61,6 +62,29 @@ pub(crate) fn run(context: &Context, argument: &str) -> Result<ProcessHandleWait
 /// Waits for a child.
 pub(crate) fn wait(child: &Child) -> Result<ProcessHandleWaitReply, String> {
     done("wait", child.process.wait())
+}
+
+/// Kills a child, and waits until everything that it had is given back.
+pub(crate) fn kill(child: &Child) -> Outcome {
+    done("kill", child.process.kill(OutcomeKind::Killed as u16))?;
+    equal("end", end(&wait(child)?), ("killed", 0))
+}
+
+/// Starts a child that maps `object` writable and writes a 1 to its byte 1; it ends when the byte 0 becomes 0. It has done
+/// so when this returns.
+pub(crate) fn sharing(context: &Context, object: &Cap<MemoryObject>) -> Result<Child, String> {
+    let child = create(context, "share until revoked")?;
+    grant(&child, "memory", &child.memory, VirtualMemory::ALL_METHODS)?;
+    grant(&child, "object", object, MemoryObject::ALL_METHODS)?;
+    done("write", object.write(1, &[0]))?;
+    done("start", child.process.start())?;
+    let mut byte = [0];
+    while byte[0] == 0 {
+        done("read", object.read(1, 1, &mut byte))?;
+        let now = done("now", context.timer.now())?;
+        done("sleep", context.timer.sleep(now + 100_000))?;
+    }
+    Ok(child)
 }
 
 /// The kind and the code of an end, for comparisons.

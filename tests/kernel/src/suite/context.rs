@@ -5,6 +5,7 @@
 //! Invariant: all of it was granted by the manifest; nothing is made up.
 
 use capos_rt::schema::boot_package::BootPackage;
+use capos_rt::schema::code_memory::CodeMemory;
 use capos_rt::schema::console::Console;
 use capos_rt::schema::entropy_source::EntropySource;
 use capos_rt::schema::interface::Interface;
@@ -22,6 +23,7 @@ pub(crate) struct Context {
     pub(crate) memory: Cap<VirtualMemory>,
     pub(crate) spawner: Cap<ProcessSpawner>,
     pub(crate) boot: Cap<BootPackage>,
+    pub(crate) code: Cap<CodeMemory>,
     /// The program `crash`.
     pub(crate) crash: Cap<MemoryObject>,
 }
@@ -42,6 +44,7 @@ impl Context {
             memory: get(capabilities, "memory")?,
             spawner: get(capabilities, "spawner")?,
             boot: get(capabilities, "boot")?,
+            code: get(capabilities, "code")?,
             crash: get(capabilities, "crash")?,
         })
     }

@@ -14,10 +14,12 @@ mod book;
 mod cancellation;
 mod capabilities;
 mod child;
+mod code_memory;
 mod context;
 mod crashes;
 mod endpoints;
 mod harness;
+mod image_data;
 mod images;
 mod limits;
 mod lives;
@@ -32,9 +34,13 @@ mod rings;
 mod scheduling;
 mod service;
 mod services;
+<<<<<<< HEAD
 mod stub_answers;
 mod stub_service;
 mod stubs;
+=======
+mod sharing;
+>>>>>>> e15b709 (kernel: pages become executable by CodeMemory, and image data is shared until it is written)
 mod teardown;
 mod transfers;
 
@@ -60,6 +66,8 @@ fn main(capabilities: &CapSet) -> ExitStatus {
     stub_answers::run(&mut harness);
     memory_objects::run(&mut harness);
     mappings::run(&mut harness);
+    sharing::run(&mut harness);
+    code_memory::run(&mut harness);
     limits::run(&mut harness);
     revocation::run(&mut harness);
     revoked_calls::run(&mut harness);
@@ -67,6 +75,7 @@ fn main(capabilities: &CapSet) -> ExitStatus {
     notifications::run(&mut harness);
     book::run(&mut harness);
     images::run(&mut harness);
+    image_data::run(&mut harness);
     crashes::run(&mut harness);
     processes::run(&mut harness);
     scheduling::run(&mut harness);

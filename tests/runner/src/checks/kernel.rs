@@ -14,6 +14,11 @@ use crate::launch::{self, Shown};
 
 /// Tests in the suite. Adding one means changing this: a suite that ends early, or skips some, fails.
 const TESTS: usize = 356;
+<<<<<<< HEAD
+=======
+/// Pages of its image's data that the process "write data" writes, and "read data" does not.
+const WRITTEN_PAGES: u64 = 4;
+>>>>>>> e15b709 (kernel: pages become executable by CodeMemory, and image data is shared until it is written)
 /// Processes of the longest row of equal ones that teardown makes.
 const EQUAL_ENDS: usize = 90;
 
@@ -36,6 +41,10 @@ pub(super) fn suite(tools: &Tools<'_>) -> Result<String, String> {
     let records = ends(&shown.log)?;
     let row = equal_row(&records);
     holds(row >= EQUAL_ENDS, &format!("free frames are equal for {row} ends in a row only"), &shown)?;
+    let own = |name| records.iter().filter(move |end| end.name == name).map(|end| end.memory.1);
+    let (read, written): (Vec<u64>, Vec<u64>) = (own("read data").collect(), own("write data").collect());
+    let is_shared = !read.is_empty() && read.iter().all(|pages| written == [pages + WRITTEN_PAGES]);
+    holds(is_shared, &format!("own pages: {read:?} where data is read, {written:?} where written"), &shown)?;
     no_panic(&shown)?;
     Ok(format!("{last}; {} images refused; free frames equal for {row} ends in a row", HOSTILE.len()))
 }
