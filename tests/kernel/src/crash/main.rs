@@ -10,11 +10,8 @@
 
 mod behave;
 mod calls;
-<<<<<<< HEAD
 mod contents;
-=======
 mod memory;
->>>>>>> e15b709 (kernel: pages become executable by CodeMemory, and image data is shared until it is written)
 mod notify;
 mod revoked;
 mod ways;

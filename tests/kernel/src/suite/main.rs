@@ -34,13 +34,10 @@ mod rings;
 mod scheduling;
 mod service;
 mod services;
-<<<<<<< HEAD
+mod sharing;
 mod stub_answers;
 mod stub_service;
 mod stubs;
-=======
-mod sharing;
->>>>>>> e15b709 (kernel: pages become executable by CodeMemory, and image data is shared until it is written)
 mod teardown;
 mod transfers;
 
