@@ -220,10 +220,14 @@ impl Submission {
         ]
     }
 
+    /// Which of the eight words is the user data.
+    pub const USER_DATA_WORD: usize = 2;
+
     /// The user data of undecoded words: known even for a submission that is refused.
+    #[inline]
     #[must_use]
     pub const fn user_data_of(words: &[u64; 8]) -> u64 {
-        words[2]
+        words[Submission::USER_DATA_WORD]
     }
 
     /// Decodes and validates everything that needs no look at tables or memory.
@@ -269,37 +273,6 @@ impl Submission {
         let is_exception = Exception::from_result(-i32::from(self.method)).is_some();
         let is_bare = self.length == 0 && self.send_count == 0;
         if is_exception && is_bare { Ok(()) } else { Err(Transport::ReservedNotZero) }
-    }
-
-    /// Decodes the shape that almost every submission has: a call without capabilities whose messages both lie in the first
-    /// `limit` bytes of the message area, at most [`MESSAGE_BYTES_MAX`]; an empty one lies there too. `None` for every other,
-    /// and for whatever [`Submission::decode`] would refuse.
-    #[inline(always)] // One caller, and on the path of every call: saves a copy of the result.
-    #[must_use]
-    pub fn decode_plain_call(words: &[u64; 8], limit: u32) -> Option<Submission> {
-        /// The bits of an offset that has whole words.
-        const OFFSET: u64 = 0xffff_fff8;
-        let (length, result_capacity) = (words[4] as u32, (words[4] >> 32) as u32);
-        let is_inside = |start: u64, bytes: u32| start + u64::from(bytes) <= u64::from(limit);
-        let is_plain = words[0] as u16 == PlainCall::SHAPE
-            && words[6] | words[7] == 0
-            && (words[3] | words[5]) & !OFFSET == 0
-            && is_inside(words[3], length)
-            && is_inside(words[5], result_capacity);
-        if !is_plain {
-            return None;
-        }
-        Some(Submission {
-            flags: FLAGS,
-            method: (words[0] >> 16) as u16,
-            handle: Handle((words[0] >> 32) as u32),
-            interface: words[1],
-            address: words[3],
-            length,
-            result_address: words[5],
-            result_capacity,
-            ..Submission::new(Opcode::Call, words[2])
-        })
     }
 
     fn check_buffers(&self, layout: &Layout) -> Result<(), Transport> {

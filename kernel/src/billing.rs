@@ -16,7 +16,7 @@ use capos_kernel_core::pool::Id;
 use capos_kernel_core::share::Share;
 
 /// Nobody: the time of start-up and of idling.
-const NOBODY: Id<Process> = Id::from_parts(u32::MAX, 0);
+const NOBODY: Id<Process> = Id::NOTHING;
 
 /// The bill that is open.
 pub(crate) struct Billing {
@@ -151,23 +151,30 @@ impl Kernel {
     /// `server` works for `caller`, and for whoever that one works for.
     #[inline(always)] // On the way of every call between processes.
     pub(crate) fn begin_serving(&mut self, server: Id<Process>, caller: Id<Process>) {
-        let Some(payer) = self.processes.get_mut(caller).map(|process| {
-            process.calls_made += 1;
-            process.processor.payer
-        }) else {
-            return;
-        };
-        if let Some(process) = self.processes.get_mut(server) {
-            process.calls_served += 1;
-            process.processor.payer = payer;
+        if server == caller {
+            if let Some(process) = self.processes.get_mut(server) {
+                process.calls_made += 1;
+                process.calls_served += 1;
+            }
+        } else if let Some((caller, server)) = self.processes.get_two_mut(caller, server) {
+            Kernel::bill_call(caller, server);
         }
+    }
+
+    /// The same, of two different processes.
+    #[inline(always)] // As above.
+    pub(crate) fn bill_call(caller: &mut Process, server: &mut Process) {
+        caller.calls_made += 1;
+        server.calls_served += 1;
+        server.processor.payer = caller.processor.payer;
     }
 
     /// `server` has one call less in its hands: it works for the caller of the oldest that is left, or for itself.
     pub(crate) fn end_serving(&mut self, server: Id<Process>) {
-        let Some(process) = self.processes.get(server) else { return };
-        let call = process.received.first().and_then(|index| self.operations.id_at(index));
-        let caller = call.and_then(|call| self.operations.get(call)).map(|call| call.origin.process);
+        let caller = self
+            .first_received(server)
+            .and_then(|call| self.operations.get(call))
+            .map(|call| call.origin.process);
         let caller = caller.and_then(|caller| self.processes.get(caller));
         let payer = caller.map_or(server, |caller| caller.processor.payer);
         if let Some(process) = self.processes.get_mut(server) {

@@ -10,6 +10,7 @@
 
 use crate::calls::enter::Next;
 use crate::calls::lone::{self, Lone, Readable, Taken};
+use crate::endpoints::direct::{Direct, Target};
 use crate::kernel::{Kernel, TimerOwner};
 use crate::log::log_line;
 use crate::memory::area::{Touch, TouchError};
@@ -50,9 +51,9 @@ impl Kernel {
         loop {
             match self.next_turn(&mut slice_end) {
                 Some(thread) => {
-                    self.run_thread(thread, slice_end);
+                    let last = self.run_thread(thread, slice_end);
                     if self.has_work() {
-                        self.note_debt(thread);
+                        self.note_debt(last);
                     }
                 }
                 None if self.has_work() => self.do_work(Debt::All, 0),
@@ -143,15 +144,17 @@ impl Kernel {
         }
     }
 
-    /// Lets a thread run until it waits, ends, or others have their turn.
-    fn run_thread(&mut self, id: Id<Thread>, slice_end: u64) {
+    /// Lets a thread run, and others that it calls directly, until one waits for something else, ends, or others have their
+    /// turn: that one is returned.
+    fn run_thread(&mut self, first: Id<Thread>, slice_end: u64) -> Id<Thread> {
+        let mut id = first;
         loop {
             let has_work = self.has_work();
             if has_work && !self.settle(id, slice_end) {
-                return;
+                return id;
             }
             self.program_alarm(slice_end, has_work);
-            let next = match self.enter_ring_3(id) {
+            let next = match self.enter_ring_3(&mut id) {
                 Left::Call(taken) => self.finish_lone(id, &taken),
                 Left::Event(Event::SystemCall) => self.system_call(id),
                 Left::Event(event) => self.serve_event(id, event, slice_end),
@@ -164,8 +167,11 @@ impl Kernel {
             match next {
                 Next::Continue => {}
                 Next::Again if !self.is_turn_over(slice_end) => {}
-                Next::Again => return self.enqueue(id.index()),
-                Next::Leave => return,
+                Next::Again => {
+                    self.enqueue(id.index());
+                    return id;
+                }
+                Next::Leave => return id,
             }
             // The thread has something left to do: the one that it woke waits for its turn.
             if let Some(handed) = self.handed.take() {
@@ -198,29 +204,54 @@ impl Kernel {
         has_no_time || self.is_slice_over(slice_end)
     }
 
-    /// Leaves the processor to a thread that is ready, as often as its system calls are answered on the short way: then
-    /// nothing has changed that would concern anybody else.
-    fn enter_ring_3(&mut self, id: Id<Thread>) -> Left {
-        let Some(thread) = self.threads.get_mut(id) else { return Left::NotReady };
-        let Some(process) = self.processes.get_mut(thread.process) else { return Left::NotReady };
+    /// Leaves the processor to a thread that is ready, as often as its system calls are answered on the short way, and to the
+    /// other side of a call that goes directly: then nothing has changed that would concern anybody else. `id` is whoever
+    /// left ring 3 in the end.
+    #[inline(never)] // Its registers are those of the hot loop.
+    fn enter_ring_3(&mut self, id: &mut Id<Thread>) -> Left {
+        let mut words = [0; 8];
+        loop {
+            let Direct { to, node, completions } = match self.stay_in_ring_3(*id, &mut words) {
+                Ok(left) => return left,
+                Err(direct) => direct,
+            };
+            let next = match to {
+                Target::Object(object) => self.call_directly(*id, &words, object, node, completions),
+                Target::Endpoint(endpoint) => self.return_directly(*id, &words, endpoint, node, completions),
+            };
+            match next {
+                Some(next) => *id = next,
+                None => return Left::Event(Event::SystemCall),
+            }
+        }
+    }
+
+    /// Leaves the processor to one thread for as long as its system calls are answered on the short way.
+    #[inline(always)] // One caller.
+    fn stay_in_ring_3(&mut self, id: Id<Thread>, words: &mut [u64; 8]) -> Result<Left, Direct> {
+        let Some(thread) = self.threads.get_mut(id) else { return Ok(Left::NotReady) };
+        let Some(process) = self.processes.get_mut(thread.process) else { return Ok(Left::NotReady) };
         let is_ready = thread.state == ThreadState::Ready && process.state == ProcessState::Running;
-        let Some(space) = process.space.as_ref().filter(|_| is_ready) else { return Left::NotReady };
+        let Some(space) = process.space.as_ref().filter(|_| is_ready) else { return Ok(Left::NotReady) };
         if process.processor.payer != self.billing.payer {
-            return Left::NotBilled;
+            return Ok(Left::NotBilled);
         }
         let readable =
             Readable { table: &process.table, slots: &self.slots, nodes: &self.nodes, clock: &self.clock };
-        let Some(mut seat) = self.processor.seat(&mut thread.context, space) else { return Left::NotReady };
+        let Some(mut seat) = self.processor.seat(&mut thread.context, space) else {
+            return Ok(Left::NotReady);
+        };
         loop {
             process.entries += 1;
             let event = seat.run();
             if event != Event::SystemCall {
-                return Left::Event(event);
+                return Ok(Left::Event(event));
             }
-            match lone::serve(&mut seat, &mut thread.ring, &readable) {
+            match lone::serve(&mut seat, &mut thread.ring, &readable, words) {
                 Lone::Answered => {}
-                Lone::Taken(taken) => return Left::Call(taken),
-                Lone::Other => return Left::Event(event),
+                Lone::Taken(taken) => return Ok(Left::Call(taken)),
+                Lone::Direct(direct) => return Err(direct),
+                Lone::Other => return Ok(Left::Event(event)),
             }
         }
     }

@@ -1,13 +1,16 @@
 //! The shape that almost every submission has, written straight into its eight words.
 //!
-//! Used by `capos-rt` for calls that are waited for at once; decoded by [`Submission::decode_plain_call`].
+//! Used by `capos-rt` for calls that are waited for at once; known again by [`Submission::is_plain_call`].
 //!
 //! Invariant: the words are those that [`Submission::encode`] would write.
 
-use super::{FLAGS, Opcode, Submission};
+use super::{FLAGS, Opcode, RECEIVED_HANDLE_BYTES, Submission};
 use crate::handle::Handle;
+use crate::message::CAPABILITIES_MAX;
+#[cfg(doc)]
+use crate::message::MESSAGE_BYTES_MAX;
 
-/// A call of the shape that [`Submission::decode_plain_call`] takes: no capabilities, both messages in the message area. Two
+/// A call of the shape that [`Submission::is_plain_call`] knows, without capabilities: both messages in the message area. Two
 /// words, so it is passed in registers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PlainCall {
@@ -38,35 +41,89 @@ impl PlainCall {
     }
 }
 
+/// The bits of an offset that has whole words.
+const OFFSET: u64 = 0xffff_fff8;
+
+/// True if parameters and room for results lie in the first `limit` bytes of the message area, `limit` at most
+/// [`MESSAGE_BYTES_MAX`], no capabilities go along, and the list for those that come, if there is one, lies there too.
+#[inline(always)] // On the path of every call, and its parts of every return.
+const fn has_plain_buffers(words: &[u64; 8], limit: u32) -> bool {
+    let limit = limit as u64;
+    (words[3] | words[5]) & !OFFSET == 0
+        && words[3] + (words[4] & 0xffff_ffff) <= limit
+        && words[5] + (words[4] >> 32) <= limit
+        && (words[7] == 0 || is_plain_receive_list(words[7], limit))
+}
+
+/// True if word 7 says that nothing is sent, and states a valid list for capabilities that come.
+#[inline(never)] // Most messages bring none.
+const fn is_plain_receive_list(word: u64, limit: u64) -> bool {
+    const SENDS: u64 = 0x00ff_0000_00ff_ffff;
+    let (list, slots) = (word >> 24 & 0xff_ffff, word >> 56);
+    word & SENDS == 0
+        && list.is_multiple_of(4)
+        && slots <= CAPABILITIES_MAX as u64
+        && list + slots * RECEIVED_HANDLE_BYTES as u64 <= limit
+}
+
 impl Submission {
-    /// Decodes the shape that almost every submission of a server has: a return-and-receive of a reply without capabilities,
-    /// with room for none, whose messages both lie in the first `limit` bytes of the message area, at most
-    /// [`crate::message::MESSAGE_BYTES_MAX`]. `None` for every other, and for whatever [`Submission::decode`] would refuse.
+    /// True for the shape that almost every submission has: a call that sends no capabilities and whose messages both lie in
+    /// the first `limit` bytes of the message area, at most [`MESSAGE_BYTES_MAX`]; an empty one lies there too. False for every
+    /// other, and for whatever [`Submission::decode`] would refuse.
+    #[inline(always)] // On the path of every call.
     #[must_use]
-    pub fn decode_plain_return(words: &[u64; 8], limit: u32) -> Option<Submission> {
-        /// The bits of an offset that has whole words.
-        const OFFSET: u64 = 0xffff_fff8;
+    pub const fn is_plain_call(words: &[u64; 8], limit: u32) -> bool {
+        words[0] as u16 == PlainCall::SHAPE && words[6] == 0 && has_plain_buffers(words, limit)
+    }
+
+    /// True for the shape that almost every submission of a server has: a return-and-receive of a reply without capabilities,
+    /// whose messages lie as those of a plain call. False for every other, and for whatever [`Submission::decode`] would
+    /// refuse.
+    #[inline(always)] // On the path of every return.
+    #[must_use]
+    pub const fn is_plain_return(words: &[u64; 8], limit: u32) -> bool {
         /// Opcode and flags, and no exception.
         const SHAPE: u32 = Opcode::ReturnAndReceive as u32 | (FLAGS as u32) << 8;
-        let (length, result_capacity) = (words[4] as u32, (words[4] >> 32) as u32);
-        let is_inside = |start: u64, bytes: u32| start + u64::from(bytes) <= u64::from(limit);
-        let is_plain = words[0] as u32 == SHAPE
-            && words[1] | words[7] == 0
-            && (words[3] | words[5]) & !OFFSET == 0
-            && is_inside(words[3], length)
-            && is_inside(words[5], result_capacity);
-        if !is_plain {
-            return None;
+        words[0] as u32 == SHAPE && words[1] == 0 && has_plain_buffers(words, limit)
+    }
+
+    /// The submission of words that [`Submission::is_plain_call`] says yes to.
+    #[inline(always)] // On the path of every call: saves a copy of the result.
+    #[must_use]
+    pub const fn of_plain_call(words: &[u64; 8]) -> Submission {
+        Submission { opcode: Opcode::Call, operand: 0, ..Submission::of_plain(words) }
+    }
+
+    /// The submission of words that [`Submission::is_plain_return`] says yes to.
+    #[inline(always)] // As above.
+    #[must_use]
+    pub const fn of_plain_return(words: &[u64; 8]) -> Submission {
+        Submission {
+            opcode: Opcode::ReturnAndReceive,
+            method: 0,
+            interface: 0,
+            ..Submission::of_plain(words)
         }
-        Some(Submission {
+    }
+
+    #[inline(always)] // As above.
+    const fn of_plain(words: &[u64; 8]) -> Submission {
+        Submission {
+            opcode: Opcode::Nop,
             flags: FLAGS,
+            method: (words[0] >> 16) as u16,
             handle: Handle((words[0] >> 32) as u32),
+            interface: words[1],
+            user_data: words[2],
             address: words[3],
-            length,
+            length: words[4] as u32,
             result_address: words[5],
-            result_capacity,
+            result_capacity: (words[4] >> 32) as u32,
             operand: words[6],
-            ..Submission::new(Opcode::ReturnAndReceive, words[2])
-        })
+            send_list: 0,
+            send_count: 0,
+            receive_list: (words[7] >> 24 & 0xff_ffff) as u32,
+            receive_slots: (words[7] >> 56) as u8,
+        }
     }
 }

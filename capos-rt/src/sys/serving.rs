@@ -129,8 +129,18 @@ impl Serving {
     /// What the completion says; [`Transport::LimitReached`] if the submission ring is full.
     #[inline]
     pub(crate) fn round(&mut self, endpoint: Handle, answered: Option<Answer<'_>>) -> Result<(), CallError> {
-        self.begin(endpoint, answered)?;
-        let completion = self.thread.wait_for_ever(self.slot);
+        let Some(Answer::Plain(token, length)) = answered.filter(|_| !self.is_in_flight) else {
+            self.begin(endpoint, answered)?;
+            let completion = self.thread.wait_for_ever(self.slot);
+            return self.take(completion);
+        };
+        self.release_untaken();
+        self.received = 0;
+        self.taken.set(0);
+        let length = length.min(self.most.0) as u32;
+        let submission = Submission { handle: endpoint, operand: token, length, ..self.answer };
+        // SAFETY: slot and buffers are this value's, which waits here until the operation has completed.
+        let completion = unsafe { self.thread.serve_alone(self.slot, submission.encode()) };
         self.take(completion)
     }
 

@@ -297,16 +297,40 @@ impl Thread {
         results_at: u64,
         lengths: (u32, u32),
     ) -> (i32, u32) {
-        let tail = self.submission_tail.get();
-        if self.is_full(tail) {
-            // SAFETY: the caller's promise.
-            return unsafe { self.call_alone_flushed(call, results_at, lengths) };
-        }
         let user_data = self.next_user_data(LONE_SLOT);
         let start = self.lone_piece().0 as u64;
         let words = call.encode(user_data, (start, lengths.0), (start + results_at, lengths.1));
+        // SAFETY: the caller's promise.
+        let completion = unsafe { self.complete_alone(LONE_SLOT, &words) };
+        (completion.result, completion.length)
+    }
+
+    /// Submits `words`, hands everything over, and waits for this one: a server's turn. If the submission ring is full, the
+    /// result is [`Transport::LimitReached`].
+    ///
+    /// # Safety
+    /// As for [`Thread::submit`]; the slot is the caller's for as long as this takes.
+    #[inline(always)] // One caller.
+    pub(crate) unsafe fn serve_alone(&self, slot: usize, mut words: [u64; 8]) -> Completion {
+        words[Submission::USER_DATA_WORD] = self.next_user_data(slot);
+        // SAFETY: the caller's promise.
+        unsafe { self.complete_alone(slot, &words) }
+    }
+
+    /// Submits `words`, which have the next user data of `slot`, and waits for their completion, which is probably the only
+    /// one.
+    ///
+    /// # Safety
+    /// As for [`Thread::submit`].
+    #[inline(always)] // The words are written where they go.
+    unsafe fn complete_alone(&self, slot: usize, words: &[u64; 8]) -> Completion {
+        let user_data = Submission::user_data_of(words);
+        let tail = self.submission_tail.get();
+        if self.is_full(tail) && !self.has_flushed(tail) {
+            return Completion::new(user_data, Transport::LimitReached.result());
+        }
         // SAFETY: the entry is free, as just checked; the buffers are the caller's promise.
-        unsafe { self.write(tail, &words) };
+        unsafe { self.write(tail, words) };
         // A refusal shows in the wait below.
         system_call::enter(1, DEADLINE_NEVER, 0);
         let head = self.completion_head.get();
@@ -315,34 +339,26 @@ impl Thread {
             if completion.user_data == user_data {
                 self.completion_head.set(head.wrapping_add(1));
                 self.region.publish_completions(head.wrapping_add(1));
-                return (completion.result, completion.length);
+                return completion;
             }
         }
-        self.find_alone(user_data)
+        self.find_alone(slot, user_data)
     }
 
-    /// Makes room in the submission ring, and then the call.
-    ///
-    /// # Safety
-    /// As for [`Thread::call_alone`].
+    /// Makes room in the submission ring; false if there is none.
     #[cold]
     #[inline(never)]
-    unsafe fn call_alone_flushed(&self, call: PlainCall, results_at: u64, lengths: (u32, u32)) -> (i32, u32) {
+    fn has_flushed(&self, tail: u32) -> bool {
         self.flush();
-        if self.is_full(self.submission_tail.get()) {
-            return (Transport::LimitReached.result(), 0);
-        }
-        // SAFETY: the caller's promise.
-        unsafe { self.call_alone(call, results_at, lengths) }
+        !self.is_full(tail)
     }
 
-    /// Waits for a lone call among the completions of others. None was collected since its submission.
+    /// Waits for a completion among those of others. None was collected since the submission.
     #[cold]
     #[inline(never)]
-    fn find_alone(&self, user_data: u64) -> (i32, u32) {
-        self.expect(LONE_SLOT, user_data);
-        let completion = self.wait_for_ever(LONE_SLOT);
-        (completion.result, completion.length)
+    fn find_alone(&self, slot: usize, user_data: u64) -> Completion {
+        self.expect(slot, user_data);
+        self.wait_for_ever(slot)
     }
 
     /// Waits for the operation in `slot`, however long it takes.

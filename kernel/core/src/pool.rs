@@ -10,21 +10,32 @@
 use crate::storage::{self, AllocationRefused};
 use alloc::vec::Vec;
 use core::marker::PhantomData;
+use core::num::NonZeroU32;
 
 const NONE: u32 = u32::MAX;
 
 /// Names one value of one pool.
 pub struct Id<T> {
     index: u32,
-    generation: u32,
+    generation: NonZeroU32,
     of: PhantomData<fn() -> T>,
 }
 
 impl<T> Id<T> {
-    /// Rebuilds an id from the parts that [`Id::index`] and [`Id::generation`] gave.
-    #[must_use]
-    pub const fn from_parts(index: u32, generation: u32) -> Id<T> {
+    /// An id that reaches nothing: no pool has so many entries.
+    pub const NOTHING: Id<T> = Id::new(u32::MAX, NonZeroU32::MIN);
+
+    const fn new(index: u32, generation: NonZeroU32) -> Id<T> {
         Id { index, generation, of: PhantomData }
+    }
+
+    /// Rebuilds an id from the parts that [`Id::index`] and [`Id::generation`] gave; `None` for a generation that there is not.
+    #[must_use]
+    pub const fn from_parts(index: u32, generation: u32) -> Option<Id<T>> {
+        match NonZeroU32::new(generation) {
+            Some(generation) => Some(Id::new(index, generation)),
+            None => None,
+        }
     }
 
     /// The entry in the pool.
@@ -36,7 +47,7 @@ impl<T> Id<T> {
     /// The use of that entry which is meant.
     #[must_use]
     pub const fn generation(self) -> u32 {
-        self.generation
+        self.generation.get()
     }
 }
 
@@ -62,8 +73,16 @@ impl<T> core::fmt::Debug for Id<T> {
     }
 }
 
+/// Behind the last one comes the first again.
+const fn next_generation(generation: NonZeroU32) -> NonZeroU32 {
+    match generation.checked_add(1) {
+        Some(next) => next,
+        None => NonZeroU32::MIN,
+    }
+}
+
 struct Entry<T> {
-    generation: u32,
+    generation: NonZeroU32,
     next_free: u32,
     value: Option<T>,
 }
@@ -99,10 +118,10 @@ impl<T> Pool<T> {
     pub fn insert(&mut self, value: T) -> Option<Id<T>> {
         let fresh = self.entries.len() as u32;
         if fresh < self.capacity {
-            let entry = Entry { generation: 1, next_free: NONE, value: Some(value) };
+            let entry = Entry { generation: NonZeroU32::MIN, next_free: NONE, value: Some(value) };
             let is_taken = storage::push(&mut self.entries, entry);
             self.used += usize::from(is_taken);
-            return is_taken.then_some(Id::from_parts(fresh, 1));
+            return is_taken.then_some(Id::new(fresh, NonZeroU32::MIN));
         }
         let index = self.first_free;
         let entry = self.entries.get_mut(index as usize)?;
@@ -113,10 +132,11 @@ impl<T> Pool<T> {
         if self.first_free == NONE {
             self.last_free = NONE;
         }
-        Some(Id::from_parts(index, entry.generation))
+        Some(Id::new(index, entry.generation))
     }
 
     /// The value that `id` names.
+    #[inline]
     #[must_use]
     pub fn get(&self, id: Id<T>) -> Option<&T> {
         let entry = self.entries.get(id.index as usize)?;
@@ -124,12 +144,14 @@ impl<T> Pool<T> {
     }
 
     /// The value that `id` names.
+    #[inline]
     pub fn get_mut(&mut self, id: Id<T>) -> Option<&mut T> {
         let entry = self.entries.get_mut(id.index as usize)?;
         if entry.generation == id.generation { entry.value.as_mut() } else { None }
     }
 
     /// The values with two ids, if both exist and are not the same.
+    #[inline(always)] // On the path of every call between processes.
     pub fn get_two_mut(&mut self, one: Id<T>, other: Id<T>) -> Option<(&mut T, &mut T)> {
         let indices = [one.index as usize, other.index as usize];
         let [first, second] = self.entries.get_disjoint_mut(indices).ok()?;
@@ -137,6 +159,18 @@ impl<T> Pool<T> {
             return None;
         }
         Some((first.value.as_mut()?, second.value.as_mut()?))
+    }
+
+    /// Gives the value a new id and the old one nothing, without moving it: what was known under the old id has ended. `None`
+    /// if there is none.
+    #[inline]
+    pub fn renew(&mut self, id: Id<T>) -> Option<Id<T>> {
+        let entry = self.entries.get_mut(id.index as usize)?;
+        if entry.generation != id.generation || entry.value.is_none() {
+            return None;
+        }
+        entry.generation = next_generation(entry.generation);
+        Some(Id::new(id.index, entry.generation))
     }
 
     /// Drops the value where it is and frees its entry; false if there is none.
@@ -165,7 +199,7 @@ impl<T> Pool<T> {
     #[inline]
     fn free(&mut self, index: u32) {
         if let Some(entry) = self.entries.get_mut(index as usize) {
-            entry.generation = entry.generation.wrapping_add(1).max(1);
+            entry.generation = next_generation(entry.generation);
         }
         self.used -= 1;
         match self.entries.get_mut(self.last_free as usize) {
@@ -179,7 +213,7 @@ impl<T> Pool<T> {
     #[must_use]
     pub fn id_at(&self, index: u32) -> Option<Id<T>> {
         let entry = self.entries.get(index as usize)?;
-        entry.value.as_ref().map(|_| Id::from_parts(index, entry.generation))
+        entry.value.as_ref().map(|_| Id::new(index, entry.generation))
     }
 
     /// The number of entries, used or free.
@@ -226,7 +260,18 @@ mod tests {
         assert_eq!(old.index(), new.index());
         assert_eq!((pool.get(old), pool.get(new)), (None, Some(&2)));
         assert_eq!(pool.remove(old), None);
-        assert_eq!(pool.get_mut(Id::from_parts(7, 1)), None);
+        assert_eq!(Id::from_parts(7, 1).and_then(|id| pool.get_mut(id)), None);
+    }
+
+    #[test]
+    fn a_renewed_value_stays_and_its_old_id_reaches_nothing() {
+        let mut pool = Pool::with_capacity(2).unwrap();
+        let old = pool.insert(1).unwrap();
+        let new = pool.renew(old).unwrap();
+        assert_eq!((pool.get(old), pool.get(new)), (None, Some(&1)));
+        assert_eq!((pool.renew(old), pool.id_at(old.index()), pool.used()), (None, Some(new), 1));
+        assert_eq!(pool.remove(new), Some(1));
+        assert_eq!(pool.renew(new), None);
     }
 
     #[test]
@@ -237,7 +282,8 @@ mod tests {
         assert_eq!(pool.get_two_mut(other, one), Some((&mut 2, &mut 1)));
         assert_eq!(pool.get_two_mut(one, one), None);
         assert_eq!(pool.get_two_mut(one, gone), None);
-        assert_eq!(pool.get_two_mut(Id::from_parts(9, 1), one), None);
+        assert_eq!(pool.get_two_mut(Id::from_parts(9, 1).unwrap(), one), None);
+        assert_eq!(Id::<i32>::from_parts(0, 0), None);
     }
 
     #[test]

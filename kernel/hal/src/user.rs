@@ -240,9 +240,10 @@ impl Seat<'_> {
 ///
 /// # Safety
 /// `state` is in the frame of a living context.
-#[cold]
 unsafe fn load_extended(state: *mut State) {
-    let previous = LOADED.swap(state, Ordering::Relaxed);
+    // A load and a store: there is one processor, and a swap would lock its bus.
+    let previous = LOADED.load(Ordering::Relaxed);
+    LOADED.store(state, Ordering::Relaxed);
     if !previous.is_null() {
         // SAFETY: a context removes itself from `LOADED` when it is dropped, so its frame is still its own.
         let area = unsafe { &raw mut (*previous).extended };

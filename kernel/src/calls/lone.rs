@@ -2,27 +2,29 @@
 //! in the message area.
 //!
 //! Almost every `enter` is one. [`serve`] is called by the scheduler before it looks at anything else, with no more than the
-//! thread and what it may read; a call that needs the whole kernel goes on in [`Kernel::finish_lone`]. A path of its own, so
-//! that what is rare costs nothing here.
+//! thread and what it may read; a call that needs the whole kernel goes on in [`Kernel::finish_lone`], one to another process
+//! and the answer to it in `endpoints::direct`. A path of its own, so that what is rare costs nothing here.
 //!
 //! Invariant: whatever is not plain, or would be refused before the object sees it, is left to the general way untouched.
 //! What is answered here changes the thread's ring and result and nothing else, so the scheduler need not look around.
 
 use super::enter::Next;
 use super::{Answer, Call, Origin};
+use crate::endpoints::direct::{Direct, Target};
 use crate::kernel::Kernel;
 use crate::objects::{Object, timer};
 use crate::processes::ring::Ring;
 use crate::processes::thread::{Thread, Wait};
 use capos_abi::error::CallError;
 use capos_abi::handle::Handle;
-use capos_abi::ring::{Completion, Submission};
+use capos_abi::ring::{Completion, Opcode, Submission};
 use capos_abi::system_call::{DEADLINE_NEVER, DEADLINE_NOW, SystemCall};
 use capos_kernel_core::capability::{Capability, SlotStore, Table};
 use capos_kernel_core::derivation::Tree;
 use capos_kernel_core::pool::Id;
 use capos_kernel_hal::time::Clock;
 use capos_kernel_hal::user::Seat;
+use capos_schema::endpoint::Endpoint;
 
 /// What the short way reads.
 pub(crate) struct Readable<'k> {
@@ -46,13 +48,21 @@ pub(crate) enum Lone {
     Answered,
     /// It is a call for [`Kernel::finish_lone`].
     Taken(Taken),
+    /// It is a call to another process, or the answer to one, for the scheduler to go on with, and nothing has changed.
+    Direct(Direct),
     /// It is something else, and nothing has changed.
     Other,
 }
 
-/// Serves the system call of a thread that has just left ring 3, if it has the frequent shape.
+/// Serves the system call of a thread that has just left ring 3, if it has the frequent shape. A call that goes on directly
+/// leaves its submission in `words`.
 #[inline(always)] // One caller, in the loop around ring 3.
-pub(crate) fn serve(seat: &mut Seat<'_>, ring: &mut Ring, readable: &Readable<'_>) -> Lone {
+pub(crate) fn serve(
+    seat: &mut Seat<'_>,
+    ring: &mut Ring,
+    readable: &Readable<'_>,
+    words: &mut [u64; 8],
+) -> Lone {
     let (number, [completions, deadline, ..]) = seat.system_call();
     if number != SystemCall::Enter as u64 || (deadline != DEADLINE_NEVER && deadline != DEADLINE_NOW) {
         return Lone::Other;
@@ -61,29 +71,49 @@ pub(crate) fn serve(seat: &mut Seat<'_>, ring: &mut Ring, readable: &Readable<'_
     if pending > 1 || ring.observe().is_err() {
         return Lone::Other;
     }
-    let will_be_ready = u64::from(ring.completions.ready() + pending);
-    let is_enough = will_be_ready >= completions || deadline == DEADLINE_NOW;
+    let ready = ring.completions.ready();
     if pending == 0 {
-        if !is_enough {
+        if u64::from(ready) < completions && deadline != DEADLINE_NOW {
             return Lone::Other;
         }
-        seat.set_result(will_be_ready);
+        seat.set_result(ready.into());
         return Lone::Answered;
     }
-    let words = ring.submission();
-    let Some(submission) = Submission::decode_plain_call(&words, ring.message_limit) else {
-        return Lone::Other;
-    };
-    let Ok(capability) = readable.table.get(readable.slots, submission.handle) else { return Lone::Other };
-    let is_permitted = readable.nodes.is_live(capability.node)
-        && submission.interface == capability.interface
-        && capability.permits(submission.method);
-    if !is_permitted || !ring.completions.has_room() {
+    if !ring.copy_submission(words) {
         return Lone::Other;
     }
+    let is_return = words[0] as u8 == Opcode::ReturnAndReceive as u8;
+    if !is_return && !Submission::is_plain_call(words, ring.message_limit) {
+        return Lone::Other;
+    }
+    let handle = Handle((words[0] >> 32) as u32);
+    let Ok(capability) = readable.table.get(readable.slots, handle) else { return Lone::Other };
+    if !readable.nodes.is_live(capability.node) || !ring.completions.has_room() {
+        return Lone::Other;
+    }
+    // Somebody waits here, for an answer or for the next call.
+    let is_waiting = u64::from(ready) < completions && deadline == DEADLINE_NEVER;
+    let node = capability.node;
+    if is_return {
+        let Object::Endpoint(endpoint) = capability.object else { return Lone::Other };
+        let is_permitted = capability.permits(Endpoint::RECEIVE)
+            && is_waiting
+            && Submission::is_plain_return(words, ring.message_limit);
+        let to = Target::Endpoint(endpoint);
+        return if is_permitted { Lone::Direct(Direct { to, node, completions }) } else { Lone::Other };
+    }
+    if words[1] != capability.interface || !capability.permits((words[0] >> 16) as u16) {
+        return Lone::Other;
+    }
+    if let Object::Service(object) = capability.object
+        && is_waiting
+    {
+        return Lone::Direct(Direct { to: Target::Object(object), node, completions });
+    }
+    let submission = Submission::of_plain_call(words);
     ring.take_submission();
     ring.publish_taken();
-    if is_enough
+    if (u64::from(ready) + 1 >= completions || deadline == DEADLINE_NOW)
         && capability.object == Object::Timer
         && let Some(results) = timer::read(readable.clock, submission.method)
         && submission.result_capacity as usize >= size_of_val(&results)
@@ -91,7 +121,7 @@ pub(crate) fn serve(seat: &mut Seat<'_>, ring: &mut Ring, readable: &Readable<'_
     {
         let length = size_of_val(&results) as u32;
         ring.complete(&Completion { length, ..Completion::new(submission.user_data, 0) });
-        seat.set_result(will_be_ready);
+        seat.set_result(u64::from(ready) + 1);
         return Lone::Answered;
     }
     ring.completions.promise();

@@ -12,6 +12,7 @@ use crate::kernel::{Kernel, NodeUse, Waiters};
 use crate::objects::console::Stream;
 use crate::objects::notification::Notification;
 use crate::processes::Process;
+use crate::processes::thread::RecordKind;
 use capos_abi::error::{CallError, Transport};
 use capos_abi::ring::Completion;
 use capos_kernel_core::derivation::{NodeId, USE_BYTES};
@@ -46,13 +47,35 @@ pub(crate) enum Parked {
     Receive(Id<Endpoint>),
     /// A bit of the mask.
     Bits { notification: Id<Notification>, mask: u64 },
+    /// Nothing: the call or receive has completed, and the record, its thread's own, waits for the next one.
+    Kept,
 }
 
 impl Parked {
-    /// True for what runs to its end once it has begun, whoever would have it otherwise.
-    pub(crate) const fn is_irrevocable(self) -> bool {
-        matches!(self, Parked::Unmapping | Parked::Revocation)
+    /// False for what runs to its end once it has begun, whoever would have it otherwise, and for what has ended.
+    pub(crate) const fn can_be_cancelled(self) -> bool {
+        !matches!(self, Parked::Unmapping | Parked::Revocation | Parked::Kept)
     }
+
+    /// Which of the records that a thread keeps may hold it.
+    const fn kind(self) -> Option<RecordKind> {
+        match self {
+            Parked::Queued { .. } | Parked::Delivered { .. } => Some(RecordKind::Call),
+            Parked::Receive(_) => Some(RecordKind::Receive),
+            _ => None,
+        }
+    }
+}
+
+/// What an operation will be kept in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reserved {
+    /// A new record, charged for.
+    Charged,
+    /// A new record that will be the thread's own, which is paid for with the thread.
+    Own,
+    /// The thread's own, which it has.
+    Kept(Id<Operation>),
 }
 
 /// An operation in progress.
@@ -60,6 +83,8 @@ impl Parked {
 pub(crate) struct Operation {
     pub(crate) origin: Origin,
     pub(crate) parked: Parked,
+    /// Where it is a use in the derivation tree, if anywhere.
+    pub(crate) node: Option<NodeId>,
 }
 
 impl Kernel {
@@ -77,44 +102,72 @@ impl Kernel {
         parked: Parked,
         node: Option<NodeId>,
     ) -> Result<Id<Operation>, Transport> {
-        self.reserve_operation(origin.process)?;
-        self.park_reserved(origin, parked, node)
+        let reserved = self.reserve_operation(origin, parked.kind())?;
+        self.park_reserved(origin, parked, node, reserved)
     }
 
-    /// Charges for an operation.
+    /// Makes sure that an operation can be kept: charges for one, unless the thread's own record of this kind is free.
     ///
     /// # Errors
     /// "limit reached", "out of memory".
-    pub(crate) fn reserve_operation(&mut self, process: Id<Process>) -> Result<(), Transport> {
-        self.charge(process, Kernel::OPERATION_BYTES)?;
+    pub(crate) fn reserve_operation(
+        &mut self,
+        origin: &Origin,
+        kind: Option<RecordKind>,
+    ) -> Result<Reserved, Transport> {
+        let own = kind.zip(self.threads.get(origin.thread)).map(|(kind, thread)| thread.kept(kind));
+        let reserved = match own {
+            Some(None) => Reserved::Own,
+            Some(Some(id)) if self.is_kept(id) => return Ok(Reserved::Kept(id)),
+            _ => {
+                self.charge(origin.process, Kernel::OPERATION_BYTES)?;
+                Reserved::Charged
+            }
+        };
         if frames::is_refused() {
-            self.cancel_operation_reserve(process);
+            self.cancel_operation_reserve(origin.process, reserved);
             return Err(Transport::OutOfMemory);
         }
-        Ok(())
+        Ok(reserved)
     }
 
-    /// Takes back what [`Kernel::reserve_operation`] charged.
-    pub(crate) fn cancel_operation_reserve(&mut self, process: Id<Process>) {
-        self.refund(process, Kernel::OPERATION_BYTES);
+    /// True for a thread's own record that is not in use.
+    fn is_kept(&self, id: Id<Operation>) -> bool {
+        self.operations.get(id).is_some_and(|operation| operation.parked == Parked::Kept)
     }
 
-    /// Keeps the submission as an operation that was charged for.
+    /// Takes back what [`Kernel::reserve_operation`] did.
+    pub(crate) fn cancel_operation_reserve(&mut self, process: Id<Process>, reserved: Reserved) {
+        if matches!(reserved, Reserved::Charged) {
+            self.refund(process, Kernel::OPERATION_BYTES);
+        }
+    }
+
+    /// Keeps the submission as an operation for which there is room.
     ///
     /// # Errors
-    /// "out of memory"; the charge has then been taken back.
+    /// "out of memory"; what was reserved has then been taken back.
     pub(crate) fn park_reserved(
         &mut self,
         origin: &Origin,
         parked: Parked,
         node: Option<NodeId>,
+        reserved: Reserved,
     ) -> Result<Id<Operation>, Transport> {
-        let Some(id) = self.operations.insert(Operation { origin: *origin, parked }) else {
-            self.cancel_operation_reserve(origin.process);
+        if let Reserved::Kept(id) = reserved {
+            return Ok(self.reuse_record(id, origin, parked, node));
+        }
+        let Some(id) = self.operations.insert(Operation { origin: *origin, parked, node }) else {
+            self.cancel_operation_reserve(origin.process, reserved);
             return Err(Transport::OutOfMemory);
         };
         if let Some(thread) = self.threads.get_mut(origin.thread) {
             self.operation_links.push_back(&mut thread.operations, id.index());
+            if reserved == Reserved::Own
+                && let Some(kind) = parked.kind()
+            {
+                *thread.kept_mut(kind) = Some(id);
+            }
         }
         if let Some(node) = node {
             self.nodes.attach_use(node, NodeUse::Operation(id.index()).number());
@@ -130,9 +183,31 @@ impl Kernel {
         Ok(id)
     }
 
+    /// Keeps the submission in its thread's own record.
+    fn reuse_record(
+        &mut self,
+        id: Id<Operation>,
+        origin: &Origin,
+        parked: Parked,
+        node: Option<NodeId>,
+    ) -> Id<Operation> {
+        if let Some(operation) = self.operations.get_mut(id) {
+            let before = operation.node;
+            *operation = Operation { origin: *origin, parked, node };
+            if let Some(node) = node.filter(|_| before != node) {
+                self.nodes.move_use(NodeUse::Operation(id.index()).number(), node);
+            }
+        }
+        if let Parked::Queued { object, .. } | Parked::Delivered { object, .. } = parked {
+            self.retain_minted(object);
+        }
+        self.join(id, origin.process, parked);
+        id
+    }
+
     /// A call waits for something else from now on.
     pub(crate) fn repark(&mut self, id: Id<Operation>, parked: Parked) {
-        let Some(Operation { origin, parked: before }) = self.operations.get(id).copied() else { return };
+        let Some(Operation { origin, parked: before, .. }) = self.operations.get(id).copied() else { return };
         self.leave(id, origin.process, before);
         if let Some(operation) = self.operations.get_mut(id) {
             operation.parked = parked;
@@ -152,15 +227,8 @@ impl Kernel {
                     );
                 }
             }
-            Parked::Receive(endpoint) => {
-                if let Some(endpoint) = self.endpoints.get_mut(endpoint) {
-                    self.fair.push(
-                        &mut endpoint.receives,
-                        Kernel::operation_element(id.index()),
-                        process.index(),
-                    );
-                }
-            }
+            Parked::Receive(endpoint) => self.add_receive(endpoint, id, process),
+            Parked::Delivered { server, .. } => self.add_received(server, id),
             _ => {
                 if let Some(waiters) = self.waiters(&process, parked) {
                     let mut list = *waiters;
@@ -179,19 +247,15 @@ impl Kernel {
                     self.fair.remove(&mut endpoint.calls, Kernel::operation_element(id.index()));
                 }
             }
-            Parked::Receive(endpoint) => {
-                if let Some(endpoint) = self.endpoints.get_mut(endpoint) {
-                    self.fair.remove(&mut endpoint.receives, Kernel::operation_element(id.index()));
-                }
+            Parked::Receive(endpoint) => self.remove_receive(endpoint, id),
+            Parked::Delivered { server, .. } | Parked::Abandoned { server, .. } => {
+                self.remove_received(server, id);
             }
             _ => {
                 if let Some(waiters) = self.waiters(&process, parked) {
                     let mut list = *waiters;
                     self.wait_links.remove(&mut list, id.index());
                     self.set_waiters(&process, parked, list);
-                }
-                if let Parked::Delivered { server, .. } | Parked::Abandoned { server, .. } = parked {
-                    self.end_serving(server);
                 }
             }
         }
@@ -205,9 +269,6 @@ impl Kernel {
             Parked::ProcessEnd(awaited) => Some(&self.processes.get(awaited)?.waiters),
             Parked::Bits { notification, .. } => Some(&self.notifications.get(notification)?.waiters),
             Parked::Word(_) => Some(&self.processes.get(*process)?.parked),
-            Parked::Delivered { server, .. } | Parked::Abandoned { server, .. } => {
-                Some(&self.processes.get(server)?.received)
-            }
             _ => None,
         }
     }
@@ -223,9 +284,6 @@ impl Kernel {
                 self.notifications.get_mut(notification).map(|notification| &mut notification.waiters)
             }
             Parked::Word(_) => self.processes.get_mut(*process).map(|process| &mut process.parked),
-            Parked::Delivered { server, .. } | Parked::Abandoned { server, .. } => {
-                self.processes.get_mut(server).map(|process| &mut process.received)
-            }
             _ => None,
         };
         if let Some(place) = place {
@@ -235,27 +293,36 @@ impl Kernel {
 
     /// Takes a receive that has got something out of everything it is in.
     pub(crate) fn end_receive(&mut self, id: Id<Operation>, origin: &Origin, endpoint: Id<Endpoint>) {
-        if let Some(endpoint) = self.endpoints.get_mut(endpoint) {
-            self.fair.remove(&mut endpoint.receives, Kernel::operation_element(id.index()));
-        }
-        self.end_record(id, origin);
+        self.remove_receive(endpoint, id);
+        self.end_record(id, origin, RecordKind::Receive);
     }
 
     /// Takes a call that `server` has answered out of everything it is in.
-    pub(crate) fn end_call(&mut self, id: Id<Operation>, call: &Operation, server: Id<Process>) {
-        if let Some(process) = self.processes.get_mut(server) {
-            self.wait_links.remove(&mut process.received, id.index());
-        }
-        self.end_serving(server);
-        self.end_record(id, &call.origin);
-        if let Parked::Delivered { object, .. } = call.parked {
-            self.release_minted(object);
-        }
+    pub(crate) fn end_call(
+        &mut self,
+        id: Id<Operation>,
+        call: &Operation,
+        object: Id<Minted>,
+        server: Id<Process>,
+    ) {
+        self.remove_received(server, id);
+        self.end_record(id, &call.origin, RecordKind::Call);
+        self.release_minted(object);
     }
 
-    /// What is left when an operation has left the list in which it waited.
-    fn end_record(&mut self, id: Id<Operation>, origin: &Origin) {
+    /// What is left when an operation has left the list in which it waited. The thread's own record stays with it, in its
+    /// place among its operations and in the derivation tree, so that the next one finds all that done; its id reaches
+    /// nothing from now on.
+    fn end_record(&mut self, id: Id<Operation>, origin: &Origin, kind: RecordKind) {
         if let Some(thread) = self.threads.get_mut(origin.thread) {
+            let own = thread.kept_mut(kind);
+            if *own == Some(id) {
+                *own = self.operations.renew(id);
+                if let Some(record) = own.and_then(|own| self.operations.get_mut(own)) {
+                    record.parked = Parked::Kept;
+                }
+                return;
+            }
             self.operation_links.remove(&mut thread.operations, id.index());
         }
         self.nodes.detach_use(NodeUse::Operation(id.index()).number());
@@ -263,9 +330,22 @@ impl Kernel {
         self.operations.discard(id);
     }
 
+    /// The charge for a record that goes ends, unless it is its thread's own.
+    fn end_operation_charge(&mut self, id: Id<Operation>, origin: &Origin) {
+        if let Some(thread) = self.threads.get_mut(origin.thread) {
+            for own in [&mut thread.kept_call, &mut thread.kept_receive] {
+                if *own == Some(id) {
+                    *own = None;
+                    return;
+                }
+            }
+        }
+        self.refund(origin.process, Kernel::OPERATION_BYTES);
+    }
+
     /// Takes an operation out of everything it is in. No completion is written.
     pub(crate) fn take_operation(&mut self, id: Id<Operation>) -> Option<Operation> {
-        let Operation { origin, parked } = *self.operations.get(id)?;
+        let Operation { origin, parked, .. } = *self.operations.get(id)?;
         if let Some(thread) = self.threads.get_mut(origin.thread) {
             self.operation_links.remove(&mut thread.operations, id.index());
         }
@@ -283,7 +363,7 @@ impl Kernel {
             }
             _ => {}
         }
-        self.refund(origin.process, Kernel::OPERATION_BYTES);
+        self.end_operation_charge(id, &origin);
         let taken = self.operations.remove(id);
         if let Parked::Queued { object, .. } | Parked::Delivered { object, .. } = parked {
             self.release_minted(object);
@@ -313,7 +393,7 @@ impl Kernel {
             let Some(id) = self.operations.id_at(index) else { continue };
             let is_meant = self.operations.get(id).is_some_and(|operation| {
                 operation.origin.submission.user_data == origin.submission.operand
-                    && !operation.parked.is_irrevocable()
+                    && operation.parked.can_be_cancelled()
             });
             if is_meant {
                 self.complete_operation(id, Err(Transport::Cancelled.into()));

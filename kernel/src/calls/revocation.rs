@@ -100,8 +100,13 @@ impl Kernel {
         }
     }
 
-    /// The operation completes as revoked. Every kind of operation that came through a capability passes here.
+    /// The operation completes as revoked. Every kind of operation that came through a capability passes here. A record that
+    /// is only kept has completed.
     fn cut_operation(&mut self, id: Id<Operation>) {
+        if self.operations.get(id).is_some_and(|operation| operation.parked == Parked::Kept) {
+            self.take_operation(id);
+            return;
+        }
         self.complete_operation(id, Err(Transport::Revoked.into()));
     }
 

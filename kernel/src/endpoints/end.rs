@@ -18,8 +18,7 @@ impl Kernel {
     /// Ends a bit of what a process has served: calls that it received complete as disconnected, objects that it minted die
     /// with the calls that wait for them. False if nothing is left. The process receives nothing any more.
     pub(crate) fn end_service(&mut self, id: Id<Process>) -> bool {
-        let Some(process) = self.processes.get_mut(id) else { return false };
-        if let Some(call) = process.received.first().and_then(|index| self.operations.id_at(index)) {
+        if let Some(call) = self.first_received(id) {
             let operation = self.operations.get(call).copied();
             match operation {
                 Some(operation) if matches!(operation.parked, Parked::Delivered { .. }) => {
@@ -30,6 +29,7 @@ impl Kernel {
             return true;
         }
         let last = self.operations.capacity().max(self.minted.capacity());
+        let Some(process) = self.processes.get_mut(id) else { return false };
         if !process.has_minted || process.swept >= last {
             return false;
         }
@@ -69,8 +69,8 @@ impl Kernel {
             return self.match_one(id);
         }
         let Some(endpoint) = self.endpoints.get(id) else { return false };
-        let first = self.fair.first(&endpoint.calls).or_else(|| self.fair.first(&endpoint.receives));
-        if let Some(operation) = first.and_then(|element| self.queued_operation(element)) {
+        let call = self.fair.first(&endpoint.calls).and_then(|element| self.queued_operation(element));
+        if let Some(operation) = call.or_else(|| self.first_receive(id)) {
             self.complete_operation(operation, Err(Transport::Disconnected.into()));
             return true;
         }

@@ -35,7 +35,6 @@ impl Kernel {
             process.has_lent = true;
         }
         if let Some(operation) = self.operations.get_mut(id) {
-            // The links of the list of received calls stay as they are.
             operation.parked = Parked::Abandoned { endpoint, server };
         }
         self.nodes.detach_use(NodeUse::Operation(id.index()).number());
@@ -50,8 +49,7 @@ impl Kernel {
         if !self.fair.push(&mut endpoint.events, element, server.index()) {
             return false;
         }
-        let receive = self.fair.first_of(&endpoint.receives, server.index());
-        if let Some(receive) = receive.and_then(|element| self.queued_operation(element)) {
+        if let Some(receive) = self.first_receive_of(id, server) {
             self.tell(id, element, receive);
         }
         true

@@ -1,7 +1,7 @@
 //! Endpoints: objects that a process serves, and the life of a call to one.
 //!
 //! An [`Endpoint`] is the receive side of a service; a [`Minted`] is an object of it, with the cookie that its server chose.
-//! `receive` brings calls and receives together, `reply` ends a call, `events` tells servers what they must know, `end` is
+//! `receive` brings calls and receives together, from their `queues`, `reply` ends a call, `direct` does both on a short way, `events` tells servers what they must know, `end` is
 //! the death of a server and of an endpoint. Called by `calls::submission` for the opcodes, by `objects` for references, by
 //! `work` and by the end of processes; calls `calls::passage` for what travels.
 //!
@@ -9,14 +9,18 @@
 //! once for its caller. No receive of a process waits at an endpoint that has an event for it. A record is charged to one
 //! account until it goes.
 
+pub(crate) mod direct;
 mod end;
 mod events;
+mod queues;
 mod receive;
 mod reply;
 
+use crate::calls::operation::Operation;
 use crate::kernel::Kernel;
 use crate::memory::charge::insert;
 use crate::processes::Process;
+use crate::processes::thread::Thread;
 use capos_abi::error::Transport;
 use capos_abi::ring::Mint;
 use capos_kernel_core::fair_queue::FairQueue;
@@ -31,12 +35,22 @@ pub(crate) struct Endpoint {
     root: Option<Id<Minted>>,
     /// Capabilities to the receive side; without one it is closed.
     receivers: u32,
-    /// Receives that wait, a line for each process.
-    pub(crate) receives: FairQueue,
+    /// The receive that has waited longest and its thread, if it is plain: its record the one that the thread keeps, its
+    /// buffer in the message area, and nothing in the queue when it came. Most servers have such a one and no other.
+    waiting: Option<(Id<Operation>, Id<Thread>)>,
+    /// All other receives, a line for each process.
+    receives: FairQueue,
     /// Calls that wait, a line for each caller.
     pub(crate) calls: FairQueue,
     /// What servers have not been told, a line for each: calls that were given up, objects without capabilities.
     events: FairQueue,
+}
+
+impl Endpoint {
+    /// True if nothing waits: neither a call, nor a receive, nor what a server must be told.
+    const fn is_quiet(&self) -> bool {
+        self.calls.is_empty() && self.events.is_empty() && self.receives.is_empty() && self.waiting.is_none()
+    }
 }
 
 /// An object of an endpoint.
@@ -76,8 +90,9 @@ impl Kernel {
         let made = self.charge(account, Kernel::ENDPOINT_BYTES).and_then(|()| {
             let queue = FairQueue::EMPTY;
             let (account, root) = (Some(account), None);
+            let (receivers, waiting) = (0, None);
             let endpoint =
-                Endpoint { account, root, receivers: 0, receives: queue, calls: queue, events: queue };
+                Endpoint { account, root, receivers, waiting, receives: queue, calls: queue, events: queue };
             insert(&mut self.endpoints, endpoint).ok_or(Transport::OutOfMemory)
         });
         let mint = Mint { interface, cookie: 0, methods };

@@ -25,6 +25,11 @@ pub(super) fn token_of(call: Id<Operation>) -> u64 {
     u64::from(call.index()) | u64::from(call.generation()) << 32
 }
 
+/// The call that a token would name.
+pub(super) fn call_of(token: u64) -> Option<Id<Operation>> {
+    Id::from_parts(token as u32, (token >> 32) as u32)
+}
+
 impl Kernel {
     /// A call to an object of an endpoint.
     pub(crate) fn call_service(&mut self, call: &Call<'_>, object: Id<Minted>) -> Result<Answer, CallError> {
@@ -49,8 +54,8 @@ impl Kernel {
 
     /// The receive that a call would get at once, and its process; none if other calls wait.
     fn waiting_receive(&self, id: Id<Endpoint>) -> Option<(Id<Operation>, Id<Process>)> {
-        let endpoint = self.endpoints.get(id).filter(|endpoint| endpoint.calls.is_empty())?;
-        let receive = self.queued_operation(self.fair.first(&endpoint.receives)?)?;
+        self.endpoints.get(id).filter(|endpoint| endpoint.calls.is_empty())?;
+        let receive = self.first_receive(id)?;
         Some((receive, self.operations.get(receive)?.origin.process))
     }
 
@@ -98,8 +103,8 @@ impl Kernel {
                 return;
             }
         }
-        let Some(endpoint) = self.endpoints.get(id) else { return };
-        if !endpoint.calls.is_empty() && !endpoint.receives.is_empty() {
+        let has_calls = self.endpoints.get(id).is_some_and(|endpoint| !endpoint.calls.is_empty());
+        if has_calls && self.first_receive(id).is_some() {
             self.work.add_endpoint(id);
         }
     }
@@ -107,10 +112,8 @@ impl Kernel {
     /// Delivers or refuses one call; false if there is none, or no receive.
     pub(super) fn match_one(&mut self, id: Id<Endpoint>) -> bool {
         let Some(endpoint) = self.endpoints.get(id) else { return false };
-        let first = |queue| self.fair.first(queue).and_then(|element| self.queued_operation(element));
-        let (Some(call), Some(receive)) = (first(&endpoint.calls), first(&endpoint.receives)) else {
-            return false;
-        };
+        let call = self.fair.first(&endpoint.calls).and_then(|element| self.queued_operation(element));
+        let (Some(call), Some(receive)) = (call, self.first_receive(id)) else { return false };
         match self.deliver(call, receive) {
             Ok(()) => {}
             Err(Refusal::Receiver(error)) => self.complete_operation(receive, Err(error.into())),
@@ -125,7 +128,7 @@ impl Kernel {
     /// Lets a receive take a call that waits.
     fn deliver(&mut self, call: Id<Operation>, receive: Id<Operation>) -> Result<(), Refusal> {
         let gone = Refusal::Sender(Transport::Disconnected);
-        let Some(Operation { origin: from, parked: Parked::Queued { endpoint, object } }) =
+        let Some(Operation { origin: from, parked: Parked::Queued { endpoint, object }, .. }) =
             self.operations.get(call).copied()
         else {
             return Err(gone);
@@ -164,7 +167,7 @@ impl Kernel {
 
     /// Completes a receive whose message has been written.
     pub(super) fn finish_receive(&mut self, receive: Id<Operation>, header: &ReceivedHeader) {
-        let Some(Operation { origin, parked: Parked::Receive(endpoint) }) =
+        let Some(Operation { origin, parked: Parked::Receive(endpoint), .. }) =
             self.operations.get(receive).copied()
         else {
             return;

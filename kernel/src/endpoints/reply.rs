@@ -6,10 +6,12 @@
 //! before anything has happened, and the token stays; what the caller cannot take ends the call for both, and what would
 //! have moved stays with the server.
 
+use super::receive::call_of;
 use crate::calls::operation::{Operation, Parked};
 use crate::calls::passage::{Passage, Refusal};
 use crate::calls::{Answer, Origin};
 use crate::kernel::{Kernel, NodeUse};
+use crate::processes::thread::RecordKind;
 use capos_abi::error::{CallError, Transport};
 use capos_abi::ring::Completion;
 use capos_kernel_core::pool::Id;
@@ -25,12 +27,12 @@ impl Kernel {
     /// is received.
     pub(crate) fn return_and_receive(&mut self, origin: &Origin) -> Result<Answer, CallError> {
         let (endpoint, node) = self.receive_side(origin)?;
-        self.reserve_operation(origin.process)?;
+        let reserved = self.reserve_operation(origin, Some(RecordKind::Receive))?;
         if let Err(refusal) = self.reply_to(origin) {
-            self.cancel_operation_reserve(origin.process);
+            self.cancel_operation_reserve(origin.process, reserved);
             return Err(refusal.into());
         }
-        let receive = self.park_reserved(origin, Parked::Receive(endpoint), Some(node))?;
+        let receive = self.park_reserved(origin, Parked::Receive(endpoint), Some(node), reserved)?;
         self.serve_receive(endpoint, receive);
         Ok(Answer::Parked)
     }
@@ -42,7 +44,7 @@ impl Kernel {
     /// slot" if the reply does not fit what the caller stated; else what is wrong with the submission.
     fn reply_to(&mut self, origin: &Origin) -> Result<(), Transport> {
         let token = origin.submission.operand;
-        let id = Id::from_parts(token as u32, (token >> 32) as u32);
+        let id = call_of(token).ok_or(Transport::CallerGone)?;
         let call = self.operations.get(id).copied().ok_or(Transport::CallerGone)?;
         let endpoint = match call.parked {
             Parked::Delivered { endpoint, server, .. } if server == origin.process => endpoint,
@@ -85,7 +87,7 @@ impl Kernel {
         length: u32,
     ) {
         match call.parked {
-            Parked::Delivered { server, .. } => self.end_call(id, call, server),
+            Parked::Delivered { object, server, .. } => self.end_call(id, call, object, server),
             _ => _ = self.take_operation(id),
         }
         let user_data = call.origin.submission.user_data;

@@ -282,7 +282,7 @@ impl Kernel {
 
     /// The turn of a write has come.
     fn start_waiting_write(&mut self, id: Id<Operation>) {
-        let Some(Operation { origin, parked: Parked::ConsoleTurn(stream) }) =
+        let Some(Operation { origin, parked: Parked::ConsoleTurn(stream), .. }) =
             self.operations.get(id).copied()
         else {
             return;

@@ -119,7 +119,7 @@ impl Kernel {
         while let Some(index) = next {
             next = self.wait_links.next(index);
             let Some(wait) = self.operations.id_at(index) else { continue };
-            let Some(Operation { origin, parked: Parked::Bits { mask, .. } }) =
+            let Some(Operation { origin, parked: Parked::Bits { mask, .. }, .. }) =
                 self.operations.get(wait).copied()
             else {
                 continue;

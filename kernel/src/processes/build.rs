@@ -142,6 +142,7 @@ impl Process {
             waiters: List::EMPTY,
             parked: List::EMPTY,
             received: List::EMPTY,
+            received_first: None,
             has_minted: false,
             swept: 0,
             has_lent: false,
@@ -258,8 +259,18 @@ impl Kernel {
         let context = Context::new(executable.entry, STACK_END - 8, [RING, CAPSET, 0])?;
         let id = insert(&mut self.processes, process).ok_or(OutOfMemory)?;
         let state = ThreadState::Ready;
-        let (wakes, operations, debt) = (0, List::EMPTY, Debt::None);
-        let thread = Thread { process: id, context, ring, state, filling: None, wakes, operations, debt };
+        let thread = Thread {
+            process: id,
+            context,
+            ring,
+            state,
+            filling: None,
+            wakes: 0,
+            operations: List::EMPTY,
+            kept_call: None,
+            kept_receive: None,
+            debt: Debt::None,
+        };
         let Some(thread) = insert(&mut self.threads, thread) else {
             drop(self.processes.remove(id));
             return Err(OutOfMemory.into());

@@ -14,6 +14,7 @@ pub(crate) mod ring;
 pub(crate) mod thread;
 
 use crate::billing::Processor;
+use crate::calls::operation::Operation;
 use crate::kernel::{Kernel, Waiters};
 use crate::memory::area::Area;
 use capos_abi::outcome::{OutcomeKind, REPORT_BYTES_MAX};
@@ -112,6 +113,8 @@ pub(crate) struct Process {
     pub(crate) parked: Waiters,
     /// Calls that it has received and not answered, over `Kernel::wait_links`.
     pub(crate) received: Waiters,
+    /// One more, which it received before those, if it had none in its hands then: most servers have one and no other.
+    pub(crate) received_first: Option<Id<Operation>>,
     /// It has minted objects of endpoints, which die with it.
     pub(crate) has_minted: bool,
     /// How far its end has looked for them.
@@ -129,9 +132,11 @@ pub(crate) struct Process {
 }
 
 impl Process {
-    /// Bytes that a process costs before it has anything: its record, its thread's, the registers' and the CapSet's frames.
+    /// Bytes that a process costs before it has anything: its record, its thread's with those for a call and a receive, the
+    /// registers' and the CapSet's frames.
     pub(crate) const fn record_bytes() -> u64 {
-        Pool::<Process>::entry_bytes() + Pool::<Thread>::entry_bytes() + 2 * layout::PAGE
+        let thread = Pool::<Thread>::entry_bytes() + 2 * Kernel::OPERATION_BYTES;
+        Pool::<Process>::entry_bytes() + thread + 2 * layout::PAGE
     }
 
     /// True until it has ended.

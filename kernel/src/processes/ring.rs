@@ -86,11 +86,17 @@ impl Ring {
     }
 
     /// The kernel's copy of the next submission.
-    #[inline(always)]
     pub(crate) fn submission(&self) -> [u64; 8] {
+        let mut words = [u64::MAX; 8];
+        self.copy_submission(&mut words);
+        words
+    }
+
+    /// The same, into `words`; false if there is none.
+    #[inline(always)]
+    pub(crate) fn copy_submission(&self, words: &mut [u64; 8]) -> bool {
         let place = (self.submission_head & (self.layout.submission_entries - 1)) as usize;
-        let words = self.pages.read_record(HEADER_BYTES / SUBMISSION_BYTES + place);
-        words.unwrap_or([u64::MAX; 8])
+        self.pages.read_record(HEADER_BYTES / SUBMISSION_BYTES + place, words)
     }
 
     /// Counts the next submission as taken; [`Ring::publish_taken`] tells ring 3.
@@ -167,6 +173,18 @@ impl Ring {
         // The area is the end of the region.
         let offset = self.area_offset.checked_add(start as usize);
         offset.is_some_and(|offset| self.pages.write_words(offset, words))
+    }
+
+    /// Copies `length` bytes at `from` in the sender's message area to `to` in this one; false if they are not all inside, and
+    /// then some may have been copied.
+    #[inline(always)]
+    pub(crate) fn copy_area(&self, to: u64, sender: &Ring, from: u64, length: u32) -> bool {
+        // The area is the end of the region.
+        let (to, from) = (to as usize, from as usize);
+        match (self.area_offset.checked_add(to), sender.area_offset.checked_add(from)) {
+            (Some(to), Some(from)) => self.pages.copy_from(to, &sender.pages, from, length as usize),
+            _ => false,
+        }
     }
 
     /// Copies into the message area; false if the bytes are not all inside.

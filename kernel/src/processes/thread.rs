@@ -7,6 +7,7 @@
 use super::Process;
 use super::ring::Ring;
 use crate::calls::message::Filling;
+use crate::calls::operation::Operation;
 use capos_abi::handle::Handle;
 use capos_abi::system_call::{DEADLINE_NEVER, DEADLINE_NOW};
 use capos_kernel_core::list::List;
@@ -66,6 +67,38 @@ pub(crate) struct Thread {
     pub(crate) wakes: u64,
     /// Operations in progress, over `Kernel::operation_links`.
     pub(crate) operations: List,
+    /// Its own record for a call, once it has made one: in use, parked as kept, or an event that a server has not been told.
+    /// It is paid for with the thread, and never given back while that lives, so a call finds most of its work done.
+    pub(crate) kept_call: Option<Id<Operation>>,
+    /// Its own record for a receive.
+    pub(crate) kept_receive: Option<Id<Operation>>,
     /// Counts until nothing is left over.
     pub(crate) debt: Debt,
+}
+
+/// The records that a thread has for its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum RecordKind {
+    /// That of a call.
+    Call,
+    /// That of a receive.
+    Receive,
+}
+
+impl Thread {
+    /// Its own record of this kind.
+    pub(crate) const fn kept(&self, kind: RecordKind) -> Option<Id<Operation>> {
+        match kind {
+            RecordKind::Call => self.kept_call,
+            RecordKind::Receive => self.kept_receive,
+        }
+    }
+
+    /// Its place.
+    pub(crate) fn kept_mut(&mut self, kind: RecordKind) -> &mut Option<Id<Operation>> {
+        match kind {
+            RecordKind::Call => &mut self.kept_call,
+            RecordKind::Receive => &mut self.kept_receive,
+        }
+    }
 }

@@ -23,7 +23,7 @@ const KIB: u64 = 1024;
 
 const PRODUCTS: &[Product] = &[
     Product { name: "boot.elf", code: 96 * KIB, file: 128 * KIB },
-    Product { name: "kernel.elf", code: 256 * KIB, file: 320 * KIB },
+    Product { name: "kernel.elf", code: 320 * KIB, file: 384 * KIB },
     Product { name: "init.elf", code: 160 * KIB, file: 224 * KIB },
     Product { name: "capos-wasm.elf", code: 1792 * KIB, file: 2304 * KIB },
 ];

@@ -61,6 +61,13 @@ impl Tree {
         self.leave_if_unheld(one.node);
     }
 
+    /// The use with this number, if there is one, becomes one of `node`; false if that is dead, and then it is over.
+    #[cold]
+    pub fn move_use(&mut self, number: u32, node: NodeId) -> bool {
+        self.detach_use(number);
+        self.attach_use(node, number)
+    }
+
     /// The node of the use with this number, if there is one.
     #[must_use]
     pub fn used_node(&self, number: u32) -> Option<NodeId> {

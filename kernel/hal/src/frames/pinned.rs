@@ -5,7 +5,7 @@
 //! Invariant: ring 0 counts as a writable mapping of each frame for as long as it is pinned, so none of them is executable or
 //! sealed meanwhile, and a write needs no look at the frame's counts.
 
-use super::{FrameError, SharedFrame, direct};
+use super::{FrameError, SharedFrame, copy_bytes, direct};
 use crate::PAGE_BYTES;
 use crate::paging::Access;
 use alloc::vec::Vec;
@@ -77,16 +77,15 @@ impl Pinned {
         self.field::<OFFSET>().store(value, Ordering::Release);
     }
 
-    /// Reads record `index` of all the memory taken as records of `N` words, a power of two.
+    /// Reads record `index` of all the memory taken as records of `N` words, a power of two; false if there is none.
     #[inline(always)]
-    pub fn read_record<const N: usize>(&self, index: usize) -> Option<[u64; N]> {
-        let from = self.record::<N>(index)?;
-        let mut words = [0; N];
+    pub fn read_record<const N: usize>(&self, index: usize, words: &mut [u64; N]) -> bool {
+        let Some(from) = self.record::<N>(index) else { return false };
         for (index, word) in words.iter_mut().enumerate() {
             // SAFETY: the record's words are in its frame; volatile, because ring 3 may change them.
             *word = unsafe { from.wrapping_add(index).read_volatile() };
         }
-        Some(words)
+        true
     }
 
     /// Writes record `index`, counted as in [`Pinned::read_record`]; false if there is none.
@@ -109,6 +108,33 @@ impl Pinned {
         // SAFETY: as just checked, the words are in the frame, which is pinned.
         unsafe { write(start.as_ptr().wrapping_add(offset).cast(), words) };
         true
+    }
+
+    /// Copies `length` bytes from byte `from` of `other` on to byte `to` of this memory; false if they are not all there: then
+    /// some may have been copied.
+    #[inline]
+    pub fn copy_from(&self, to: usize, other: &Pinned, from: usize, length: usize) -> bool {
+        let mut done = 0;
+        while done < length {
+            let (Some((target, room)), Some((source, rest))) =
+                (self.rest_of_frame(to.wrapping_add(done)), other.rest_of_frame(from.wrapping_add(done)))
+            else {
+                return false;
+            };
+            let part = (length - done).min(room).min(rest);
+            // SAFETY: so many bytes are in both frames, which are pinned; no reference to their bytes exists.
+            unsafe { copy_bytes(target, source, part) };
+            done += part;
+        }
+        true
+    }
+
+    /// Where byte `offset` is, and how many there are from there to the end of its frame.
+    #[inline(always)]
+    fn rest_of_frame(&self, offset: usize) -> Option<(*mut u8, usize)> {
+        let start = self.starts.get(offset / PAGE_BYTES)?;
+        let offset = offset % PAGE_BYTES;
+        Some((start.as_ptr().wrapping_add(offset), PAGE_BYTES - offset))
     }
 
     #[inline(always)]
