@@ -14,6 +14,7 @@ use crate::objects::Object;
 use crate::objects::console::{ConsoleDevice, Stream};
 use crate::objects::notification::Notification;
 use crate::processes::Process;
+use crate::processes::layout::PAGE;
 use crate::processes::thread::Thread;
 use crate::work::Work;
 use capos_abi::package::Package;
@@ -24,30 +25,15 @@ use capos_kernel_core::fair_queue::FairQueues;
 use capos_kernel_core::list::{Links, List};
 use capos_kernel_core::pool::Pool;
 use capos_kernel_core::run_queue::RunQueue;
+use capos_kernel_core::sizes::Sizes;
 use capos_kernel_core::storage::AllocationRefused;
 use capos_kernel_core::timer_queue::TimerQueue;
-use capos_kernel_hal::frames::{Frame, SharedFrame};
+use capos_kernel_hal::frames::{self, Frame, SharedFrame};
 use capos_kernel_hal::ramdisk::Ramdisk;
 use capos_kernel_hal::time::Clock;
 use capos_kernel_hal::user::Processor;
 use capos_kernel_hal::{Hardware, heap};
 
-/// Processes, and so threads, at most.
-const PROCESSES: u32 = 128;
-/// Operations in progress at most, in the whole machine.
-const OPERATIONS: u32 = 2048;
-/// Memory objects at most.
-const MEMORY_OBJECTS: u32 = 2048;
-/// Endpoints at most.
-const ENDPOINTS: u32 = 256;
-/// Objects of endpoints at most, their roots included.
-const MINTED: u32 = 2048;
-/// Notifications at most.
-const NOTIFICATIONS: u32 = 512;
-/// Consoles at most; their numbers on the wire have 16 bits.
-const STREAMS: u32 = 512;
-/// Mappings of memory objects at most, in the whole machine; what programs were started from does not count.
-const MAPPINGS: u32 = 2048;
 /// Capabilities in the whole machine at most: slots and nodes. A machine with less memory for the heap has as many as half
 /// of that holds.
 const CAPABILITIES: usize = 131_072;
@@ -104,33 +90,34 @@ impl Kernel {
     /// [`AllocationRefused`]: the machine has too little memory.
     pub(crate) fn new(hardware: Hardware, package: Package<'static>) -> Result<Kernel, AllocationRefused> {
         let capabilities = capabilities();
+        let sizes = Sizes::of_machine(frames::total_count() as u64 * PAGE);
         let zeros = Frame::new().map_err(|_| AllocationRefused)?.share();
         Ok(Kernel {
             clock: hardware.clock,
             processor: hardware.processor,
             ramdisk: hardware.ramdisk,
             package,
-            processes: Pool::with_capacity(PROCESSES)?,
-            threads: Pool::with_capacity(PROCESSES)?,
-            operations: Pool::with_capacity(OPERATIONS)?,
-            memory_objects: Pool::with_capacity(MEMORY_OBJECTS)?,
-            mappings: Pool::with_capacity(MAPPINGS)?,
-            streams: Pool::with_capacity(STREAMS)?,
-            endpoints: Pool::with_capacity(ENDPOINTS)?,
-            minted: Pool::with_capacity(MINTED)?,
-            notifications: Pool::with_capacity(NOTIFICATIONS)?,
+            processes: Pool::with_capacity(sizes.processes)?,
+            threads: Pool::with_capacity(sizes.processes)?,
+            operations: Pool::with_capacity(sizes.operations)?,
+            memory_objects: Pool::with_capacity(sizes.memory_objects)?,
+            mappings: Pool::with_capacity(sizes.mappings)?,
+            streams: Pool::with_capacity(sizes.streams)?,
+            endpoints: Pool::with_capacity(sizes.endpoints)?,
+            minted: Pool::with_capacity(sizes.minted)?,
+            notifications: Pool::with_capacity(sizes.notifications)?,
             slots: SlotStore::with_chunks((capabilities / CHUNK_SLOTS as usize) as u16)?,
-            nodes: Tree::with_capacity(capabilities as u32, USES)?,
+            nodes: Tree::with_capacity(capabilities as u32, USE_KINDS * sizes.operations)?,
             zeros,
-            operation_links: Links::with_capacity(OPERATIONS)?,
-            wait_links: Links::with_capacity(OPERATIONS)?,
-            fair: FairQueues::with_capacity(2 * if OPERATIONS > MINTED { OPERATIONS } else { MINTED })?,
-            run_queue: RunQueue::with_capacity(PROCESSES, PROCESSES)?,
+            operation_links: Links::with_capacity(sizes.operations)?,
+            wait_links: Links::with_capacity(sizes.operations)?,
+            fair: FairQueues::with_capacity(2 * sizes.operations.max(sizes.minted))?,
+            run_queue: RunQueue::with_capacity(sizes.processes, sizes.processes)?,
             billing: Billing::new(),
             handed: None,
-            timers: TimerQueue::with_capacity(Kernel::share_timer(PROCESSES))?,
+            timers: TimerQueue::with_capacity(Kernel::share_timer(sizes.operations))?,
             alarm: None,
-            work: Work::with_capacity(PROCESSES, MEMORY_OBJECTS, ENDPOINTS)?,
+            work: Work::with_capacity(sizes.processes, sizes.memory_objects, sizes.endpoints)?,
             console: ConsoleDevice::new(hardware.console)?,
             generator: Generator::new(),
             seed_waiter: List::EMPTY,
@@ -140,25 +127,25 @@ impl Kernel {
         })
     }
 
+    /// The timer that polls a console whose host is slow.
+    pub(crate) const CONSOLE_TIMER: u32 = 0;
+
+    /// The timer that gives a revocation its next turn.
+    pub(crate) const REVOCATION_TIMER: u32 = 1;
+
     /// The timer of a thread's `enter` deadline.
-    pub(crate) fn thread_timer(thread: u32) -> u32 {
-        thread
+    pub(crate) const fn thread_timer(thread: u32) -> u32 {
+        FIRST_TIMER + TIMER_KINDS * thread
     }
 
     /// The timer of an operation.
-    pub(crate) fn operation_timer(operation: u32) -> u32 {
-        PROCESSES + operation
+    pub(crate) const fn operation_timer(operation: u32) -> u32 {
+        FIRST_TIMER + TIMER_KINDS * operation + 1
     }
-
-    /// The timer that polls a console whose host is slow.
-    pub(crate) const CONSOLE_TIMER: u32 = PROCESSES + OPERATIONS;
-
-    /// The timer that gives a revocation its next turn.
-    pub(crate) const REVOCATION_TIMER: u32 = Kernel::CONSOLE_TIMER + 1;
 
     /// The timer that renews the budget of a share of the processor.
     pub(crate) const fn share_timer(share: u32) -> u32 {
-        Kernel::REVOCATION_TIMER + 1 + share
+        FIRST_TIMER + TIMER_KINDS * share + 2
     }
 
     /// The element of [`Kernel::fair`] for the operation at this pool index.
@@ -181,16 +168,23 @@ impl Kernel {
     }
 
     /// What a timer number stands for.
-    pub(crate) fn timer_owner(timer: u32) -> TimerOwner {
-        match timer {
-            Kernel::CONSOLE_TIMER => TimerOwner::Console,
-            Kernel::REVOCATION_TIMER => TimerOwner::Revocation,
-            thread if thread < PROCESSES => TimerOwner::Thread(thread),
-            share if share > Kernel::REVOCATION_TIMER => TimerOwner::Share(share - Kernel::share_timer(0)),
-            operation => TimerOwner::Operation(operation - PROCESSES),
+    pub(crate) const fn timer_owner(timer: u32) -> TimerOwner {
+        let numbered = timer.saturating_sub(FIRST_TIMER);
+        let index = numbered / TIMER_KINDS;
+        match (timer, numbered % TIMER_KINDS) {
+            (Kernel::CONSOLE_TIMER, _) => TimerOwner::Console,
+            (Kernel::REVOCATION_TIMER, _) => TimerOwner::Revocation,
+            (_, 0) => TimerOwner::Thread(index),
+            (_, 1) => TimerOwner::Operation(index),
+            _ => TimerOwner::Share(index),
         }
     }
 }
+
+/// Kinds of timers that there is one of for each entry of a pool. Their numbers alternate, as those of uses do; the first
+/// ones are single.
+const TIMER_KINDS: u32 = 3;
+const FIRST_TIMER: u32 = 2;
 
 /// What stands in a queue of an endpoint.
 #[derive(Clone, Copy, Debug)]
@@ -229,11 +223,9 @@ pub(crate) enum NodeUse {
     Code(u32),
 }
 
-/// Kinds of uses. Their numbers alternate, so that what is used first has the lowest ones.
+/// Kinds of uses. Their numbers alternate, so that what is used first has the lowest ones; there are as many of each kind as
+/// the largest pool has entries, which is that of operations.
 const USE_KINDS: u32 = 4;
-/// Numbers of uses: as many of each kind as the largest pool has entries.
-const USES: u32 = USE_KINDS * OPERATIONS;
-const _: () = assert!(PROCESSES <= OPERATIONS && MAPPINGS <= OPERATIONS);
 
 impl NodeUse {
     /// Its number in the tree.

@@ -28,5 +28,6 @@ pub mod pool;
 pub mod report;
 pub mod run_queue;
 pub mod share;
+pub mod sizes;
 pub mod storage;
 pub mod timer_queue;

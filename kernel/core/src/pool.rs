@@ -222,6 +222,12 @@ impl<T> Pool<T> {
         self.capacity
     }
 
+    /// The number of entries that have held a value at any time: all others are past them. The bound of a walk.
+    #[must_use]
+    pub fn reach(&self) -> u32 {
+        self.entries.len() as u32
+    }
+
     /// The number of entries that hold a value.
     #[must_use]
     pub fn used(&self) -> usize {
@@ -245,6 +251,7 @@ mod tests {
         let first = pool.insert('a').unwrap();
         pool.insert('b').unwrap();
         assert!(pool.is_full());
+        assert_eq!(pool.reach(), 2);
         assert_eq!(pool.insert('c'), None);
         assert_eq!(pool.remove(first), Some('a'));
         assert!(pool.insert('c').is_some());

@@ -46,8 +46,10 @@ struct Share {
 /// The threads that could run and do not, by share.
 pub struct RunQueue {
     links: Links,
-    /// The share in whose line each thread stands; [`NONE`] for one that stands in none.
+    /// The share in whose line each thread stands, up to the highest that ever stood in one; [`NONE`] for one that stands in
+    /// none.
     share_of: Vec<u32>,
+    /// Up to the highest that was ever opened.
     shares: Vec<Share>,
     /// The shares that have somebody to run, by virtual time.
     order: TimerQueue,
@@ -75,11 +77,13 @@ impl RunQueue {
     /// # Errors
     /// [`AllocationRefused`].
     pub fn with_capacity(threads: u32, shares: u32) -> Result<RunQueue, AllocationRefused> {
-        let share = Share { weight: 0, time: 0, line: List::EMPTY, is_held: false };
+        let (mut share_of, mut places) = (Vec::new(), Vec::new());
+        storage::reserve(&mut share_of, threads as usize)?;
+        storage::reserve(&mut places, shares as usize)?;
         Ok(RunQueue {
             links: Links::with_capacity(threads)?,
-            share_of: storage::filled(threads as usize, |_| NONE)?,
-            shares: storage::filled(shares as usize, |_| share)?,
+            share_of,
+            shares: places,
             order: TimerQueue::with_capacity(shares)?,
             floor: 0,
         })
@@ -87,9 +91,10 @@ impl RunQueue {
 
     /// A share with this weight begins, without advance and without debt. Nothing stands in its line.
     pub fn open(&mut self, share: u32, weight: u32) {
-        let time = self.floor;
+        let opened = Share { weight, time: self.floor, line: List::EMPTY, is_held: false };
+        storage::reach(&mut self.shares, share as usize, opened);
         if let Some(place) = self.shares.get_mut(share as usize) {
-            *place = Share { weight, time, line: List::EMPTY, is_held: false };
+            *place = opened;
         }
     }
 
@@ -122,6 +127,7 @@ impl RunQueue {
         if !is_new {
             return;
         }
+        storage::reach(&mut self.share_of, thread as usize, NONE);
         if let Some(of) = self.share_of.get_mut(thread as usize) {
             *of = share;
         }

@@ -50,6 +50,17 @@ pub fn push<T>(vector: &mut Vec<T>, value: T) -> bool {
     true
 }
 
+/// Makes sure that there is a value at `index`, within the capacity; those that are missing before it become `value`. What
+/// is numbered is mostly used in ascending order, so a place costs nothing before its first use. False if there is no room.
+pub fn reach<T: Copy>(vector: &mut Vec<T>, index: usize, value: T) -> bool {
+    while vector.len() <= index {
+        if !push(vector, value) {
+            return false;
+        }
+    }
+    true
+}
+
 /// Inserts at `at` within the capacity, moving what follows up by one; false if there is no room or `at` is past the
 /// end.
 pub fn insert<T>(vector: &mut Vec<T>, at: usize, value: T) -> bool {
@@ -74,6 +85,17 @@ mod tests {
         assert!(insert(&mut vector, 0, 3) && insert(&mut vector, 0, 1) && insert(&mut vector, 1, 2));
         assert_eq!(vector, [1, 2, 3]);
         assert!(!insert(&mut vector, 9, 4));
+    }
+
+    #[test]
+    fn places_come_to_be_when_they_are_reached() {
+        let mut vector = Vec::new();
+        assert!(!reach(&mut vector, 0, 7));
+        reserve(&mut vector, 4).unwrap();
+        assert!(reach(&mut vector, 2, 7) && reach(&mut vector, 0, 9));
+        assert_eq!(vector, [7, 7, 7]);
+        let room = vector.capacity();
+        assert!(!reach(&mut vector, room, 7));
     }
 
     #[test]

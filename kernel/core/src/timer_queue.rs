@@ -7,7 +7,7 @@
 //! Invariant: timers come out in the order of their deadlines, equal ones in the order in which they were set. Setting
 //! and withdrawing take O(log n) steps and never allocate.
 
-use crate::storage::{AllocationRefused, filled, push};
+use crate::storage::{AllocationRefused, push, reach, reserve};
 use alloc::vec::Vec;
 
 const NONE: u32 = u32::MAX;
@@ -22,7 +22,9 @@ struct Entry {
 /// Deadlines of up to `capacity` timers.
 pub struct TimerQueue {
     heap: Vec<Entry>,
+    /// Up to the highest timer that was ever set.
     places: Vec<u32>,
+    capacity: u32,
     sequence: u64,
 }
 
@@ -32,15 +34,16 @@ impl TimerQueue {
     /// # Errors
     /// [`AllocationRefused`].
     pub fn with_capacity(capacity: u32) -> Result<TimerQueue, AllocationRefused> {
-        let mut heap = Vec::new();
-        crate::storage::reserve(&mut heap, capacity as usize)?;
-        Ok(TimerQueue { heap, places: filled(capacity as usize, |_| NONE)?, sequence: 0 })
+        let (mut heap, mut places) = (Vec::new(), Vec::new());
+        reserve(&mut heap, capacity as usize)?;
+        reserve(&mut places, capacity as usize)?;
+        Ok(TimerQueue { heap, places, capacity, sequence: 0 })
     }
 
     /// Sets the deadline of `timer`, in nanoseconds, replacing the one it had. No effect for a timer out of range.
     pub fn set(&mut self, timer: u32, deadline: u64) {
         self.cancel(timer);
-        if self.places.get(timer as usize) != Some(&NONE) {
+        if timer >= self.capacity || !reach(&mut self.places, timer as usize, NONE) {
             return;
         }
         self.sequence += 1;

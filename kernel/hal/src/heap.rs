@@ -1,5 +1,5 @@
-//! The kernel's heap: linked_list_allocator as `#[global_allocator]`, over a region set aside at start-up (16 MiB,
-//! less on a small machine).
+//! The kernel's heap: linked_list_allocator as `#[global_allocator]`, over a region set aside at start-up (16 MiB, less
+//! on a small machine, more on one with room for thousands of processes).
 //!
 //! Called by `alloc`, which is built with `--cfg no_global_oom_handling`: only functions that can refuse exist. First
 //! fit is linear, so what ring 3 can create comes from pools; this serves start-up and rare sizes.
@@ -14,9 +14,14 @@ use core::ptr::{self, NonNull};
 use linked_list_allocator::Heap;
 use spin::Mutex;
 
+/// A machine of this heap's size has enough of it for whatever fits into its memory.
 const BYTES: usize = 16 << 20;
-/// Of a small machine's memory the heap takes this part at most.
+/// Of a small machine's memory the heap takes this part at most,
 const SHARE: usize = 16;
+/// and of a large one's this, which holds more processes,
+const LARGE_SHARE: usize = 32;
+/// up to here.
+const BYTES_MAX: usize = 128 << 20;
 
 struct KernelHeap(Mutex<Heap>);
 
@@ -45,7 +50,9 @@ unsafe impl GlobalAlloc for KernelHeap {
 /// # Safety
 /// Called once, at start-up, after [`frames::initialize`].
 pub(crate) unsafe fn initialize() -> bool {
-    let pages = (BYTES / PAGE_BYTES).min(frames::total_count() / SHARE);
+    let total = frames::total_count();
+    let enough = (BYTES / PAGE_BYTES).max(total / LARGE_SHARE).min(BYTES_MAX / PAGE_BYTES);
+    let pages = enough.min(total / SHARE);
     let Some(physical) = frames::allocate_contiguous(pages as u32) else {
         return false;
     };

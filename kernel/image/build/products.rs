@@ -117,6 +117,7 @@ pub(crate) const GROUPS: &[Group] = &[
             suite("seed", "seed.elf"),
             suite("pressure", "pressure.elf"),
             suite("stretch", "stretch.elf"),
+            suite("instances", "instances.elf"),
             suite("load", "load.elf"),
             counted("counts", "counts.elf"),
             counted("echo", "echo.elf"),

@@ -28,7 +28,7 @@ impl Kernel {
             }
             return true;
         }
-        let last = self.operations.capacity().max(self.minted.capacity());
+        let last = self.operations.reach().max(self.minted.reach());
         let Some(process) = self.processes.get_mut(id) else { return false };
         if !process.has_minted || process.swept >= last {
             return false;
@@ -100,7 +100,7 @@ impl Kernel {
             parent.has_lent = true;
         }
         let mut bytes = 0;
-        for index in 0..self.endpoints.capacity() {
+        for index in 0..self.endpoints.reach() {
             let Some(endpoint) = self.endpoints.id_at(index).and_then(|id| self.endpoints.get_mut(id)) else {
                 continue;
             };
@@ -109,7 +109,7 @@ impl Kernel {
                 bytes += Kernel::ENDPOINT_BYTES;
             }
         }
-        for index in 0..self.minted.capacity() {
+        for index in 0..self.minted.reach() {
             let Some(minted) = self.minted.id_at(index).and_then(|id| self.minted.get_mut(id)) else {
                 continue;
             };
@@ -119,7 +119,7 @@ impl Kernel {
             }
         }
         bytes += self.pass_notifications_on(id, parent);
-        for index in 0..self.operations.capacity() {
+        for index in 0..self.operations.reach() {
             let operation = self.operations.id_at(index).and_then(|id| self.operations.get_mut(id));
             if let Some(operation) = operation.filter(|operation| operation.origin.process == id)
                 && let Some(parent) = parent

@@ -173,7 +173,7 @@ impl Kernel {
     /// Notifications charged to the process are charged to `parent`; returns their bytes.
     pub(crate) fn pass_notifications_on(&mut self, id: Id<Process>, parent: Option<Id<Process>>) -> u64 {
         let mut bytes = 0;
-        for index in 0..self.notifications.capacity() {
+        for index in 0..self.notifications.reach() {
             let Some(notification) =
                 self.notifications.id_at(index).and_then(|id| self.notifications.get_mut(id))
             else {

@@ -105,7 +105,7 @@ impl Kernel {
     }
 
     fn end_children(&mut self, id: Id<Process>) -> EndStep {
-        for index in 0..self.processes.capacity() {
+        for index in 0..self.processes.reach() {
             let Some(child) = self.processes.id_at(index) else { continue };
             if self.processes.get(child).is_some_and(|process| process.parent == Some(id)) {
                 self.end_process(child, Outcome::new(OutcomeKind::Killed, 0));
@@ -191,7 +191,7 @@ impl Kernel {
     /// Objects charged to the process that others still hold are charged to its creator; returns their bytes.
     fn pass_objects_on(&mut self, id: Id<Process>, parent: Option<Id<Process>>) -> u64 {
         let mut bytes = 0;
-        for index in 0..self.memory_objects.capacity() {
+        for index in 0..self.memory_objects.reach() {
             let Some(object) = self.memory_objects.id_at(index) else { continue };
             let Some(object) = self.memory_objects.get_mut(object) else { continue };
             if object.account == Some(id) {

@@ -12,6 +12,7 @@ mod damage;
 mod flood;
 mod forged;
 mod hardware;
+mod instances;
 mod kernel;
 mod machine_check;
 mod pipes;
@@ -79,6 +80,7 @@ pub(crate) const ALL: &[Check] = &[
     check("host/crowd: 50 runs at once all end right", crowd::fifty),
     check("host/flood: a flood of output takes no memory", flood::bounded),
     check("host/kill: a killed capos takes its QEMU with it", crowd::killed),
+    check_icount("kernel/instances: a thousand at once in 1 GiB", instances::thousand),
     check_icount("system/clock: the monotonic clock goes with the instruction clock", clock::instructions),
     check_icount("kernel/stretch: ring 0 lets interrupts come, whatever it does", stretch::stretches),
     check("system/quota: memory grows page by page within the limit and 16 MiB", quota::growth),

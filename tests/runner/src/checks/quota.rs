@@ -73,7 +73,7 @@ fn grow(tools: &Tools<'_>, limit: u64) -> Result<u32, String> {
 }
 
 /// The launch parameters: a limit and a name.
-fn launch(limit: u64) -> Vec<u8> {
+pub(super) fn launch(limit: u64) -> Vec<u8> {
     let mut message = Builder::new(HeapAllocator::new().first_segment_words(1024));
     let mut parameters: launch_parameters::Builder<'_> = message.init_root();
     parameters.set_memory_limit(limit);

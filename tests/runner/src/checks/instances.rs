@@ -1,0 +1,86 @@
+//! A thousand instances of the C demo alive at once in 1 GiB.
+//!
+//! A row of `checks`. The program `instances` starts them and keeps them all waiting; what one really takes is the difference
+//! in free frames between the first end and the last.
+//!
+//! Invariant: the machine has 1 GiB, and the instances are processes like any other.
+
+use std::fs;
+
+use super::quota::launch;
+use super::record::ends;
+use super::{Tools, holds, status};
+use crate::case::Run;
+
+const INSTANCES: usize = 1_000;
+/// The machine's memory, and what the kernel's log says that it has free at the start of it.
+const MEMORY: &str = "1024M";
+const FREE_MEBIBYTES: std::ops::Range<u64> = 900..1_024;
+const PAGE: u64 = 4_096;
+/// Bytes of memory that a waiting instance takes at most, with everything that the kernel keeps for it.
+const BYTES_EACH: u64 = 512 << 10;
+/// Of these what is neither its heap, its stack nor its data: page tables, rings, records.
+const KERNEL_BYTES_EACH: u64 = 128 << 10;
+
+const MANIFEST: &str = r#"package instances
+
+import "capos.local/cue/defaults"
+
+defaults.#System & {
+	name: "instances"
+	processes: [{
+		name:    "instances"
+		program: "PRODUCTS/tests/instances.elf"
+		uses: {
+			stdout:  "Console"
+			memory:  "VirtualMemory"
+			spawner: "ProcessSpawner"
+			host:    "MemoryObject"
+			module:  "MemoryObject"
+			launch:  "MemoryObject"
+		}
+		limits: memory: "840MiB"
+	}]
+	parts: {host: "PRODUCTS/lib/capos/capos-wasm.elf", module: "MODULE", launch: "launch"}
+	offers: [
+		{cap: "stdout", from: "kernel", to: "instances", methods: ["write"]},
+		{cap: "memory", from: "kernel", to: "instances", methods: ["reserve", "commit", "decommit", "unmap", "map", "createObject", "usage"]},
+		{cap: "spawner", from: "kernel", to: "instances", methods: ["create", "createEndpoint"]},
+		{cap: "host", from: "kernel", to: "instances", methods: ["info", "read"]},
+		{cap: "module", from: "kernel", to: "instances", methods: ["info", "read"]},
+		{cap: "launch", from: "kernel", to: "instances", methods: ["info", "read"]},
+	]
+}
+"#;
+
+pub(super) fn thousand(tools: &Tools<'_>) -> Result<String, String> {
+    let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
+    let module = tools.guests.file(&tools.place.root.join("demos/wasi-hello-c"))?;
+    let manifest = MANIFEST
+        .replace("PRODUCTS", &tools.place.products(tools.ground.setting.build).to_string_lossy())
+        .replace("MODULE", &module.to_string_lossy());
+    let file = folder.path().join("instances.cue");
+    fs::write(folder.path().join("launch"), launch(16 << 20))
+        .and_then(|()| fs::write(&file, manifest))
+        .map_err(|error| error.to_string())?;
+    let shown = tools.show(&file, &Run { qemu: vec!["-m".to_owned(), MEMORY.to_owned()], ..Run::plain() })?;
+    status(&shown, 0)?;
+    let text = shown.stdout_text();
+    let expected = format!("{INSTANCES} waited at once, {INSTANCES} exited with 0, charged at most ");
+    let charged = text.trim_end().strip_prefix(&expected).and_then(|number| number.parse::<u64>().ok());
+    let charged = charged.ok_or_else(|| format!("it said {text:?}, expected {expected:?}"))?;
+    let free =
+        shown.log.lines().find_map(|line| line.strip_suffix(" MiB free")?.rsplit(' ').next()?.parse().ok());
+    holds(free.is_some_and(|free| FREE_MEBIBYTES.contains(&free)), "the machine has not 1 GiB", &shown)?;
+    let records = ends(&shown.log)?;
+    let instances: Vec<_> = records.iter().filter(|end| end.name == "hello").collect();
+    holds(instances.len() == INSTANCES, "not all of them have ended", &shown)?;
+    let least = instances.iter().map(|end| end.free_frames).min().unwrap_or_default();
+    let most = instances.iter().map(|end| end.free_frames).max().unwrap_or_default();
+    let bytes = most.saturating_sub(least) * PAGE / (INSTANCES as u64 - 1);
+    let own = instances.iter().map(|end| end.memory.1).max().unwrap_or_default() * PAGE;
+    let kernel = bytes.saturating_sub(own);
+    let told = format!("{bytes} bytes each, {kernel} of them the kernel's; charged {charged}");
+    holds(bytes <= BYTES_EACH && kernel <= KERNEL_BYTES_EACH, &told, &shown)?;
+    Ok(told)
+}
