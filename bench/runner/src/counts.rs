@@ -6,6 +6,10 @@
 
 use crate::Counts;
 use crate::machine::Machine;
+use crate::memory;
+
+/// The process of the program `counts` that has nothing but what every process has.
+const LEAST: &str = "first";
 
 /// Boots the program and reads its lines.
 ///
@@ -13,7 +17,12 @@ use crate::machine::Machine;
 /// It does not run, or says something else.
 pub(crate) fn measure(machine: &Machine) -> Result<Counts, String> {
     let ran = machine.run(&["bench/counts.cue"], &[], false)?;
-    ran.stdout.lines().map(|line| cost(line).ok_or_else(|| format!("counts said: {line}"))).collect()
+    let costs = ran.stdout.lines().map(|line| cost(line).ok_or_else(|| format!("counts said: {line}")));
+    let mut counts: Counts = costs.collect::<Result<_, _>>()?;
+    let least =
+        memory::of_first(&ran.log, LEAST).ok_or_else(|| format!("the log has no end of \"{LEAST}\""))?;
+    counts.insert("process-kernel-memory".to_owned(), least.kernel_bytes as f64);
+    Ok(counts)
 }
 
 /// The name and the cost of a line `count NAME N TICKS TICKS-OF-2N`.

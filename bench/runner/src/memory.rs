@@ -14,6 +14,8 @@ pub(crate) struct Memory {
     pub(crate) peak_bytes: u64,
     /// Pages of its own that got a frame.
     pub(crate) touched_pages: u64,
+    /// Bytes that ring 0 kept for it, page tables included.
+    pub(crate) kernel_bytes: u64,
 }
 
 /// The memory of the only instance of a run; `None` if the log does not say it.
@@ -21,6 +23,11 @@ pub(crate) fn of_instance(log: &str) -> Option<Memory> {
     let mut instances = log.lines().filter_map(end).filter(|(number, _)| *number != INIT);
     let (_, memory) = instances.next()?;
     instances.next().is_none().then_some(memory)
+}
+
+/// The memory of the first process with this name that ended; `None` if the log does not say it.
+pub(crate) fn of_first(log: &str, name: &str) -> Option<Memory> {
+    log.lines().find(|line| line.contains(&format!(" \"{name}\": "))).and_then(end).map(|(_, memory)| memory)
 }
 
 /// Number and memory of the process that this line tells the end of.
@@ -32,8 +39,11 @@ fn end(line: &str) -> Option<(u64, Memory)> {
         let mut found = fields.split(", ").filter_map(|it| it.strip_prefix(prefix)?.strip_suffix(suffix));
         found.next()?.parse::<u64>().ok()
     };
-    let memory =
-        Memory { peak_bytes: field("peak ", " bytes")?, touched_pages: field("", " pages touched")? };
+    let memory = Memory {
+        peak_bytes: field("peak ", " bytes")?,
+        touched_pages: field("", " pages touched")?,
+        kernel_bytes: field("kernel ", " bytes")?,
+    };
     Some((number.parse().ok()?, memory))
 }
 
@@ -42,16 +52,23 @@ mod tests {
     use super::*;
 
     const INIT_LINE: &str = "[kernel] process 1 \"init\": exited(0) ring 3 entries 9, cpl 3, peak 5 bytes, 6 pages \
-                             touched, 7 frames free\n";
+                             touched, kernel 8 bytes, 7 frames free\n";
     const LINE: &str = "[kernel] process 2 \"hello\": exited(7) ring 3 entries 12, cpl 3, peak 65536 bytes, 9 pages \
-                        touched, 100 frames free\n";
+                        touched, kernel 61440 bytes, 100 frames free\n";
 
     #[test]
     fn the_instance_is_the_process_that_is_not_init() {
-        let memory = Some(Memory { peak_bytes: 65_536, touched_pages: 9 });
+        let memory = Some(Memory { peak_bytes: 65_536, touched_pages: 9, kernel_bytes: 61_440 });
         assert_eq!(of_instance(&format!("[kernel] capOS 0.1.0\n{LINE}{INIT_LINE}")), memory);
         assert_eq!(of_instance(LINE), memory);
         assert_eq!(of_instance(&LINE.replace("hello", "x) ring 3 entries 1, peak 3 bytes")), memory);
+    }
+
+    #[test]
+    fn a_process_is_found_by_its_name() {
+        let log = format!("{INIT_LINE}{LINE}{}", LINE.replace("9 pages", "10 pages"));
+        assert_eq!(of_first(&log, "hello").map(|memory| memory.touched_pages), Some(9));
+        assert_eq!(of_first(&log, "hell"), None);
     }
 
     #[test]
@@ -63,6 +80,7 @@ mod tests {
             LINE.replace("peak 65536 bytes, ", ""),
             LINE.replace("65536", "many"),
             LINE.replace(", 9 pages touched", ""),
+            LINE.replace("kernel 61440 bytes, ", ""),
             LINE.replace("process 2", "process two"),
         ] {
             assert_eq!(of_instance(&log), None, "{log}");

@@ -70,6 +70,7 @@ pub(crate) fn measure(machine: &Machine) -> Result<Counts, String> {
         if let Some(memory) = memory::of_instance(&ran.log) {
             counts.insert(format!("{name}-memory"), memory.peak_bytes as f64);
             counts.insert(format!("{name}-touched"), memory.touched_pages as f64);
+            counts.insert(format!("{name}-kernel-memory"), memory.kernel_bytes as f64);
         }
     }
     for (name, module) in WITH_FUEL {

@@ -12,8 +12,8 @@ use alloc::vec::Vec;
 
 /// Ranges of one map, and runs of one set, at most. A bound on the work of an insertion.
 pub const RANGES_MAX: usize = 2048;
-/// Entries by which a map or a set grows.
-pub const GROWTH: usize = 64;
+/// Entries by which a map or a set grows: a small program has few, and there may be thousands of them.
+pub const GROWTH: usize = 16;
 
 /// Pages that a page table of the processor covers: 2 MiB.
 const TABLE_PAGES: u64 = 512;
@@ -49,10 +49,11 @@ impl Pages {
         self.start <= other.start && other.end <= self.end
     }
 
-    /// Page tables of the lowest level that can be needed to map the pages.
+    /// Page tables of the lowest level that can be needed to map the pages, counted from address 0: the first, and the one
+    /// behind the last.
     #[must_use]
-    pub const fn leaf_tables(&self) -> u64 {
-        (self.end - 1) / TABLE_PAGES - self.start / TABLE_PAGES + 1
+    pub const fn leaf_table_range(&self) -> (u64, u64) {
+        (self.start / TABLE_PAGES, (self.end - 1) / TABLE_PAGES + 1)
     }
 
     /// Page-table frames of all levels below the root that can be needed to map the pages, and nobody else needs.
@@ -99,6 +100,12 @@ impl<K> RangeMap<K> {
     #[must_use]
     pub const fn growth_bytes() -> u64 {
         (GROWTH * size_of::<(Pages, K)>()) as u64
+    }
+
+    /// Bytes of the heap that it has.
+    #[must_use]
+    pub fn heap_bytes(&self) -> u64 {
+        (self.ranges.capacity() * size_of::<(Pages, K)>()) as u64
     }
 
     /// True if `more` insertions need a [`RangeMap::grow`].
@@ -200,6 +207,12 @@ impl PageSet {
     #[must_use]
     pub const fn growth_bytes() -> u64 {
         (GROWTH * size_of::<Pages>()) as u64
+    }
+
+    /// Bytes of the heap that it has.
+    #[must_use]
+    pub fn heap_bytes(&self) -> u64 {
+        (self.runs.capacity() * size_of::<Pages>()) as u64
     }
 
     /// True if the next insertion or removal can need a [`PageSet::grow`].

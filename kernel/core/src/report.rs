@@ -76,6 +76,8 @@ pub struct EndLine<'a> {
     pub peak_bytes: u64,
     /// Pages of its own that got a frame, each counted as often as it got one.
     pub touched_pages: u64,
+    /// Bytes that ring 0 kept for it when its end began: records, registers, rings, page tables, lists and slots.
+    pub kernel_bytes: u64,
     /// Nanoseconds of the processor: its own, ring 0's on its behalf, and what servers did for it.
     pub processor_time: u64,
     /// What its limits have refused it, in numbers of times.
@@ -93,6 +95,7 @@ impl Display for EndLine<'_> {
             None => formatter.write_str(", cpl none")?,
         }
         write!(formatter, ", peak {} bytes, {} pages touched", self.peak_bytes, self.touched_pages)?;
+        write!(formatter, ", kernel {} bytes", self.kernel_bytes)?;
         write!(formatter, ", processor {} ns, {} refused", self.processor_time, self.refusals)?;
         write!(formatter, ", {} frames free", self.free_frames)
     }
@@ -152,15 +155,16 @@ mod tests {
             privilege_level: Some(3),
             peak_bytes: 65_536,
             touched_pages: 9,
+            kernel_bytes: 61_440,
             processor_time: 1500,
             refusals: 2,
             free_frames: 100,
         };
-        let text = "process 3 \"hello\": exited(7) ring 3 entries 12, cpl 3, peak 65536 bytes, 9 pages touched, processor 1500 ns, 2 refused, 100 frames free";
+        let text = "process 3 \"hello\": exited(7) ring 3 entries 12, cpl 3, peak 65536 bytes, 9 pages touched, kernel 61440 bytes, processor 1500 ns, 2 refused, 100 frames free";
         assert_eq!(format!("{line}"), text);
         let never_ran =
             EndLine { kind: OutcomeKind::Killed, code: 0, entries: 0, privilege_level: None, ..line };
-        let text = "process 3 \"hello\": killed(0) ring 3 entries 0, cpl none, peak 65536 bytes, 9 pages touched, processor 1500 ns, 2 refused, 100 frames free";
+        let text = "process 3 \"hello\": killed(0) ring 3 entries 0, cpl none, peak 65536 bytes, 9 pages touched, kernel 61440 bytes, processor 1500 ns, 2 refused, 100 frames free";
         assert_eq!(format!("{never_ran}"), text);
     }
 

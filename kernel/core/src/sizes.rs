@@ -9,7 +9,7 @@
 /// the kernel keeps for it.
 pub const BYTES_FOR_A_PROCESS: u64 = 512 << 10;
 /// Processes for which even the smallest machine has places.
-pub const LEAST_PROCESSES: u32 = 128;
+pub const LEAST_PROCESSES: u32 = 64;
 /// Processes at most: what two parts of memory for the heap can keep in view.
 pub const MOST_PROCESSES: u32 = 4096;
 
@@ -48,13 +48,13 @@ impl Sizes {
         // Each process waits for something, is waited for, and has two streams, its module and its parameters.
         Sizes {
             processes,
-            operations: at_least(4 * processes, 2048),
-            memory_objects: at_least(4 * processes, 2048),
-            mappings: at_least(4 * processes, 2048),
-            streams: at_least(4 * processes, 512),
-            endpoints: at_least(processes / 2, 256),
-            minted: at_least(4 * processes, 2048),
-            notifications: at_least(processes, 512),
+            operations: at_least(4 * processes, 512),
+            memory_objects: at_least(4 * processes, 512),
+            mappings: at_least(4 * processes, 512),
+            streams: 4 * processes,
+            endpoints: at_least(processes / 2, 64),
+            minted: at_least(4 * processes, 512),
+            notifications: processes,
         }
     }
 }
@@ -66,8 +66,9 @@ mod tests {
     #[test]
     fn a_small_machine_has_the_least_and_a_large_one_the_most() {
         let least = Sizes::of_machine(0);
-        assert_eq!((least.processes, least.operations, least.streams), (LEAST_PROCESSES, 2048, 512));
-        assert_eq!(Sizes::of_machine(64 << 20), least);
+        assert_eq!((least.processes, least.operations, least.streams), (LEAST_PROCESSES, 512, 256));
+        assert_eq!(Sizes::of_machine(32 << 20), least);
+        assert_eq!(Sizes::of_machine(512 << 20).operations, 4096);
         assert_eq!(Sizes::of_machine(1 << 30).processes, 2048);
         assert_eq!(Sizes::of_machine(u64::MAX).processes, MOST_PROCESSES);
     }

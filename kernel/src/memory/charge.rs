@@ -6,10 +6,13 @@
 //! touching a committed page does not pass the limit.
 
 use crate::kernel::Kernel;
+use crate::objects::Object;
 use crate::processes::Process;
 use crate::processes::layout::PAGE;
+use crate::processes::ring::Ring;
 use capos_abi::error::Transport;
 use capos_kernel_core::account::LimitReached;
+use capos_kernel_core::capability::SlotStore;
 use capos_kernel_core::pool::{Id, Pool};
 use capos_kernel_hal::frames;
 
@@ -38,6 +41,18 @@ impl Process {
 }
 
 impl Kernel {
+    /// Bytes that ring 0 keeps for a process now: its records, registers, CapSet page, rings, page tables, lists, slots and
+    /// nodes. Objects and operations are not in it, and no page that the process can fill with what it likes.
+    pub(crate) fn kernel_bytes(&self, process: &Process) -> u64 {
+        let thread = process.thread.and_then(|thread| self.threads.get(thread));
+        let ring = thread.map_or(0, |thread| Ring::charge(&thread.ring.layout));
+        let tables = process.space.as_ref().map_or(0, |space| space.table_frames() as u64 * PAGE);
+        let lists = process.areas.heap_bytes() + process.committed.heap_bytes();
+        let slots = u64::from(process.table.chunk_count()) * SlotStore::<Object>::chunk_bytes();
+        let nodes = u64::from(process.table.used()) * Kernel::CAPABILITY_BYTES;
+        Process::record_bytes() + ring + tables + lists + slots + nodes
+    }
+
     /// Charges `bytes` to the process.
     ///
     /// # Errors

@@ -3,7 +3,7 @@
 //! Specified by `schema/interfaces/virtual_memory.capnp`. Called by `invoke`, often by a parent for a child that does not
 //! run yet. The pages themselves come at the first touch: `memory::area`.
 //!
-//! Invariant: only ranges inside [`MEMORY_WINDOW`] are made and unmade here, each inside one reservation or mapping; a
+//! Invariant: only ranges inside [`SMALL_WINDOW`] and [`MEMORY_WINDOW`] are made and unmade here, each inside one reservation or mapping; a
 //! commit is charged, page tables included, before it is made.
 
 use crate::calls::message::{SMALL, malformed};
@@ -14,7 +14,7 @@ use crate::kernel::Kernel;
 use crate::memory::area::Area;
 use crate::memory::mapping::Wanted;
 use crate::objects::Object;
-use crate::processes::layout::{MEMORY_WINDOW, PAGE};
+use crate::processes::layout::{MEMORY_WINDOW, PAGE, SMALL_WINDOW, is_arranged};
 use crate::processes::{Process, ProcessState};
 use crate::work::Unmapping;
 use capos_abi::error::{CallError, Exception, Transport};
@@ -52,7 +52,8 @@ impl Process {
     /// Exception "invalid argument" without room, errors "limit reached", "out of memory"; nothing has changed then.
     pub(crate) fn add_range(&mut self, count: u64, area: Area, has_tables: bool) -> Result<Pages, CallError> {
         let alignment = if count >= LARGE_PAGES { LARGE_PAGES } else { 1 };
-        let found = self.areas.find_gap(MEMORY_WINDOW, count, alignment);
+        let small = if count < LARGE_PAGES { self.areas.find_gap(SMALL_WINDOW, count, 1) } else { None };
+        let found = small.or_else(|| self.areas.find_gap(MEMORY_WINDOW, count, alignment));
         let pages = found.ok_or(Exception::InvalidArgument)?;
         if self.areas.needs_growth(1) {
             if self.areas.is_at_its_largest() {
@@ -192,8 +193,7 @@ impl Kernel {
         let pages = whole_pages(address, length)?;
         let process = self.memory_process(id)?;
         let found = process.areas.find(pages.start).map(|(found, area)| (found, *area));
-        let Some((_, area)) = found.filter(|(found, _)| *found == pages && MEMORY_WINDOW.contains(found))
-        else {
+        let Some((_, area)) = found.filter(|(found, _)| *found == pages && is_arranged(found)) else {
             return Err(Exception::InvalidArgument.into());
         };
         self.start_unmapping(call, id, pages, Some(area))

@@ -111,6 +111,23 @@ fn areas_of(segment: &Segment, image: Id<MemoryObject>) -> [Option<(Pages, Area)
     [Some((pages, Area::Object { object: image, first, access, mapping: None })), None]
 }
 
+/// Page tables of the lowest level that the first GiB needs: neighbours share one.
+#[derive(Default)]
+struct LowTables {
+    /// Behind the last that was counted.
+    end: u64,
+}
+
+impl LowTables {
+    /// Tables that `pages` need beyond those of what was added before, which must lie below.
+    fn add(&mut self, pages: Pages) -> u64 {
+        let (start, end) = pages.leaf_table_range();
+        let more = end - start.max(self.end).min(end);
+        self.end = self.end.max(end);
+        more
+    }
+}
+
 impl Process {
     fn new(number: u64, request: &Request, share: Option<Share>) -> Result<Process, BuildError> {
         let mut account = Account::new(request.memory_limit);
@@ -135,6 +152,7 @@ impl Process {
             area_tables: LOW_UPPER_TABLES,
             charged_tables: 0,
             touched_pages: 0,
+            kernel_bytes: 0,
             table: Table::new(),
             capset: None,
             thread: None,
@@ -153,20 +171,27 @@ impl Process {
         })
     }
 
-    /// Adds an area of the first GiB; pages that the process will own are charged now.
-    fn add_low_area(&mut self, pages: Pages, area: Area) -> Result<(), BuildError> {
+    /// Adds an area of the first GiB; pages that the process will own are charged now. Called in the order of addresses.
+    fn add_low_area(&mut self, low: &mut LowTables, pages: Pages, area: Area) -> Result<(), BuildError> {
         if !matches!(area, Area::Object { .. }) {
             self.account.charge(pages.count() * PAGE)?;
         }
-        self.area_tables += pages.leaf_tables();
+        self.area_tables += low.add(pages);
         self.settle_tables()?;
         Ok(self.areas.insert(pages, area)?)
     }
 
     /// Maps frames that stay for the life of the process: they are no area, so nobody can unmap them.
-    fn map_fixed(&mut self, address: u64, frames: &[SharedFrame], access: Access) -> Result<(), BuildError> {
+    /// Called in the order of addresses, behind the areas.
+    fn map_fixed(
+        &mut self,
+        low: &mut LowTables,
+        address: u64,
+        frames: &[SharedFrame],
+        access: Access,
+    ) -> Result<(), BuildError> {
         if let Some(pages) = Pages::new(address / PAGE, frames.len() as u64) {
-            self.area_tables += pages.leaf_tables();
+            self.area_tables += low.add(pages);
             self.settle_tables()?;
         }
         let space = self.space.as_mut().ok_or(OutOfMemory)?;
@@ -176,11 +201,11 @@ impl Process {
         Ok(self.settle_tables()?)
     }
 
-    fn add_capset(&mut self) -> Result<(), BuildError> {
+    fn add_capset(&mut self, low: &mut LowTables) -> Result<(), BuildError> {
         let mut page = Frame::new()?;
         capset::initialize(page.bytes_mut());
         let page = page.share();
-        self.map_fixed(CAPSET, core::slice::from_ref(&page), Access::Read)?;
+        self.map_fixed(low, CAPSET, core::slice::from_ref(&page), Access::Read)?;
         self.capset = Some(page);
         Ok(())
     }
@@ -244,17 +269,18 @@ impl Kernel {
         share: Option<Share>,
     ) -> Result<Id<Process>, BuildError> {
         let mut process = Process::new(self.next_number, request, share)?;
+        let mut low = LowTables::default();
         let mut image_areas = 0;
         for segment in executable.segments() {
             for (pages, area) in areas_of(&segment, request.image).into_iter().flatten() {
-                process.add_low_area(pages, area)?;
+                process.add_low_area(&mut low, pages, area)?;
                 image_areas += u32::from(area.object().is_some());
             }
         }
-        process.add_low_area(stack_pages(request.stack_bytes), Area::Zeros)?;
-        process.add_capset()?;
+        process.add_low_area(&mut low, stack_pages(request.stack_bytes), Area::Zeros)?;
         let ring = Ring::new(request.layout)?;
-        process.map_fixed(RING, ring.frames(), Access::ReadWrite)?;
+        process.map_fixed(&mut low, RING, ring.frames(), Access::ReadWrite)?;
+        process.add_capset(&mut low)?;
         // As at the entry of a function: a return address would lie at the stack pointer.
         let context = Context::new(executable.entry, STACK_END - 8, [RING, CAPSET, 0])?;
         let id = insert(&mut self.processes, process).ok_or(OutOfMemory)?;

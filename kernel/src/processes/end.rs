@@ -37,12 +37,14 @@ pub(crate) enum EndStep {
 impl Kernel {
     /// Begins the end of a process; no effect if it has begun.
     pub(crate) fn end_process(&mut self, id: Id<Process>, outcome: Outcome) {
+        let kernel_bytes = self.processes.get(id).map_or(0, |process| self.kernel_bytes(process));
         let Some(process) = self.processes.get_mut(id) else { return };
         if !matches!(process.state, ProcessState::Created | ProcessState::Running) {
             return;
         }
         process.state = ProcessState::Ending;
         process.outcome = outcome;
+        process.kernel_bytes = kernel_bytes;
         if let Some(thread) = process.thread {
             self.run_queue.remove(thread.index());
             self.handed = self.handed.filter(|handed| *handed != thread.index());
@@ -167,6 +169,7 @@ impl Kernel {
             privilege_level: process.privilege_level,
             peak_bytes: process.account.peak(),
             touched_pages: process.touched_pages,
+            kernel_bytes: process.kernel_bytes,
             processor_time: process.processor.time,
             refusals: process.account.refusals(),
             free_frames: frames::free_count(),

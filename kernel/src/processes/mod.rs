@@ -101,6 +101,8 @@ pub(crate) struct Process {
     pub(crate) charged_tables: u64,
     /// Pages of its own, not shared with an object, that got a frame.
     pub(crate) touched_pages: u64,
+    /// What ring 0 kept for it when its end began.
+    pub(crate) kernel_bytes: u64,
     pub(crate) table: Table,
     /// Its CapSet page, mapped read-only in it.
     pub(crate) capset: Option<SharedFrame>,

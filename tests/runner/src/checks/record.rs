@@ -17,6 +17,8 @@ pub(crate) struct Ended {
     pub(crate) privilege_level: String,
     /// Bytes that its account held at most, and pages of its own that got a frame.
     pub(crate) memory: (u64, u64),
+    /// Bytes that ring 0 kept for it.
+    pub(crate) kernel_bytes: u64,
     /// Nanoseconds of the processor that it paid for.
     pub(crate) processor_time: u64,
     /// What its limits have refused it.
@@ -48,6 +50,7 @@ fn end(line: &str) -> Option<Ended> {
             fields.next()?.strip_prefix("peak ")?.strip_suffix(" bytes")?.parse().ok()?,
             fields.next()?.strip_suffix(" pages touched")?.parse().ok()?,
         ),
+        kernel_bytes: fields.next()?.strip_prefix("kernel ")?.strip_suffix(" bytes")?.parse().ok()?,
         processor_time: fields.next()?.strip_prefix("processor ")?.strip_suffix(" ns")?.parse().ok()?,
         refusals: fields.next()?.strip_suffix(" refused")?.parse().ok()?,
         free_frames: fields.next()?.strip_suffix(" frames free")?.parse().ok()?,
@@ -61,13 +64,14 @@ mod tests {
     #[test]
     fn records_are_read() {
         let line = "[kernel] process 3 \"hello\": exited(7) ring 3 entries 12, cpl 3, peak 65536 bytes, 9 pages \
-                    touched, processor 1500 ns, 2 refused, 100 frames free\n";
+                    touched, kernel 61440 bytes, processor 1500 ns, 2 refused, 100 frames free\n";
         let ended = Ended {
             name: "hello".to_owned(),
             outcome: "exited".to_owned(),
             entries: 12,
             privilege_level: "3".to_owned(),
             memory: (65_536, 9),
+            kernel_bytes: 61_440,
             processor_time: 1500,
             refusals: 2,
             free_frames: 100,
