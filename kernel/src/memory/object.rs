@@ -12,6 +12,7 @@ use crate::processes::Process;
 use crate::processes::layout::PAGE;
 use alloc::vec::Vec;
 use capos_abi::error::{CallError, Exception, Transport};
+use capos_kernel_core::elf::Executable;
 use capos_kernel_core::pool::{Id, Pool};
 use capos_kernel_core::storage;
 use capos_kernel_hal::frames::{Frame, OutOfMemory, SharedFrame};
@@ -45,6 +46,8 @@ pub(crate) struct MemoryObject {
     pub(crate) account: Option<Id<Process>>,
     /// With how many bytes.
     pub(crate) charge: u64,
+    /// What a program image says, once a process has been made from it; charged with the object.
+    executable: Vec<Executable>,
 }
 
 /// The bytes do not all lie in the object.
@@ -56,14 +59,34 @@ impl MemoryObject {
     pub(crate) fn of_ramdisk(ramdisk: Ramdisk, offset: u64, bytes: u64) -> MemoryObject {
         let backing = Backing::Ramdisk { ramdisk, first: (offset / PAGE) as usize };
         let (writable_mappings, holders, account, charge) = (0, 0, None, 0);
-        MemoryObject { backing, bytes, is_sealed: true, writable_mappings, holders, account, charge }
+        let executable = Vec::new();
+        MemoryObject {
+            backing,
+            bytes,
+            is_sealed: true,
+            writable_mappings,
+            holders,
+            account,
+            charge,
+            executable,
+        }
     }
 
     fn of_zeros(bytes: u64, account: Id<Process>, charge: u64) -> Result<MemoryObject, OutOfMemory> {
         let chunks = storage::filled(chunk_count(bytes) as usize, |_| Vec::new()).map_err(|_| OutOfMemory)?;
         let (writable_mappings, holders, account) = (0, 0, Some(account));
         let backing = Backing::Frames(chunks);
-        Ok(MemoryObject { backing, bytes, is_sealed: false, writable_mappings, holders, account, charge })
+        let (is_sealed, executable) = (false, Vec::new());
+        Ok(MemoryObject {
+            backing,
+            bytes,
+            is_sealed,
+            writable_mappings,
+            holders,
+            account,
+            charge,
+            executable,
+        })
     }
 
     /// Pages, the last one perhaps partly used.
@@ -104,6 +127,11 @@ impl MemoryObject {
         let frame = Frame::new()?.share();
         *place = Some(frame.clone());
         Ok(Some(frame))
+    }
+
+    /// What the image says, if it was looked at before.
+    pub(crate) fn executable(&self) -> Option<&Executable> {
+        self.executable.first()
     }
 
     /// True if the bytes all lie in the object.
@@ -212,6 +240,21 @@ impl Kernel {
             }
             Transport::OutOfMemory
         })
+    }
+
+    /// Keeps what a sealed object says as an image, for the next process that is made from it. Without memory for it, or
+    /// nobody to charge, the next one looks again.
+    pub(crate) fn keep_executable(&mut self, id: Id<MemoryObject>, executable: &Executable) {
+        const BYTES: u64 = size_of::<Executable>() as u64;
+        let Some(object) = self.memory_objects.get(id).filter(|object| object.is_sealed) else { return };
+        let Some(account) = object.account else { return };
+        let Ok(kept) = storage::filled(1, |_| *executable) else { return };
+        if self.charge(account, BYTES).is_ok()
+            && let Some(object) = self.memory_objects.get_mut(id)
+        {
+            object.executable = kept;
+            object.charge += BYTES;
+        }
     }
 
     /// One more capability or area names the object.

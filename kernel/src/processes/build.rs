@@ -212,13 +212,19 @@ impl Process {
 }
 
 impl Kernel {
-    fn read_image(&self, image: Id<MemoryObject>) -> Result<Executable, BuildError> {
+    /// What the image says. The first process that is made from an image pays for the look.
+    fn read_image(&mut self, image: Id<MemoryObject>) -> Result<Executable, BuildError> {
         let object = self.memory_objects.get(image).ok_or(BuildError::Transport(Transport::Disconnected))?;
+        if let Some(known) = object.executable() {
+            return Ok(*known);
+        }
         let mut head = [0; HEAD_BYTES];
         let length = object.bytes.min(HEAD_BYTES as u64) as usize;
         let head = head.get_mut(..length).unwrap_or(&mut []);
         object.read(0, head).map_err(|_| BuildError::Elf(ElfError::NotElf))?;
-        Executable::parse(head, object.bytes, IMAGE_WINDOW).map_err(BuildError::Elf)
+        let executable = Executable::parse(head, object.bytes, IMAGE_WINDOW).map_err(BuildError::Elf)?;
+        self.keep_executable(image, &executable);
+        Ok(executable)
     }
 
     /// Makes a process that does not run yet, without holders.

@@ -1,11 +1,11 @@
-//! The program text in the book's chapter on capabilities, run.
+//! The program text in the book's chapters on capabilities and memory, run.
 //!
-//! Called by `main`. `make check` compares the chapter's blocks with this file.
+//! Called by `main`. `make check` compares the chapters' blocks with this file.
 //!
 //! Invariant: each function ends in an error if a step does not do what the chapter says.
 
 use capos_rt::Cap;
-use capos_rt::abi::error::{CallError, Transport};
+use capos_rt::abi::error::{CallError, Exception, Transport};
 use capos_rt::schema::memory_object::MemoryObject;
 use capos_rt::schema::timer::Timer;
 
@@ -18,6 +18,8 @@ pub(crate) fn run(harness: &mut Harness<'_>) {
         &[
             ("narrower, and taken back", |context| done("lend", lend(&context.timer)).and_then(|told| told)),
             ("a mapping that is taken back", |context| done("share", share(context)).and_then(|told| told)),
+            ("pages that two see", |context| done("pages", pages(context)).and_then(|told| told)),
+            ("pages that run", |context| done("code", code(context)).and_then(|told| told)),
         ],
     );
 }
@@ -55,6 +57,34 @@ fn share(context: &Context) -> Result<Outcome, CallError> {
     let after = capos_rt::hostile::load(address);
     context.memory.unmap(address, 4096)?;
     Ok(agree(&[before == b's', after == 0]))
+}
+
+fn pages(context: &Context) -> Result<Outcome, CallError> {
+    let object = context.memory.create_object(2 * 4096)?;
+    // Two mappings stand here for those of two processes.
+    let mine = context.memory.map(&object, 0, 2 * 4096, true)?;
+    let theirs = context.memory.map(&object, 4096, 4096, false)?;
+    capos_rt::hostile::store_byte(mine + 4096, 7);
+    let seen = capos_rt::hostile::load(theirs);
+    // Nobody may change it from now on; that is refused as long as somebody still can.
+    let early = object.seal();
+    context.memory.unmap(mine, 2 * 4096)?;
+    object.seal()?;
+    let late = context.memory.map(&object, 0, 4096, true);
+    context.memory.unmap(theirs, 4096)?;
+    let failed = CallError::Exception(Exception::Failed);
+    Ok(agree(&[seen == 7, early == Err(failed), late == Err(failed)]))
+}
+
+fn code(context: &Context) -> Result<Outcome, CallError> {
+    // mov eax, 42; ret
+    let object = context.memory.create_object(4096)?;
+    object.write(0, &[0xb8, 42, 0, 0, 0, 0xc3])?;
+    object.seal()?;
+    let address = context.code.map(&context.memory, &object, 0, 4096)?;
+    let result = capos_rt::hostile::call(address);
+    context.memory.unmap(address, 4096)?;
+    Ok(agree(&[result == 42]))
 }
 
 /// What the chapter says of each step.

@@ -28,6 +28,7 @@ pub(crate) fn run(harness: &mut Harness<'_>) {
             ("not sealed", not_sealed),
             ("a system call in the last bytes", at_the_end),
             ("larger than its limit", too_small_a_limit),
+            ("what it says is read once, and paid for with the image", read_once),
         ],
     );
 }
@@ -75,6 +76,27 @@ fn at_the_end(context: &Context) -> Outcome {
     equal("end", child::end(&reply).0, "fault")?;
     check(reply.fault.vector == 14 || reply.fault.vector == 13, "another vector than #PF or #GP")?;
     equal("instruction pointer", reply.fault.instruction_pointer, END)
+}
+
+fn read_once(context: &Context) -> Outcome {
+    let usage = || {
+        // Releases are handed over with the next call: the first call brings them, the second counts.
+        done("usage", context.memory.usage())?;
+        done("usage", context.memory.usage()).map(|usage| usage.committed)
+    };
+    let before = usage()?;
+    let mut bytes = Box::new([0; IMAGE_BYTES]);
+    elf::good(&mut bytes);
+    let image = child::sealed(context, &bytes[..])?;
+    let mut charged = [usage()?, 0, 0];
+    for round in [1, 2] {
+        drop(done("create", context.spawner.create("good", &image, LIMIT, 0, 0, 0, 0))?);
+        charged[round] = usage()?;
+    }
+    check(charged[1] > charged[0], "nothing is kept of what the image says")?;
+    equal("the second time", charged[2], charged[1])?;
+    drop(image);
+    equal("given back", usage()?, before)
 }
 
 fn too_small_a_limit(context: &Context) -> Outcome {
