@@ -24,13 +24,12 @@ help: ## say what the verbs are
 
 ## Running
 run-wasm-host: build wasm-empty-build ## boot the WASI host with an empty module
-	@$(CAPOS) run $(MANIFESTS)/system-wasm-host.cue
 run-wasi-hello-rust: build wasm-hello-rust-build ## boot a Rust program for wasm32-wasip1
-	@$(CAPOS) run $(MANIFESTS)/system-wasi-hello-rust.cue
 run-wasi-hello-c: build wasm-hello-c-build ## boot a C program for wasm32-wasip1
-	@$(CAPOS) run $(MANIFESTS)/system-wasi-hello-c.cue
 run-smoke: build wasm-empty-build wasm-hello-rust-build ## boot a system of several processes
-	@$(CAPOS) run $(MANIFESTS)/system-smoke.cue
+run-services: build ## boot a key-value service and two clients of different authority
+run-wasm-host run-wasi-hello-rust run-wasi-hello-c run-smoke run-services:
+	@$(CAPOS) run $(MANIFESTS)/system-$(@:run-%=%).cue
 doctor: build ## say what this machine offers capOS and what it lacks
 	@$(CAPOS) doctor
 

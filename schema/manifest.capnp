@@ -32,6 +32,32 @@ struct SystemManifest {
     completionEntries @9 :UInt32;
     areaBytes @10 :UInt32;
     # Ring sizes; 0 = default.
+    serves @11 :List(Service);
+    # Endpoints whose calls it receives.
+    restart @12 :Restart;
+  }
+
+  struct Service {
+    name @0 :Text;
+    # Of the endpoint's receive side, in the process's CapSet.
+    interface @1 :UInt64;
+    methods @2 :UInt64;
+    # Of the root object that others are granted: all that there were when the manifest was built.
+  }
+
+  struct Restart {
+    # What init does when the process has ended. What it served waits meanwhile, within its callers' limits.
+    when @0 :When;
+    most @1 :UInt32;
+    # How many times at most; then what it served is closed.
+    delayNanoseconds @2 :UInt64;
+    # Before the first time; twice as long before each following one, up to a minute.
+    enum When {
+      never @0;
+      onFailure @1;
+      # Unless it has exited with code 0.
+      always @2;
+    }
   }
 
   struct Grant {
@@ -42,6 +68,9 @@ struct SystemManifest {
     # Bit n permits method n.
     part @3 :Text;
     # The boot image's part, for the source "part".
+    process @4 :Text;
+    service @5 :Text;
+    # Who serves what, for the source "service".
   }
 
   enum Source {
@@ -59,5 +88,7 @@ struct SystemManifest {
     bootPackage @7;
     entropySink @8;
     codeMemory @9;
+    service @10;
+    # The root object of a process's endpoint.
   }
 }

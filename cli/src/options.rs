@@ -43,6 +43,7 @@ Examples:
   capos run system.cue                boot the system that a manifest describes
   capos build system.cue -o sys.img   make a boot image of it
   capos check sys.img                 verify an image, and print who holds what
+  capos graph system.cue              print who may call whom
   capos doctor                        what this machine can run, and what is missing
   capos completions bash              what a shell needs to complete these words
   capos --licenses                    whose code this is, and under which licences";
@@ -56,6 +57,8 @@ pub enum Verb {
     Build(BuildOptions),
     /// Check a manifest or a boot image, and print who holds what
     Check(CheckOptions),
+    /// Print who may call whom, in a manifest or a boot image
+    Graph(GraphOptions),
     /// Tell what this machine can run, and what is missing
     Doctor(DoctorOptions),
     /// Print a script with which a shell completes the words of this command
@@ -97,6 +100,20 @@ pub struct CheckOptions {
     /// Print one JSON object
     #[arg(long)]
     pub json: bool,
+}
+
+/// `capos graph`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+One line for each capability that a process is granted: who serves it, who may call it, its name there, its
+interface and the methods.
+
+The exit status is 0, 1 if the file is refused, 2 for wrong usage.
+
+Example: capos graph system.cue")]
+pub struct GraphOptions {
+    /// A manifest or a boot image
+    pub file: PathBuf,
 }
 
 /// `capos completions`.

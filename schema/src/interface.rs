@@ -11,7 +11,7 @@ pub trait Interface {
 }
 
 /// An interface as data.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub struct Description {
     /// As in the schema.
     pub name: &'static str,
@@ -24,7 +24,7 @@ pub struct Description {
 }
 
 /// A method as data.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Method {
     /// As in the schema.
     pub name: &'static str,

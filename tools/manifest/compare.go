@@ -214,9 +214,12 @@ func keys(known map[string]cue.Value) []string {
 	return names
 }
 
-// accepts is what the schema says in words about a field.
+// accepts is what the schema says in words about a field; nothing of the entries of uses, env and the like.
 func accepts(schema cue.Value) string {
 	attribute := schema.Attribute("accepts")
+	if attribute.NumArgs() == 0 {
+		return ""
+	}
 	text, _ := attribute.Arg(0)
 	return text
 }

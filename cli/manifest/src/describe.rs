@@ -10,8 +10,8 @@ use std::fmt::Write;
 use serde::Serialize;
 
 use crate::quantity::{duration_text, size_text};
-use crate::sources::{method_names, offered};
-use crate::system::{Process, Source, System};
+use crate::sources::{RECEIVE_SIDE, method_names, offered};
+use crate::system::{Process, Restart, Source, System, When};
 use crate::verify::IMPLIED;
 
 /// The launch parameters in the CapSet of a WASI instance: a message that init makes, and no part of the image.
@@ -50,8 +50,20 @@ fn summary(process: &Process) -> String {
             size_text(launch.memory_limit),
             launch.fuel.map_or("no fuel limit".to_owned(), |fuel| format!("fuel {fuel}")),
         ),
-        None => format!("program \"{}\", memory {memory}, {time}", process.image),
+        None => {
+            format!("program \"{}\", memory {memory}, {time}{}", process.image, restart(&process.restart))
+        }
     }
+}
+
+/// How it is started again.
+fn restart(restart: &Restart) -> String {
+    let when = match restart.when {
+        When::Never => return String::new(),
+        When::OnFailure => "when it fails",
+        When::Always => "whenever it ends",
+    };
+    format!(", started again {when}: {} times, after {}", restart.most, duration_text(restart.delay))
 }
 
 fn rows(process: &Process) -> Vec<[String; 3]> {
@@ -59,7 +71,11 @@ fn rows(process: &Process) -> Vec<[String; 3]> {
         let note = match (&held.part, held.name.as_str()) {
             // No grant has the name of what a WASI instance has besides.
             (None, LAUNCH) => "  (arguments, environment, limits)".to_owned(),
-            (None, _) => String::new(),
+            (None, _) => match (&held.serves, &held.from) {
+                (Some(interface), _) => format!("  (serves {interface})"),
+                (None, Some(from)) => format!("  (served by \"{from}\")"),
+                (None, None) => String::new(),
+            },
             (Some(part), _) => format!("  (part \"{part}\")"),
         };
         [held.name, held.interface.to_owned(), format!("{}{note}", held.methods.join(", "))]
@@ -75,9 +91,15 @@ struct Holding {
     methods: Vec<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     part: Option<String>,
+    /// The process that serves it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    from: Option<String>,
+    /// The interface that others call, for a receive side.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    serves: Option<&'static str>,
 }
 
-/// All that a process holds: its grants, and what a WASI instance has besides.
+/// All that a process holds: its grants, the receive sides of what it serves, and what a WASI instance has besides.
 fn holdings(process: &Process) -> Vec<Holding> {
     let holding = |name: &str, source: &Source, methods: Option<u64>| {
         let held = offered(source);
@@ -86,14 +108,29 @@ fn holdings(process: &Process) -> Vec<Holding> {
             _ => None,
         };
         let methods = method_names(held.interface, methods.unwrap_or(held.methods));
-        Holding { name: name.to_owned(), interface: held.interface.name, methods, part }
+        let from = match source {
+            Source::Service { process, .. } => Some(process.clone()),
+            _ => None,
+        };
+        Holding { name: name.to_owned(), interface: held.interface.name, methods, part, from, serves: None }
     };
+    let serves = process.serves.iter().map(|service| {
+        let (interface, methods) = RECEIVE_SIDE;
+        Holding {
+            name: service.name.clone(),
+            interface: interface.name,
+            methods: method_names(interface, methods),
+            part: None,
+            from: None,
+            serves: Some(service.interface.name),
+        }
+    });
     let grants = process.grants.iter().map(|grant| holding(&grant.name, &grant.source, Some(grant.methods)));
     let implied = process.module.iter().flat_map(|module| {
         let source = Source::Part(module.clone());
         IMPLIED.map(|name| holding(name, &source, None))
     });
-    grants.chain(implied).collect()
+    grants.chain(serves).chain(implied).collect()
 }
 
 /// The system as `capos check --json` prints it.

@@ -9,6 +9,7 @@ mod values;
 
 use serde::Deserialize;
 
+pub use crate::system::When;
 pub use values::{Entries, Size, Text};
 
 /// A whole manifest.
@@ -191,12 +192,30 @@ pub struct Native {
     /// Names in its CapSet, with their interfaces.
     #[serde(default)]
     pub uses: Entries<String>,
+    /// Names of receive sides in its CapSet, with the interfaces of what others call.
+    #[serde(default)]
+    pub serves: Entries<String>,
+    /// What follows its end.
+    #[serde(default)]
+    pub restart: Restart,
     /// Its limits.
     #[serde(default)]
     pub limits: NativeLimits,
     /// Its ring sizes.
     #[serde(default)]
     pub rings: Rings,
+}
+
+/// What follows the end of a process.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Restart {
+    /// After which ends it is started again.
+    pub when: When,
+    /// How many times; none for the default.
+    pub most: Option<u32>,
+    /// How long to wait before the first time; none for the default.
+    pub delay: Option<String>,
 }
 
 /// The limits of a native process.
@@ -237,7 +256,25 @@ pub struct Offer {
     #[serde(rename = "as")]
     pub name: Option<String>,
     /// What the receiver may call.
-    pub methods: Vec<String>,
+    pub methods: Offered,
+}
+
+/// Which methods an offer hands on.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(untagged)]
+pub enum Offered {
+    /// These.
+    Named(Vec<String>),
+    /// Every one that the giver has.
+    All(All),
+}
+
+/// The word for every method.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum All {
+    /// `all`.
+    All,
 }
 
 impl Offer {

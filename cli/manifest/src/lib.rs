@@ -25,6 +25,7 @@
 mod cue;
 mod describe;
 pub mod document;
+mod graph;
 mod instance;
 mod library;
 mod load;
@@ -38,12 +39,15 @@ mod verify;
 mod wire;
 
 pub use describe::{describe, describe_json};
+pub use graph::graph;
 pub use instance::Instance;
 pub use library::Library;
 pub use load::load;
 pub use module::is_text_module;
 pub use quantity::{parse_duration, parse_size};
 pub use refusal::{Position, Refusal, Refusals};
-pub use system::{Contents, Grant, Launch, Package, Preopen, Process, RingSizes, Source, System};
+pub use system::{
+    Contents, Grant, Launch, Package, Preopen, Process, Restart, RingSizes, Service, Source, System, When,
+};
 pub use verify::verify;
 pub use wire::{WireError, decode, encode};

@@ -1,4 +1,4 @@
-//! What the kernel offers, and how capabilities and methods are called.
+//! What the kernel and services offer, and how capabilities and methods are called.
 //!
 //! The one table behind the word "kernel" in a manifest. Called by `resolve` (may this be granted?), `verify` (is an
 //! image's grant one of these?) and `describe` (which interface is it?); calls the tables of `capos-schema`.
@@ -8,6 +8,7 @@
 use capos_schema::boot_package::BootPackage;
 use capos_schema::code_memory::CodeMemory;
 use capos_schema::console::Console;
+use capos_schema::endpoint::Endpoint;
 use capos_schema::entropy_sink::EntropySink;
 use capos_schema::entropy_source::EntropySource;
 use capos_schema::interface::{Description, Interface, mask};
@@ -62,6 +63,7 @@ pub(crate) fn offered(source: &Source) -> Held {
         Source::ProcessSpawner => (ProcessSpawner::DESCRIPTION, ProcessSpawner::ALL_METHODS),
         Source::BootPackage => (BootPackage::DESCRIPTION, BootPackage::ALL_METHODS),
         Source::CodeMemory => (CodeMemory::DESCRIPTION, CodeMemory::ALL_METHODS),
+        Source::Service { service, .. } => (service.interface, service.methods),
     };
     Held { source: source.clone(), interface, methods }
 }
@@ -70,6 +72,9 @@ pub(crate) fn offered(source: &Source) -> Held {
 pub(crate) fn is_personal(source: &Source) -> bool {
     matches!(source, Source::ConsoleOutput | Source::ConsoleError | Source::VirtualMemory)
 }
+
+/// What a process may do with the receive side of what it serves.
+pub(crate) const RECEIVE_SIDE: (&Description, u64) = (Endpoint::DESCRIPTION, Endpoint::ALL_METHODS);
 
 /// The names of the methods in a mask, in the order of the schema.
 pub(crate) fn method_names(interface: &Description, methods: u64) -> Vec<&'static str> {

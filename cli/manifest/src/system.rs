@@ -11,6 +11,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use capos_abi::ring::Layout;
+use capos_schema::interface::Description;
+use serde::Deserialize;
 
 /// Processes at most: init waits for all of them at once.
 pub(crate) const PROCESSES_MAX: usize = 20;
@@ -47,6 +49,45 @@ pub struct Process {
     pub module: Option<String>,
     /// Ring sizes; 0 = the default of each.
     pub rings: RingSizes,
+    /// Endpoints whose calls it receives.
+    pub serves: Vec<Service>,
+    /// What follows its end.
+    pub restart: Restart,
+}
+
+/// An endpoint of a process.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Service {
+    /// The name of the receive side in the process's CapSet, and of what it offers.
+    pub name: String,
+    /// What others call.
+    pub interface: &'static Description,
+    /// The methods that there are for them.
+    pub methods: u64,
+}
+
+/// What follows the end of a process.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Restart {
+    /// After which ends it is started again.
+    pub when: When,
+    /// How many times at most.
+    pub most: u32,
+    /// The wait before the first time; each following one is twice as long, up to a minute.
+    pub delay: Duration,
+}
+
+/// After which ends a process is started again.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum When {
+    /// After none.
+    #[default]
+    Never,
+    /// After all but an exit with code 0.
+    OnFailure,
+    /// After all.
+    Always,
 }
 
 /// Sizes of a process's rings and message area; 0 = the default.
@@ -94,6 +135,13 @@ pub enum Source {
     BootPackage,
     /// The right to make pages executable.
     CodeMemory,
+    /// What a process serves.
+    Service {
+        /// The process.
+        process: String,
+        /// The endpoint.
+        service: Service,
+    },
 }
 
 /// What a WASI instance is told at its start: the typed form of `schema/launch.capnp`.

@@ -8,7 +8,7 @@ use std::collections::HashSet;
 
 use crate::refusal::{Refusal, Refusals};
 use crate::sources::offered;
-use crate::system::{Grant, PROCESSES_MAX, Process, Source, System};
+use crate::system::{Grant, PROCESSES_MAX, Process, Source, System, When};
 
 /// Names that a WASI instance has besides its grants.
 pub(crate) const IMPLIED: [&str; 2] = ["module", "launch"];
@@ -35,6 +35,11 @@ pub fn verify(system: &System, parts: &[&str]) -> Result<(), Refusals> {
     if system.processes.len() > PROCESSES_MAX {
         refuse("processes".to_owned(), format!("{} processes", system.processes.len()));
     }
+    let is_main_restarted =
+        |process: &Process| process.name == system.main && process.restart.when != When::Never;
+    if system.processes.iter().any(is_main_restarted) {
+        refuse("main".to_owned(), format!("\"{}\" cannot be started again", system.main));
+    }
     if !names.contains(system.main.as_str()) {
         refuse("main".to_owned(), format!("no process \"{}\"", system.main));
     }
@@ -58,8 +63,20 @@ fn wrong_in_process(process: &Process, parts: &[&str]) -> Vec<(String, String)> 
         wrong.push((".rings".to_owned(), "these ring sizes do not go together".to_owned()));
     }
     let mut names: HashSet<&str> = process.module.iter().flat_map(|_| IMPLIED).collect();
-    if names.len() + process.grants.len() > capos_abi::capset::ENTRIES_MAX {
-        wrong.push((".grants".to_owned(), format!("{} capabilities", process.grants.len())));
+    let count = process.grants.len() + process.serves.len();
+    if names.len() + count > capos_abi::capset::ENTRIES_MAX {
+        wrong.push((".grants".to_owned(), format!("{count} capabilities")));
+    }
+    for (index, service) in process.serves.iter().enumerate() {
+        let at = format!(".serves[{index}]");
+        if !names.insert(&service.name) {
+            wrong.push((at.clone(), format!("duplicate name \"{}\"", service.name)));
+        }
+        if service.methods == 0 || service.methods & !service.interface.all_methods != 0 {
+            let (mask, name) = (service.methods, service.interface.name);
+            let message = format!("\"{}\" has the mask {mask:#x}, which is no part of {name}", service.name);
+            wrong.push((at, message));
+        }
     }
     for (index, grant) in process.grants.iter().enumerate() {
         let at = format!(".grants[{index}]");
@@ -94,7 +111,9 @@ fn wrong_in_grant(grant: &Grant, parts: &[&str]) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::system::Launch;
+    use capos_schema::interface;
+
+    use crate::system::{Launch, Service};
 
     fn sample() -> System {
         let timer = Grant { name: "timer".to_owned(), source: Source::Timer, methods: 1 };
@@ -149,6 +168,17 @@ mod tests {
         assert_eq!(
             refused(|it| it.processes[0].grants[1].name = "launch".to_owned()),
             "processes[0].grants[1]: duplicate name \"launch\""
+        );
+        let interface = interface::by_name("Timer").unwrap();
+        let service = |name: &str, methods| Service { name: name.to_owned(), interface, methods };
+        assert_eq!(
+            refused(|it| it.processes[0].serves = vec![service("timer", 1), service("clock", 8)]),
+            "processes[0].serves[1]: \"clock\" has the mask 0x8, which is no part of Timer\n\
+             processes[0].grants[0]: duplicate name \"timer\""
+        );
+        assert_eq!(
+            refused(|it| it.processes[0].restart.when = When::Always),
+            "main: \"hello\" cannot be started again"
         );
         let many = refused(|it| {
             let copy = |index| Process { name: format!("p{index}"), ..it.processes[0].clone() };

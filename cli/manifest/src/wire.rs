@@ -10,10 +10,11 @@ use std::time::Duration;
 
 use capnp::Word;
 use capnp::message::{Builder, HeapAllocator, Reader, ReaderOptions, SegmentArray};
+use capos_schema::interface;
 use capos_schema::launch_capnp::launch_parameters;
-use capos_schema::manifest_capnp::system_manifest::{self, grant, process};
+use capos_schema::manifest_capnp::system_manifest::{self, grant, process, restart, service};
 
-use crate::system::{Grant, Launch, Preopen, Process, RingSizes, Source, System};
+use crate::system::{Grant, Launch, Preopen, Process, Restart, RingSizes, Service, Source, System, When};
 
 /// Version of the message's meaning.
 const VERSION: u32 = 1;
@@ -84,10 +85,31 @@ fn write_process(mut builder: process::Builder<'_>, process: &Process) {
         builder.set_name(grant.name.as_str());
         builder.set_methods(grant.methods);
         builder.set_source(number_of(&grant.source));
-        if let Source::Part(part) = &grant.source {
-            builder.set_part(part.as_str());
+        match &grant.source {
+            Source::Part(part) => builder.set_part(part.as_str()),
+            Source::Service { process, service } => {
+                builder.set_process(process.as_str());
+                builder.set_service(service.name.as_str());
+            }
+            _ => {}
         }
     }
+    let mut serves = builder.reborrow().init_serves(process.serves.len() as u32);
+    for (index, service) in process.serves.iter().enumerate() {
+        let mut builder = serves.reborrow().get(index as u32);
+        builder.set_name(service.name.as_str());
+        builder.set_interface(service.interface.id);
+        builder.set_methods(service.methods);
+    }
+    let mut restart = builder.reborrow().init_restart();
+    restart.set_when(match process.restart.when {
+        When::Never => restart::When::Never,
+        When::OnFailure => restart::When::OnFailure,
+        When::Always => restart::When::Always,
+    });
+    restart.set_most(process.restart.most);
+    let delay = u64::try_from(process.restart.delay.as_nanos()).unwrap_or(u64::MAX);
+    restart.set_delay_nanoseconds(delay);
     if let Some(launch) = &process.launch {
         write_launch(builder.init_launch(), launch);
     }
@@ -135,19 +157,53 @@ pub fn decode(bytes: &[u8]) -> Result<System, WireError> {
     if root.get_version() != VERSION {
         return Err(WireError(format!("version {}, expected {VERSION}", root.get_version())));
     }
+    // Grants name services of other processes, so these come first.
+    let mut services = Vec::new();
+    for process in root.get_processes()? {
+        services.push((process.get_name()?.to_string()?, read_services(process)?));
+    }
+    let processes = root.get_processes()?.iter().map(|process| read_process(process, &services));
     Ok(System {
         name: root.get_name()?.to_string()?,
         main: root.get_main()?.to_string()?,
-        processes: root.get_processes()?.iter().map(read_process).collect::<Result<_, _>>()?,
+        processes: processes.collect::<Result<_, _>>()?,
     })
 }
 
-fn read_process(reader: process::Reader<'_>) -> Result<Process, WireError> {
+/// What each process serves, by its name.
+type Services = [(String, Vec<Service>)];
+
+fn read_services(reader: process::Reader<'_>) -> Result<Vec<Service>, WireError> {
+    let read = |reader: service::Reader<'_>| -> Result<Service, WireError> {
+        let interface = interface::by_id(reader.get_interface())
+            .ok_or_else(|| WireError("a service of an unknown interface".to_owned()))?;
+        Ok(Service { name: reader.get_name()?.to_string()?, interface, methods: reader.get_methods() })
+    };
+    reader.get_serves()?.iter().map(read).collect()
+}
+
+fn read_restart(reader: restart::Reader<'_>) -> Result<Restart, WireError> {
+    let when = match reader.get_when().map_err(|_| WireError("an unknown word for a restart".to_owned()))? {
+        restart::When::Never => When::Never,
+        restart::When::OnFailure => When::OnFailure,
+        restart::When::Always => When::Always,
+    };
+    let delay = Duration::from_nanos(reader.get_delay_nanoseconds());
+    Ok(Restart { when, most: reader.get_most(), delay })
+}
+
+fn read_process(reader: process::Reader<'_>, services: &Services) -> Result<Process, WireError> {
     let module = reader.get_module()?.to_string()?;
     Ok(Process {
         name: reader.get_name()?.to_string()?,
         image: reader.get_image()?.to_string()?,
-        grants: reader.get_grants()?.iter().map(read_grant).collect::<Result<_, _>>()?,
+        grants: reader
+            .get_grants()?
+            .iter()
+            .map(|grant| read_grant(grant, services))
+            .collect::<Result<_, _>>()?,
+        serves: read_services(reader)?,
+        restart: read_restart(reader.get_restart()?)?,
         memory_limit: reader.get_memory_limit(),
         stack_bytes: reader.get_stack_bytes(),
         wall_clock: Some(reader.get_wall_clock_nanoseconds()).filter(|it| *it != 0).map(Duration::from_nanos),
@@ -161,9 +217,18 @@ fn read_process(reader: process::Reader<'_>) -> Result<Process, WireError> {
     })
 }
 
-fn read_grant(reader: grant::Reader<'_>) -> Result<Grant, WireError> {
+fn read_grant(reader: grant::Reader<'_>, services: &Services) -> Result<Grant, WireError> {
     let number = reader.get_source().map_err(|_| WireError("a grant from an unknown source".to_owned()))?;
-    let source = source_of(number, reader.get_part()?.to_string()?);
+    let source = if number == system_manifest::Source::Service {
+        let (process, name) = (reader.get_process()?.to_string()?, reader.get_service()?.to_string()?);
+        let server = services.iter().find(|(server, _)| *server == process);
+        let service = server.and_then(|(_, all)| all.iter().find(|service| service.name == name));
+        let service =
+            service.ok_or_else(|| WireError("a grant of a service that nobody serves".to_owned()))?;
+        Source::Service { service: service.clone(), process }
+    } else {
+        source_of(number, reader.get_part()?.to_string()?)?
+    };
     Ok(Grant { name: reader.get_name()?.to_string()?, source, methods: reader.get_methods() })
 }
 
@@ -202,11 +267,12 @@ fn number_of(source: &Source) -> system_manifest::Source {
         Source::ProcessSpawner => system_manifest::Source::ProcessSpawner,
         Source::BootPackage => system_manifest::Source::BootPackage,
         Source::CodeMemory => system_manifest::Source::CodeMemory,
+        Source::Service { .. } => system_manifest::Source::Service,
     }
 }
 
-fn source_of(number: system_manifest::Source, part: String) -> Source {
-    match number {
+fn source_of(number: system_manifest::Source, part: String) -> Result<Source, WireError> {
+    Ok(match number {
         system_manifest::Source::ConsoleOutput => Source::ConsoleOutput,
         system_manifest::Source::ConsoleError => Source::ConsoleError,
         system_manifest::Source::Timer => Source::Timer,
@@ -217,7 +283,10 @@ fn source_of(number: system_manifest::Source, part: String) -> Source {
         system_manifest::Source::ProcessSpawner => Source::ProcessSpawner,
         system_manifest::Source::BootPackage => Source::BootPackage,
         system_manifest::Source::CodeMemory => Source::CodeMemory,
-    }
+        system_manifest::Source::Service => {
+            return Err(WireError("a grant of a service that nobody serves".to_owned()));
+        }
+    })
 }
 
 #[cfg(test)]
@@ -236,6 +305,8 @@ mod tests {
             module_name: "hello.wasm".to_owned(),
             validated: true,
         };
+        let interface = interface::by_name("KeyValue").unwrap();
+        let service = Service { name: "store".to_owned(), interface, methods: interface.all_methods };
         let sources = [
             Source::ConsoleOutput,
             Source::ConsoleError,
@@ -247,6 +318,7 @@ mod tests {
             Source::ProcessSpawner,
             Source::BootPackage,
             Source::CodeMemory,
+            Source::Service { process: "plain".to_owned(), service: service.clone() },
         ];
         let grants = sources
             .into_iter()
@@ -263,8 +335,15 @@ mod tests {
             launch: Some(launch),
             module: Some("module/hello".to_owned()),
             rings: RingSizes { submission_entries: 8, completion_entries: 16, area_bytes: 4096 },
+            ..Process::default()
         };
-        let plain = Process { name: "plain".to_owned(), image: "smoke".to_owned(), ..Process::default() };
+        let plain = Process {
+            name: "plain".to_owned(),
+            image: "smoke".to_owned(),
+            serves: vec![service],
+            restart: Restart { when: When::OnFailure, most: 7, delay: Duration::from_millis(3) },
+            ..Process::default()
+        };
         System { name: "sample".to_owned(), main: "hello".to_owned(), processes: vec![process, plain] }
     }
 

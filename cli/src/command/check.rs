@@ -1,4 +1,4 @@
-//! `capos check`: who holds what, in a manifest or in an image.
+//! `capos check` and `capos graph`: who holds what, and who may call whom, in a manifest or in an image.
 //!
 //! Called by `command`; calls `capos-manifest-model` for the checks of a system and `image` for those of an image.
 //!
@@ -15,7 +15,7 @@ use crate::command::{modules, prepare};
 use crate::failure::Failure;
 use crate::image::{self, PartRow};
 use crate::layout::Layout;
-use crate::options::CheckOptions;
+use crate::options::{CheckOptions, GraphOptions};
 use crate::progress::Progress;
 
 /// A system, and the parts of the image that it comes from.
@@ -52,6 +52,18 @@ pub(crate) fn check(options: &CheckOptions) -> Result<(), Failure> {
                 Refused::Manifest(refusals) => prepare::manifest_refused(&refusals),
             })
         }
+    }
+}
+
+/// Checks a file and prints who may call whom.
+///
+/// # Errors
+/// What is wrong with it.
+pub(crate) fn graph(options: &GraphOptions) -> Result<(), Failure> {
+    match checked(&options.file) {
+        Ok((system, _)) => super::print(&capos_manifest_model::graph(&system)),
+        Err(Refused::File(failure)) => Err(failure),
+        Err(Refused::Manifest(refusals)) => Err(prepare::manifest_refused(&refusals)),
     }
 }
 

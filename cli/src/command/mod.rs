@@ -54,6 +54,7 @@ fn dispatch(options: Options) -> u8 {
         Some(Verb::Run(options)) => return run::run(*options),
         Some(Verb::Build(options)) => build::build(&options),
         Some(Verb::Check(options)) => check::check(&options),
+        Some(Verb::Graph(options)) => check::graph(&options),
         Some(Verb::Doctor(options)) => doctor::doctor(&options),
         Some(Verb::Completions(options)) => completions::completions(&options),
         // Without a verb and without this option, clap has answered already.

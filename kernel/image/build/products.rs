@@ -36,6 +36,11 @@ const fn product(package: &'static str, file: &'static str) -> Product {
     Product { package, binary: package, file }
 }
 
+/// A program of the services demo.
+const fn demo(binary: &'static str, file: &'static str) -> Product {
+    Product { package: "capos-services-demo", binary, file }
+}
+
 /// A program of the kernel's tests.
 const fn suite(binary: &'static str, file: &'static str) -> Product {
     Product { package: "capos-kernel-suite", binary, file }
@@ -98,6 +103,9 @@ pub(crate) const GROUPS: &[Group] = &[
             product("capos-init", "init.elf"),
             product("capos-wasm", "capos-wasm.elf"),
             product("capos-smoke", "smoke.elf"),
+            demo("key-value", "key-value.elf"),
+            demo("key-value-writer", "key-value-writer.elf"),
+            demo("key-value-reader", "key-value-reader.elf"),
         ],
     },
     Group {
@@ -116,6 +124,7 @@ pub(crate) const GROUPS: &[Group] = &[
             suite("clock", "clock.elf"),
             suite("seed", "seed.elf"),
             suite("pressure", "pressure.elf"),
+            suite("stopper", "stopper.elf"),
             suite("stretch", "stretch.elf"),
             suite("instances", "instances.elf"),
             suite("load", "load.elf"),
@@ -136,6 +145,7 @@ pub(crate) const SOURCES: &[&str] = &[
     "capos-rt",
     "capos-wasm",
     "cli/image",
+    "demos/services",
     "demos/smoke",
     "kernel",
     "rust-toolchain.toml",

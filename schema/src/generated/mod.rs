@@ -17,6 +17,8 @@ pub mod endpoint;
 pub mod entropy_sink;
 pub mod entropy_source;
 pub mod interrupt;
+pub mod key_value;
+pub mod key_value_store;
 pub mod machine;
 pub mod memory_object;
 pub mod notification;
@@ -38,6 +40,8 @@ pub static INTERFACES: &[&Description] = &[
     entropy_sink::EntropySink::DESCRIPTION,
     entropy_source::EntropySource::DESCRIPTION,
     interrupt::Interrupt::DESCRIPTION,
+    key_value::KeyValue::DESCRIPTION,
+    key_value_store::KeyValueStore::DESCRIPTION,
     machine::Machine::DESCRIPTION,
     memory_object::MemoryObject::DESCRIPTION,
     notification::Notification::DESCRIPTION,

@@ -1,11 +1,12 @@
 //! init: the one process that the kernel starts.
 //!
 //! It reads the manifest out of the boot image, starts each process with exactly the capabilities that the manifest
-//! grants, keeps their wall-clock limits, and ends the machine with the outcome of the process named `main`. The kernel
+//! grants, keeps their wall-clock limits, starts those again that the manifest wants started again, and ends the machine with the outcome of the process named `main`. The kernel
 //! knows nothing of manifests; the host checked this one, and everything is checked here again.
 //!
 //! ```text
-//! package (parts, checksums) -> plan (the manifest, checked) -> spawn (create, grant, start) -> supervise -> end
+//! package (parts, checksums) -> plan (the manifest, checked) -> services (endpoints) -> spawn (create, grant, start)
+//!     -> supervise -> end
 //! ```
 //!
 //! Invariant: a process holds what its grants list and nothing else. On success init writes nothing.
@@ -22,6 +23,7 @@ pub mod launch;
 pub mod package;
 pub mod plan;
 pub mod schedule;
+pub mod services;
 pub mod spawn;
 pub mod supervise;
 
@@ -51,9 +53,10 @@ fn run_system(authority: &Authority) -> Result<Ending, Refusal> {
     let segments = [&manifest[..]];
     let message = plan::message(&segments);
     let plan = plan::read(&message, package.parts())?;
+    let services = services::Services::open(authority, &plan)?;
     let mut running = Vec::new();
-    for process in &plan.processes {
-        running.push(spawn::spawn(authority, &mut package, process)?);
+    for place in 0..plan.processes.len() {
+        running.push(spawn::spawn(authority, &mut package, &services, place)?);
     }
-    supervise::supervise(authority, &plan, running)
+    supervise::Supervisor::new(authority, &plan, package, services, running)?.run()
 }

@@ -17,6 +17,7 @@ use alloc::vec::Vec;
 
 use capnp::message::{Reader, ReaderOptions, SegmentArray};
 use capos_schema::launch_capnp::launch_parameters;
+pub use capos_schema::manifest_capnp::system_manifest::restart::When;
 use capos_schema::manifest_capnp::system_manifest::{self, Source, grant, process};
 
 use crate::end::{INIT, Refusal};
@@ -55,6 +56,32 @@ pub struct Process<'m> {
     pub module: Option<String>,
     /// Entries and bytes of its rings; 0 for defaults.
     pub rings: Rings,
+    /// Endpoints of which it gets the receive side.
+    pub serves: Vec<Service>,
+    /// What follows its end.
+    pub restart: Restart,
+}
+
+/// An endpoint that a process serves.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Service {
+    /// The name of the receive side in its CapSet.
+    pub name: String,
+    /// The interface of the root object.
+    pub interface: u64,
+    /// The methods of the root object.
+    pub methods: u64,
+}
+
+/// What follows the end of a process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Restart {
+    /// After which ends it is started again.
+    pub when: When,
+    /// How many times at most.
+    pub most: u32,
+    /// Nanoseconds before the first time.
+    pub delay: u64,
 }
 
 /// Sizes of rings; 0 for the default.
@@ -79,6 +106,8 @@ pub struct Grant {
     pub methods: u64,
     /// The boot image's part, for the source "part".
     pub part: String,
+    /// The process that serves it and the name of its endpoint, for the source "service".
+    pub service: (String, String),
 }
 
 /// The manifest's bytes, one segment with the root at word 0, as a message.
@@ -106,6 +135,10 @@ pub fn read<'m>(message: &'m Reader<SegmentArray<'_>>, parts: &[Part]) -> Result
     let place = processes.iter().position(|process| process.name == main);
     let main = place
         .ok_or_else(|| Refusal::invalid(INIT, format_args!("manifest: main \"{main}\" is not a process")))?;
+    if processes[main].restart.when != When::Never {
+        let reason = format_args!("it is main, and main is not started again");
+        return Err(Refusal::invalid(&processes[main].name, reason));
+    }
     Ok(Plan { main, processes })
 }
 
@@ -115,9 +148,20 @@ fn read_process(reader: process::Reader<'_>) -> Result<Process<'_>, Refusal> {
     for grant in reader.get_grants().map_err(malformed)? {
         grants.push(read_grant(&name, grant)?);
     }
+    let mut serves = Vec::new();
+    for service in reader.get_serves().map_err(malformed)? {
+        let (interface, methods) = (service.get_interface(), service.get_methods());
+        serves.push(Service { name: text(service.get_name())?, interface, methods });
+    }
+    let restart = reader.get_restart().map_err(malformed)?;
+    let when = restart
+        .get_when()
+        .map_err(|_| Refusal::invalid(&name, format_args!("an unknown word for a restart")))?;
     let launch = if reader.has_launch() { Some(reader.get_launch().map_err(malformed)?) } else { None };
     let module = text(reader.get_module())?;
     Ok(Process {
+        restart: Restart { when, most: restart.get_most(), delay: restart.get_delay_nanoseconds() },
+        serves,
         grants,
         launch,
         image: text(reader.get_image())?,
@@ -139,7 +183,8 @@ fn read_grant(process: &str, reader: grant::Reader<'_>) -> Result<Grant, Refusal
     let source = reader
         .get_source()
         .map_err(|_| Refusal::invalid(process, format_args!("grant \"{name}\": unknown source")))?;
-    Ok(Grant { source, methods: reader.get_methods(), part: text(reader.get_part())?, name })
+    let service = (text(reader.get_process())?, text(reader.get_service())?);
+    Ok(Grant { source, methods: reader.get_methods(), part: text(reader.get_part())?, service, name })
 }
 
 fn text(field: capnp::Result<capnp::text::Reader<'_>>) -> Result<String, Refusal> {

@@ -1,14 +1,16 @@
 //! Starting one process: create, grant, start.
 //!
-//! Called by `run` for each process of the plan, in order; calls ProcessSpawner, ProcessHandle and the root console.
+//! Called by `run` for each process of the plan, in order, and by `supervise` for those that are started again; calls
+//! ProcessSpawner, ProcessHandle and the root console.
 //!
-//! Invariant: what the process gets is the plan's list, its module and its launch parameters, each with the methods
-//! stated, and nothing else.
+//! Invariant: what the process gets is the plan's list, the receive sides of what it serves, its module and its launch
+//! parameters, each with the methods stated, and nothing else.
 
 use alloc::vec::Vec;
 
 use capos_rt::abi::error::CallError;
 use capos_rt::schema::console::ConsoleStream;
+use capos_rt::schema::endpoint::Endpoint;
 use capos_rt::schema::interface::mask;
 use capos_rt::schema::memory_object::MemoryObject;
 use capos_rt::schema::process_handle::ProcessHandle;
@@ -21,6 +23,7 @@ use crate::end::Refusal;
 use crate::launch;
 use crate::package::Package;
 use crate::plan::{Grant, LAUNCH, MODULE, Process};
+use crate::services::Services;
 
 /// What a process may do with what it only reads.
 const READ_ONLY: u64 = mask(&[MemoryObject::INFO, MemoryObject::READ]);
@@ -35,15 +38,17 @@ pub struct Running {
     pub started: u64,
 }
 
-/// Starts a process.
+/// Starts the process at `place` of the plan.
 ///
 /// # Errors
 /// What could not be done, with the process's name, and the grant's if it is about one.
 pub fn spawn(
     authority: &Authority,
     package: &mut Package<'_>,
-    plan: &Process<'_>,
+    services: &Services<'_, '_>,
+    place: usize,
 ) -> Result<Running, Refusal> {
+    let plan = services.process(place);
     let rings = plan.rings;
     let image = package.object(&plan.image)?;
     let created = authority
@@ -59,7 +64,17 @@ pub fn spawn(
         )
         .map_err(|error| refuse(plan, "creating it", error))?;
     for grant in &plan.grants {
-        give(authority, package, plan, grant, &created.process, &created.memory)?;
+        let granted = match grant.source {
+            Source::Service => give_service(services, plan, grant, &created.process),
+            _ => give(authority, package, plan, grant, &created.process, &created.memory),
+        };
+        granted?;
+    }
+    for (service, served) in plan.serves.iter().zip(services.of(place)) {
+        created
+            .process
+            .grant(&service.name, &served.endpoint, Endpoint::ALL_METHODS)
+            .map_err(|error| refuse_grant(plan, &service.name, error))?;
     }
     let give_read_only = |name: &str, object: &Cap<MemoryObject>| {
         created.process.grant(name, object, READ_ONLY).map_err(|error| refuse_grant(plan, name, error))
@@ -103,7 +118,23 @@ fn give(
         Source::ProcessSpawner => put(&authority.spawner),
         Source::BootPackage => put(&authority.boot),
         Source::CodeMemory => put(&authority.code),
+        Source::Service => Ok(()),
     }
+}
+
+/// Puts the root object of a service into the CapSet of a process that does not run yet. Of a service that was closed it
+/// gets nothing.
+fn give_service(
+    services: &Services<'_, '_>,
+    plan: &Process<'_>,
+    grant: &Grant,
+    process: &Cap<ProcessHandle>,
+) -> Result<(), Refusal> {
+    let (server, name) = &grant.service;
+    let Some(served) = services.find(server, name) else { return Ok(()) };
+    process
+        .grant(&grant.name, &served.root, grant.methods)
+        .map_err(|error| refuse_grant(plan, &grant.name, error))
 }
 
 /// A sealed memory object with these bytes.

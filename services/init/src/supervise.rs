@@ -1,8 +1,9 @@
-//! Waiting for the processes, and keeping their wall-clock limits.
+//! Waiting for the processes, keeping their wall-clock limits, and starting those again that are to be.
 //!
-//! Called by `run` when everything is started; calls ProcessHandle and Timer.
+//! Run by `run` when everything is started; calls ProcessHandle, Timer and `spawn`.
 //!
-//! Invariant: returns when the process named `main` has ended, and not before; no failure that is known then is left untold.
+//! Invariant: it ends when the process named `main` has ended, and not before; no failure that is known then is left untold.
+//! What a process served stays open exactly as long as it runs or will be started again.
 
 use alloc::format;
 use alloc::string::{String, ToString};
@@ -16,106 +17,182 @@ use capos_rt::{Call, Cap, Deadline, Pending, ProcessHandleWaitReply, wait_any};
 
 use crate::authority::Authority;
 use crate::end::{Ending, INIT, Refusal};
-use crate::plan::Plan;
-use crate::schedule::Schedule;
-use crate::spawn::Running;
+use crate::package::Package;
+use crate::plan::{Plan, Process, When};
+use crate::schedule::{Due, Schedule, wait};
+use crate::services::Services;
+use crate::spawn::{Running, spawn};
 
 /// A process that has not ended.
-struct Watched<'r> {
+struct Watched {
     place: usize,
-    process: &'r Cap<ProcessHandle>,
+    process: Cap<ProcessHandle>,
     wait: Pending<ProcessHandleWaitReply>,
 }
 
-/// Waits until the main process has ended, and returns how.
-///
-/// # Errors
-/// If a process cannot be waited for.
-pub fn supervise(authority: &Authority, plan: &Plan<'_>, running: Vec<Running>) -> Result<Ending, Refusal> {
-    let mut schedule = Schedule::default();
-    let mut watched = Vec::new();
-    for (place, (running, process)) in running.iter().zip(&plan.processes).enumerate() {
-        schedule.add(running.started, process.wall_clock);
-        let wait = running.process.begin_wait().map_err(|error| failed(plan, place, error))?;
-        watched.push(Watched { place, process: &running.process, wait });
-    }
-    loop {
-        let ended = wait_for_one(authority, plan, &mut schedule, &watched)?;
-        let Watched { place, wait, .. } = watched.swap_remove(ended);
-        schedule.end(place);
-        let end = wait.wait().map_err(|error| failed(plan, place, error))?;
-        if place == plan.main {
-            let process = plan.processes[place].name.clone();
-            tell_of_ended(authority, plan, watched);
-            return Ok(Ending { kind: end.kind, code: end.code, process, report: end.report });
-        }
-        tell(authority, plan, place, &end);
-    }
+/// Everything that runs.
+pub struct Supervisor<'s, 'm> {
+    authority: &'s Authority,
+    plan: &'s Plan<'m>,
+    package: Package<'s>,
+    services: Services<'s, 'm>,
+    schedule: Schedule,
+    watched: Vec<Watched>,
+    /// How many times each process was started again.
+    restarts: Vec<u32>,
 }
 
-/// The place in `watched` of a process that has ended. Ends those whose time is up meanwhile.
-fn wait_for_one(
-    authority: &Authority,
-    plan: &Plan<'_>,
-    schedule: &mut Schedule,
-    watched: &[Watched<'_>],
-) -> Result<usize, Refusal> {
-    let calls: Vec<&Call> = watched.iter().map(|watched| watched.wait.call()).collect();
-    loop {
-        let deadline = match schedule.next() {
-            Some(nanoseconds) => Deadline::at(&authority.timer, nanoseconds),
-            None => Deadline::NEVER,
+impl<'s, 'm> Supervisor<'s, 'm> {
+    /// A supervisor of the processes of the plan, all of which run.
+    ///
+    /// # Errors
+    /// If a process cannot be waited for.
+    pub fn new(
+        authority: &'s Authority,
+        plan: &'s Plan<'m>,
+        package: Package<'s>,
+        services: Services<'s, 'm>,
+        running: Vec<Running>,
+    ) -> Result<Supervisor<'s, 'm>, Refusal> {
+        let (schedule, watched) = (Schedule::default(), Vec::new());
+        let restarts = plan.processes.iter().map(|_| 0).collect();
+        let mut supervisor = Supervisor { authority, plan, package, services, schedule, watched, restarts };
+        for (place, running) in running.into_iter().enumerate() {
+            supervisor.watch(place, running)?;
+        }
+        Ok(supervisor)
+    }
+
+    fn watch(&mut self, place: usize, running: Running) -> Result<(), Refusal> {
+        self.schedule.start(place, running.started, self.plan.processes[place].wall_clock);
+        let wait = running.process.begin_wait().map_err(|error| failed(self.plan, place, error))?;
+        self.watched.push(Watched { place, process: running.process, wait });
+        Ok(())
+    }
+
+    /// Waits until the main process has ended, and returns how.
+    ///
+    /// # Errors
+    /// If a process cannot be waited for.
+    pub fn run(mut self) -> Result<Ending, Refusal> {
+        loop {
+            let ended = self.wait_for_one()?;
+            let Watched { place, wait, .. } = self.watched.swap_remove(ended);
+            self.schedule.end(place);
+            let end = wait.wait().map_err(|error| failed(self.plan, place, error))?;
+            if place == self.plan.main {
+                let process = self.plan.processes[place].name.clone();
+                tell_of_ended(self.authority, self.plan, self.watched);
+                return Ok(Ending { kind: end.kind, code: end.code, process, report: end.report });
+            }
+            self.follow(place, &end)?;
+        }
+    }
+
+    /// What follows the end of a process that is not main: it is started again later, or what it served is closed.
+    fn follow(&mut self, place: usize, end: &ProcessHandleWaitReply) -> Result<(), Refusal> {
+        let process = &self.plan.processes[place];
+        let earlier = self.restarts[place];
+        let is_wanted = is_wanted(process, end);
+        let follows = match is_wanted && earlier < process.restart.most {
+            true => format!(": it is started again ({} of {})", earlier + 1, process.restart.most),
+            false if is_wanted => format!(": it was started again {earlier} times and stays ended"),
+            false => String::new(),
         };
-        match wait_any(&calls, deadline) {
-            Ok(Some(ended)) => return Ok(ended),
-            Ok(None) => end_due(authority, plan, schedule, watched)?,
-            Err(error) => return Err(Refusal::failed("waiting", error)),
+        if let Some(line) = failure(&process.name, end, &follows) {
+            complain(self.authority, &line);
         }
+        if !is_wanted || earlier >= process.restart.most {
+            self.services.close(place);
+            return Ok(());
+        }
+        self.restarts[place] = earlier + 1;
+        let now = now(self.authority)?;
+        self.schedule.start_again(place, now, wait(process.restart.delay, earlier));
+        Ok(())
+    }
+
+    /// Starts a process again. If that is impossible, what it served is closed, and the rest goes on.
+    fn start_again(&mut self, place: usize) -> Result<(), Refusal> {
+        match spawn(self.authority, &mut self.package, &self.services, place) {
+            Ok(running) => self.watch(place, running),
+            Err(refusal) => {
+                complain(self.authority, &format!("{INIT}: {refusal}\n"));
+                self.services.close(place);
+                Ok(())
+            }
+        }
+    }
+
+    /// The place in `watched` of a process that has ended. Does meanwhile what is due.
+    fn wait_for_one(&mut self) -> Result<usize, Refusal> {
+        loop {
+            let deadline = match self.schedule.next() {
+                Some(nanoseconds) => Deadline::at(&self.authority.timer, nanoseconds),
+                None => Deadline::NEVER,
+            };
+            let calls: Vec<&Call> = self.watched.iter().map(|watched| watched.wait.call()).collect();
+            match wait_any(&calls, deadline) {
+                Ok(Some(ended)) => return Ok(ended),
+                Ok(None) => self.do_due()?,
+                Err(error) => return Err(Refusal::failed("waiting", error)),
+            }
+        }
+    }
+
+    /// Ends every process whose wall-clock limit has passed, and starts those again whose wait has.
+    fn do_due(&mut self) -> Result<(), Refusal> {
+        let now = now(self.authority)?;
+        while let Some((place, due)) = self.schedule.take_due(now) {
+            if due == Due::Start {
+                self.start_again(place)?;
+            } else if let Some(watched) = self.watched.iter().find(|watched| watched.place == place) {
+                let kind = OutcomeKind::WallClock as u16;
+                watched.process.kill(kind).map_err(|error| failed(self.plan, place, error))?;
+            }
+        }
+        Ok(())
     }
 }
 
-/// Ends every process whose wall-clock limit has passed.
-fn end_due(
-    authority: &Authority,
-    plan: &Plan<'_>,
-    schedule: &mut Schedule,
-    watched: &[Watched<'_>],
-) -> Result<(), Refusal> {
-    let now = authority.timer.now().map_err(|error| Refusal::failed("reading the clock", error))?;
-    while let Some(place) = schedule.take_due(now) {
-        if let Some(watched) = watched.iter().find(|watched| watched.place == place) {
-            let kind = OutcomeKind::WallClock as u16;
-            watched.process.kill(kind).map_err(|error| failed(plan, place, error))?;
-        }
+fn now(authority: &Authority) -> Result<u64, Refusal> {
+    authority.timer.now().map_err(|error| Refusal::failed("reading the clock", error))
+}
+
+/// True if the manifest wants the process started again after this end.
+fn is_wanted(process: &Process<'_>, end: &ProcessHandleWaitReply) -> bool {
+    match process.restart.when {
+        When::Never => false,
+        When::OnFailure => !is_success(end),
+        When::Always => true,
     }
-    Ok(())
+}
+
+fn is_success(end: &ProcessHandleWaitReply) -> bool {
+    OutcomeKind::from_number(end.kind) == Some(OutcomeKind::Exited) && end.code == 0
 }
 
 /// Says how those ended that ended before init looked, as the main process did. Its outcome is the run's, whatever
 /// becomes of this.
-fn tell_of_ended(authority: &Authority, plan: &Plan<'_>, watched: Vec<Watched<'_>>) {
+fn tell_of_ended(authority: &Authority, plan: &Plan<'_>, watched: Vec<Watched>) {
     for Watched { place, wait, .. } in watched {
         if !wait.call().is_complete() {
             continue;
         }
-        match wait.wait() {
-            Ok(end) => tell(authority, plan, place, &end),
-            Err(error) => complain(authority, &format!("{INIT}: {}\n", failed(plan, place, error))),
+        let line = match wait.wait() {
+            Ok(end) => failure(&plan.processes[place].name, &end, ""),
+            Err(error) => Some(format!("{INIT}: {}\n", failed(plan, place, error))),
+        };
+        if let Some(line) = line {
+            complain(authority, &line);
         }
     }
 }
 
-/// Says of a process that is not main that it failed, if it did.
-fn tell(authority: &Authority, plan: &Plan<'_>, place: usize, end: &ProcessHandleWaitReply) {
-    if let Some(line) = failure(&plan.processes[place].name, end) {
-        complain(authority, &line);
-    }
-}
-
-/// The line about a process that is not main and failed; `None` if it did not.
-fn failure(name: &str, end: &ProcessHandleWaitReply) -> Option<String> {
+/// The line about a process that is not main and failed, with what follows; `None` if it did not.
+fn failure(name: &str, end: &ProcessHandleWaitReply, follows: &str) -> Option<String> {
     let kind = OutcomeKind::from_number(end.kind);
-    if kind == Some(OutcomeKind::Exited) && end.code == 0 {
+    if is_success(end) {
         return None;
     }
     let word = kind.map_or_else(|| end.kind.to_string(), |kind| kind.word().to_string());
@@ -126,7 +203,7 @@ fn failure(name: &str, end: &ProcessHandleWaitReply) -> Option<String> {
         Some(OutcomeKind::Fault) => format!(": {}", fault_text(&end.fault)),
         _ => String::new(),
     };
-    Some(format!("init: process \"{name}\" ended: {word}{code}{report}\n"))
+    Some(format!("init: process \"{name}\" ended: {word}{code}{report}{follows}\n"))
 }
 
 /// A processor exception in the words of the kernel's record.
@@ -162,19 +239,19 @@ mod tests {
 
     #[test]
     fn only_failures_are_told() {
-        assert_eq!(failure("a", &end(OutcomeKind::Exited, 0, "")), None);
+        assert_eq!(failure("a", &end(OutcomeKind::Exited, 0, ""), ": x"), None);
         assert_eq!(
-            failure("a", &end(OutcomeKind::Exited, 3, "")).unwrap(),
-            "init: process \"a\" ended: exited with code 3\n"
+            failure("a", &end(OutcomeKind::Exited, 3, ""), ": it is started again (1 of 2)").unwrap(),
+            "init: process \"a\" ended: exited with code 3: it is started again (1 of 2)\n"
         );
         assert_eq!(
-            failure("a", &end(OutcomeKind::Trap, 0, "unreachable")).unwrap(),
+            failure("a", &end(OutcomeKind::Trap, 0, "unreachable"), "").unwrap(),
             "init: process \"a\" ended: trap: unreachable\n"
         );
         let fault =
             ProcessHandleFault { vector: 14, error_code: 6, address: 0x10, instruction_pointer: 0x20_0000 };
         assert_eq!(
-            failure("a", &ProcessHandleWaitReply { fault, ..end(OutcomeKind::Fault, 14, "") }).unwrap(),
+            failure("a", &ProcessHandleWaitReply { fault, ..end(OutcomeKind::Fault, 14, "") }, "").unwrap(),
             "init: process \"a\" ended: fault: vector 14 error 0x6 address 0x10 rip 0x200000\n"
         );
     }

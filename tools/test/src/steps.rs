@@ -14,6 +14,9 @@ pub(crate) const GROUPS: &[&str] =
 /// The verb that holds counts against the recorded ones.
 const GATE: &str = "make --no-print-directory bench-check";
 
+/// What the services demo says.
+const SERVICES: &str = include_str!("../../../tests/system/services.expected");
+
 /// The steps of a group; `None` if there is no such group.
 pub(crate) fn of_group(group: &str) -> Option<Vec<Step>> {
     match group {
@@ -87,6 +90,7 @@ fn verbs(prefix: &str) -> Vec<Step> {
         run("run-wasm-host", "[wasm-host] empty module instantiated and exited\n"),
         run("run-wasi-hello-rust", "Hello from WASI on capOS\n"),
         run("run-wasi-hello-c", "Hello from WASI on capOS\n"),
+        run("run-services", SERVICES),
         step(&format!("{prefix}run-smoke"), "make --no-print-directory run-smoke", 900, Expect::Success),
     ]
 }

@@ -6,6 +6,8 @@
 
 mod boot_package;
 pub use boot_package::*;
+mod code_memory;
+pub use code_memory::*;
 mod console;
 pub use console::*;
 mod device;
@@ -24,6 +26,10 @@ mod entropy_source;
 pub use entropy_source::*;
 mod interrupt;
 pub use interrupt::*;
+mod key_value;
+pub use key_value::*;
+mod key_value_store;
+pub use key_value_store::*;
 mod machine;
 pub use machine::*;
 mod memory_object;

@@ -6,11 +6,9 @@
 
 use std::collections::HashMap;
 
-use capos_schema::interface;
-
 use super::names::KERNEL;
 use super::{At, Resolver, listed};
-use crate::document::{Native, Offer, Process};
+use crate::document::{Native, Offer, Offered, Process};
 use crate::sources::{Held, is_personal, kernel_offers, method_names, offered};
 use crate::system::{Grant, Source};
 
@@ -63,9 +61,7 @@ impl Resolver<'_> {
         for (name, interface_name) in &native.uses.0 {
             let at = at.field("uses").field(name);
             self.check_capability_name(name, &at);
-            if interface::by_name(interface_name).is_none() {
-                let names = capos_schema::INTERFACES.iter().map(|interface| interface.name);
-                self.refuse(&at, format!("no interface \"{interface_name}\""), listed(names));
+            if self.interface(interface_name, &at).is_none() {
                 continue;
             }
             let mut offers = document.offers.iter().enumerate();
@@ -100,7 +96,10 @@ impl Resolver<'_> {
             self.refuse(&at.field("cap"), message, "the kernel's own, with from: \"kernel\"");
             return None;
         }
-        let methods = self.methods(&held, &offer.methods, &offer.from, &at.field("methods"))?;
+        let methods = match &offer.methods {
+            Offered::All(_) => held.methods,
+            Offered::Named(names) => self.methods(&held, names, &offer.from, &at.field("methods"))?,
+        };
         Some(Held { methods, ..held })
     }
 

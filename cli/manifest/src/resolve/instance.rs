@@ -57,6 +57,7 @@ impl Resolver<'_> {
             launch: Some(launch),
             module: Some(module.name),
             rings: RingSizes::default(),
+            ..Process::default()
         })
     }
 

@@ -19,6 +19,8 @@ mod positions;
 use std::collections::HashMap;
 use std::path::Path;
 
+use capos_schema::interface::{self, Description};
+
 use crate::document::{Document, Process as Written};
 use crate::library::Library;
 use crate::refusal::{Refusal, Refusals};
@@ -62,8 +64,7 @@ pub(crate) fn resolve(
     if !resolver.refusals.is_empty() {
         return Err(resolver.refused());
     }
-    let main = document.main.as_deref().or(document.processes.first().map(Written::name)).unwrap_or_default();
-    let system = System { name: document.name.clone(), main: main.to_owned(), processes };
+    let system = System { name: document.name.clone(), main: resolver.main().to_owned(), processes };
     let files = resolver.parts.files();
     Ok(Package { system, parts: resolver.parts.into_contents(), files })
 }
@@ -107,6 +108,22 @@ impl<'a> Resolver<'a> {
         };
         self.held.insert(document.processes[index].name(), held);
         process
+    }
+
+    /// The process whose end is the outcome.
+    fn main(&self) -> &'a str {
+        let document: &'a Document = self.document;
+        document.main.as_deref().or(document.processes.first().map(Written::name)).unwrap_or_default()
+    }
+
+    /// The interface of this name.
+    fn interface(&mut self, name: &str, at: &At) -> Option<&'static Description> {
+        let found = interface::by_name(name);
+        if found.is_none() {
+            let names = capos_schema::INTERFACES.iter().map(|interface| interface.name);
+            self.refuse(at, format!("no interface \"{name}\""), listed(names));
+        }
+        found
     }
 
     /// The names of all processes, for messages.

@@ -4,13 +4,15 @@
 //!
 //! Invariant: what comes out has exactly the grants that offers give it.
 
+use std::time::Duration;
+
 use super::grants::grants;
 use super::limits::MEMORY_MAX;
 use super::parts::{Kind, Part};
 use super::{At, Resolver};
-use crate::document::{Native, Rings};
-use crate::sources::Held;
-use crate::system::{Process, RingSizes};
+use crate::document::{Native, Rings, When};
+use crate::sources::{Held, offered};
+use crate::system::{Process, Restart, RingSizes, Service, Source};
 
 /// Bytes of memory of a process that states no limit.
 const MEMORY_DEFAULT: u64 = 16 << 20;
@@ -18,18 +20,33 @@ const MEMORY_DEFAULT: u64 = 16 << 20;
 const MEMORY_MIN: u64 = 512 << 10;
 /// Bytes of stack of a process that states none: 0 is the kernel's default, 256 KiB.
 const STACK_DEFAULT: u64 = 0;
+/// How many times a process is started again, and the first wait, where the manifest does not say.
+const RESTARTS_DEFAULT: u32 = 3;
+const DELAY_DEFAULT: Duration = Duration::from_millis(10);
 /// Bytes of stack at least and at most, as `ProcessSpawner.create` has it.
 const STACK: (u64, u64) = (16 << 10, 64 << 20);
 
 impl Resolver<'_> {
     /// The process, and what it holds; no process if something was refused.
     pub(super) fn native(&mut self, native: &Native, at: &At) -> (Option<Process>, Vec<(String, Held)>) {
-        let held = self.native_grants(native, at);
-        (self.native_process(native, &held, at), held)
+        let mut held = self.native_grants(native, at);
+        let serves = self.services(native, &at.field("serves"));
+        let process = self.native_process(native, &held, &serves, at);
+        held.extend(serves.into_iter().map(|service| {
+            let name = service.name.clone();
+            (name, offered(&Source::Service { process: native.name.clone(), service }))
+        }));
+        (process, held)
     }
 
-    fn native_process(&mut self, native: &Native, held: &[(String, Held)], at: &At) -> Option<Process> {
-        self.check_grant_count(native.uses.0.len(), &at.field("uses"));
+    fn native_process(
+        &mut self,
+        native: &Native,
+        held: &[(String, Held)],
+        serves: &[Service],
+        at: &At,
+    ) -> Option<Process> {
+        self.check_grant_count(native.uses.0.len() + native.serves.0.len(), &at.field("uses"));
         let image = self.program(&native.program, &native.name, &at.field("program"));
         let limits = at.field("limits");
         let memory = self.size(
@@ -42,6 +59,7 @@ impl Resolver<'_> {
         let stack =
             self.size(native.limits.stack.as_ref(), STACK_DEFAULT, STACK.0, STACK.1, &limits.field("stack"));
         let wall_clock = self.time(native.limits.time.as_ref(), &limits.field("time"));
+        let restart = self.restart(native, &at.field("restart"));
         let rings = self.rings(&native.rings, &at.field("rings"));
         Some(Process {
             name: native.name.clone(),
@@ -53,7 +71,42 @@ impl Resolver<'_> {
             launch: None,
             module: None,
             rings: rings?,
+            serves: serves.to_vec(),
+            restart: restart?,
         })
+    }
+
+    /// What it serves, each with all the methods that the interface has now.
+    fn services(&mut self, native: &Native, at: &At) -> Vec<Service> {
+        let mut services = Vec::new();
+        for (name, interface_name) in &native.serves.0 {
+            let at = at.field(name);
+            self.check_capability_name(name, &at);
+            if native.uses.get(name).is_some() {
+                let message = format!("\"{name}\" is the name of something that \"{}\" uses", native.name);
+                self.refuse(&at, message, "another name");
+            }
+            if let Some(interface) = self.interface(interface_name, &at) {
+                services.push(Service { name: name.clone(), interface, methods: interface.all_methods });
+            }
+        }
+        services
+    }
+
+    fn restart(&mut self, native: &Native, at: &At) -> Option<Restart> {
+        let written = &native.restart;
+        if written.when == When::Never {
+            return Some(Restart::default());
+        }
+        if self.main() == native.name {
+            let message = format!("the run ends when \"{}\" has ended: it is not started again", native.name);
+            self.refuse(&at.field("when"), message, "\"never\"");
+            return None;
+        }
+        let before = self.refusals.len();
+        let delay = self.time(written.delay.as_ref(), &at.field("delay")).unwrap_or(DELAY_DEFAULT);
+        let most = written.most.unwrap_or(RESTARTS_DEFAULT);
+        (self.refusals.len() == before).then_some(Restart { when: written.when, most, delay })
     }
 
     /// The part with a program: a built-in one by its name, or a file by its path.

@@ -20,13 +20,14 @@ struct Bench {
 }
 
 impl Bench {
-    /// An empty folder with two built-in programs. None if the manifest tool cannot be had.
+    /// An empty folder with some built-in programs. None if the manifest tool cannot be had.
     fn new() -> Option<Bench> {
         let tool = tool()?;
         let folder = tempfile::tempdir().unwrap();
         let programs = folder.path().join("lib");
         fs::create_dir(&programs).unwrap();
-        for name in ["boot", "kernel", "init", "capos-wasm", "smoke"] {
+        let demos = ["key-value", "key-value-reader", "key-value-writer", "smoke"];
+        for name in ["boot", "kernel", "init", "capos-wasm"].iter().chain(&demos) {
             fs::write(programs.join(format!("{name}.elf")), name).unwrap();
         }
         std::os::unix::fs::symlink(tool, programs.join("capos-manifest")).unwrap();

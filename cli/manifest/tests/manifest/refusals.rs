@@ -25,7 +25,76 @@ fn native(process: &str, system: &str) -> String {
     format!("name: \"x\"\nprocesses: [{{name: \"a\", program: \"smoke\"\n\t{process}\n}}]\n{system}\n")
 }
 
+/// The names of all interfaces, as messages list them.
+fn interfaces() -> String {
+    capos_schema::INTERFACES.iter().map(|interface| interface.name).collect::<Vec<_>>().join(", ")
+}
+
+/// A server `s` and a client `c`, each on a line of its own from 3 on, and an offer between them with these methods.
+fn service(server: &str, client: &str, methods: &str) -> String {
+    format!(
+        "name: \"x\"\nprocesses: [{{name: \"c\", program: \"smoke\"\n\t{client}\n}}, {{name: \"s\", program: \"smoke\"\n\t{server}\n}}]\noffers: [{{cap: \"keys\", from: \"s\", to: \"c\", methods: {methods}}}]\n"
+    )
+}
+
 refused! {
+    service_with_another_interface:
+        service("serves: keys: \"KeyValue\"", "uses: keys: \"Timer\"", "\"all\"")
+        => "x.cue:3:8: processes[0].uses.keys: \"keys\" is offered as KeyValue, not as Timer; accepted: KeyValue";
+    service_of_an_unknown_interface:
+        service("serves: keys: \"KeyValu\"", "uses: keys: \"KeyValue\"", "\"all\"")
+        => format!("x.cue:5:10: processes[1].serves.keys: no interface \"KeyValu\"; accepted: {}\nx.cue:7:11: offers[0].cap: process \"s\" does not hold \"keys\"; accepted: nothing", interfaces());
+    service_that_nobody_serves:
+        service("serves: kees: \"KeyValue\"", "uses: keys: \"KeyValue\"", "\"all\"")
+        => "x.cue:7:11: offers[0].cap: process \"s\" does not hold \"keys\"; accepted: kees";
+    service_that_is_not_offered:
+        service("serves: keys: \"KeyValue\"", "uses: {keys: \"KeyValue\", more: \"KeyValue\"}", "\"all\"")
+        => "x.cue:3:27: processes[0].uses.more: nobody offers \"more\" to \"c\"; accepted: an offer {cap, from, to: \"c\", methods}";
+    method_that_the_service_does_not_have:
+        service("serves: keys: \"KeyValue\"", "uses: keys: \"KeyValue\"", "[\"open\", \"clse\"]")
+        => "x.cue:7:62: offers[0].methods[1]: KeyValue has no method \"clse\"; accepted: open, lend, borrow, calls, stop";
+    method_that_another_client_lacks:
+        "name: \"x\"
+processes: [{name: \"d\", program: \"smoke\", uses: keys: \"KeyValue\"}, {name: \"c\", program: \"smoke\", uses: keys: \"KeyValue\"}, {name: \"s\", program: \"smoke\", serves: keys: \"KeyValue\"}]
+offers: [
+	{cap: \"keys\", from: \"s\", to: \"c\", methods: [\"calls\"]},
+	{cap: \"keys\", from: \"c\", to: \"d\", methods: [\"open\"]},
+]"
+        => "x.cue:5:46: offers[1].methods[0]: process \"c\" does not offer KeyValue.open here; accepted: calls";
+    methods_that_are_no_list:
+        service("serves: keys: \"KeyValue\"", "uses: keys: \"KeyValue\"", "\"every\"")
+        => "x.cue:7:44: offers[0].methods: wrong value: \"every\"; accepted: a list of names of methods, or \"all\"";
+    offer_that_names_no_methods:
+        native("uses: timer: \"Timer\"", "offers: [{cap: \"timer\", from: \"kernel\", to: \"a\"}]")
+        => "x.cue:5:10: offers[0]: the field \"methods\" is missing; accepted: a list of names of methods, or \"all\"";
+    service_with_the_name_of_a_use:
+        "name: \"x\"
+processes: [{name: \"a\", program: \"smoke\", uses: t: \"Timer\", serves: t: \"KeyValue\"}]
+offers: [{cap: \"timer\", as: \"t\", from: \"kernel\", to: \"a\", methods: \"all\"}]"
+        => "x.cue:2:69: processes[0].serves.t: \"t\" is the name of something that \"a\" uses; accepted: another name";
+    services_that_need_each_other:
+        "name: \"x\"
+processes: [
+	{name: \"a\", program: \"smoke\", uses: b: \"KeyValue\", serves: a: \"KeyValue\"},
+	{name: \"b\", program: \"smoke\", uses: a: \"KeyValue\", serves: b: \"KeyValue\"},
+]
+offers: [
+	{cap: \"b\", from: \"b\", to: \"a\", methods: \"all\"},
+	{cap: \"a\", from: \"a\", to: \"b\", methods: \"all\"},
+]"
+        => "x.cue:8:13: offers[1].from: cycle: \"a\" needs \"b\" needs \"a\"; accepted: offers and \"after\" that lead from the kernel outward";
+    main_process_that_is_started_again:
+        native("restart: when: \"always\"", "")
+        => "x.cue:3:11: processes[0].restart.when: the run ends when \"a\" has ended: it is not started again; accepted: \"never\"";
+    restart_in_other_words:
+        native("restart: when: \"sometimes\"", "")
+        => "x.cue:3:11: processes[0].restart.when: wrong value: \"sometimes\"; accepted: \"never\", \"on-failure\" or \"always\"";
+    restart_without_end:
+        native("restart: {when: \"always\", most: 0}", "")
+        => "x.cue:3:28: processes[0].restart.most: wrong value: 0; accepted: a whole number from 1 to 1000000";
+    restart_after_no_time:
+        native("}, {name: \"b\", program: \"smoke\", restart: {when: \"always\", delay: \"0s\"}", "")
+        => "x.cue:3:61: processes[1].restart.delay: a limit of no time; accepted: more than 0; no limit at all is to leave it out";
     unknown_field_of_the_system:
         instance("") + "nmae: \"x\"\n"
         => "x.cue:7:1: nmae: unknown field; accepted: main, name, offers, parts, processes";
@@ -46,7 +115,7 @@ refused! {
         => "x.cue:2:13: processes[0]: the field \"binary\" is missing; accepted: the path of a .wasm or .wat file, relative to the manifest";
     unknown_program:
         "name: \"x\"\nprocesses: [{name: \"a\", program: \"smok\"}]"
-        => "x.cue:2:25: processes[0].program: no program \"smok\"; accepted: capos-wasm, smoke, or the path of an ELF file with a slash in it";
+        => "x.cue:2:25: processes[0].program: no program \"smok\"; accepted: capos-wasm, key-value, key-value-reader, key-value-writer, smoke, or the path of an ELF file with a slash in it";
     use_that_nobody_offers:
         native("uses: timer: \"Timer\"", "")
         => "x.cue:3:8: processes[0].uses.timer: nobody offers \"timer\" to \"a\"; accepted: an offer {cap, from, to: \"a\", methods}";
@@ -86,7 +155,7 @@ offers: [{cap: \"memory\", from: \"b\", to: \"a\", methods: [\"usage\"]}]"
         => "x.cue:5:26: offers[1]: \"timer\" is offered twice to \"a\": first in offers[0]; accepted: one offer for each name";
     unknown_interface:
         native("uses: timer: \"Tmer\"", "offers: [{cap: \"timer\", from: \"kernel\", to: \"a\", methods: [\"now\"]}]")
-        => "x.cue:3:8: processes[0].uses.timer: no interface \"Tmer\"; accepted: BootPackage, CodeMemory, Console, Device, DeviceMemory, Devices, DmaMemory, Endpoint, EntropySink, EntropySource, Interrupt, Machine, MemoryObject, Notification, ProcessHandle, ProcessSpawner, Timer, VirtualMemory";
+        => format!("x.cue:3:8: processes[0].uses.timer: no interface \"Tmer\"; accepted: {}", interfaces());
     other_interface:
         native("uses: t: \"Console\"", "offers: [{cap: \"timer\", as: \"t\", from: \"kernel\", to: \"a\", methods: [\"now\"]}]")
         => "x.cue:3:8: processes[0].uses.t: \"t\" is offered as Timer, not as Console; accepted: Timer";
@@ -207,7 +276,7 @@ processes: [
         => "x.cue:5:2: processes[0].args: arguments and environment have 1100013 bytes; accepted: at most 1048576";
     several_mistakes_in_the_order_of_the_file:
         "name: \"x\"\nprocesses: [{name: \"a\", program: \"smok\"}]\nmain: \"b\""
-        => "x.cue:2:25: processes[0].program: no program \"smok\"; accepted: capos-wasm, smoke, or the path of an ELF file with a slash in it\nx.cue:3:1: main: no process \"b\"; accepted: a";
+        => "x.cue:2:25: processes[0].program: no program \"smok\"; accepted: capos-wasm, key-value, key-value-reader, key-value-writer, smoke, or the path of an ELF file with a slash in it\nx.cue:3:1: main: no process \"b\"; accepted: a";
     syntax:
         "name: \"x"
         => "x.cue:1:7: string literal not terminated; accepted: CUE, as in processes: [{name: \"hello\", binary: \"hello.wasm\"}]";

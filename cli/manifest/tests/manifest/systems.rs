@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use capos_manifest_model::{Contents, Grant, Instance, Source, decode, describe, encode, load, verify};
+use capos_manifest_model::{
+    Contents, Grant, Instance, Source, decode, describe, encode, graph, load, verify,
+};
 
 use crate::Bench;
 
@@ -264,10 +266,11 @@ fn the_manifests_of_the_project_are_good() {
         }
     }
     names.sort();
-    assert_eq!(names, ["system-smoke", "system-wasi-hello-c", "system-wasi-hello-rust", "system-wasm-host"]);
+    let all = ["services", "smoke", "wasi-hello-c", "wasi-hello-rust", "wasm-host"];
+    assert_eq!(names, all.map(|name| format!("system-{name}")));
 }
 
-/// The first example of the book is a manifest, and the second a part of one.
+/// The first example of the book is a manifest, and the others are parts of one.
 #[test]
 fn the_examples_of_the_book_are_manifests() {
     let Some(bench) = Bench::new() else { return };
@@ -275,10 +278,12 @@ fn the_examples_of_the_book_are_manifests() {
     let chapter = fs::read_to_string(chapter).unwrap();
     let examples: Vec<&str> =
         chapter.split("```cue\n").skip(1).map(|rest| rest.split("```").next().unwrap()).collect();
-    assert_eq!(examples.len(), 2);
+    assert_eq!(examples.len(), 3);
     fs::write(bench.path().join("reader.elf"), "ELF").unwrap();
+    fs::write(bench.path().join("client.elf"), "ELF").unwrap();
     fs::write(bench.path().join("text.txt"), "text").unwrap();
-    for text in [examples[0].to_owned(), format!("name: \"x\"\n{}", examples[1])] {
+    let part = |text| format!("name: \"x\"\n{text}");
+    for text in [examples[0].to_owned(), part(examples[1]), part(examples[2])] {
         bench.load(&text).unwrap_or_else(|refusals| panic!("{refusals}\n{text}"));
     }
 }
@@ -294,4 +299,45 @@ fn a_manifest_chooses_when_functions_are_validated() {
             Some(validated)
         );
     }
+}
+
+/// A service, two clients of different authority, and what the manifest says of them.
+#[test]
+fn services_are_offered_with_explicit_masks() {
+    let Some(bench) = Bench::new() else { return };
+    let text = r#"
+name: "x"
+processes: [
+	{name: "c", program: "smoke", uses: keys: "KeyValue"},
+	{name: "d", program: "smoke", uses: store: "KeyValue"},
+	{name: "s", program: "smoke", serves: keys: "KeyValue", restart: {when: "on-failure", most: 5, delay: "2ms"}},
+]
+offers: [
+	{cap: "keys", from: "s", to: "c", methods: "all"},
+	{cap: "keys", from: "c", to: "d", as: "store", methods: ["borrow", "calls"]},
+]
+"#;
+    let system = bench.load(text).unwrap().system;
+    let order: Vec<&str> = system.processes.iter().map(|process| process.name.as_str()).collect();
+    assert_eq!(order, ["s", "c", "d"]);
+    assert_eq!(system.processes[0].serves[0].methods, 0b1_1111);
+    assert_eq!(system.processes[1].grants[0].methods, 0b1_1111);
+    assert_eq!(system.processes[2].grants[0].methods, 0b1100);
+    assert_eq!(decode(&encode(&system)), Ok(system.clone()));
+    assert_eq!(verify(&system, &["smoke"]), Ok(()));
+    let expected = r#"system "x": its outcome is that of "c"
+
+process "s": program "smoke", memory 16MiB, no time limit, started again when it fails: 5 times, after 2ms
+  keys  Endpoint  receive, mint  (serves KeyValue)
+
+process "c": program "smoke", memory 16MiB, no time limit
+  keys  KeyValue  open, lend, borrow, calls, stop  (served by "s")
+
+process "d": program "smoke", memory 16MiB, no time limit
+  store  KeyValue  borrow, calls  (served by "s")
+"#;
+    assert_eq!(describe(&system), expected);
+    let edges =
+        "s -> c  keys   KeyValue  open, lend, borrow, calls, stop\ns -> d  store  KeyValue  borrow, calls\n";
+    assert_eq!(graph(&system), edges);
 }

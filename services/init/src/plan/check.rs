@@ -30,9 +30,20 @@ pub(crate) const MODULE: &str = "module";
 /// The name under which a process gets its launch parameters.
 pub(crate) const LAUNCH: &str = "launch";
 
-/// The interface of what a source grants.
-fn interface(source: Source) -> &'static Description {
-    match source {
+/// Name and methods of what a grant is of; none for a service that nobody serves.
+fn offered<'p>(grant: &Grant, processes: &'p [Process<'_>]) -> Option<(&'p str, u64)> {
+    if let Some(interface) = interface(grant.source) {
+        return Some((interface.name, interface.all_methods));
+    }
+    let (process, name) = &grant.service;
+    let server = processes.iter().find(|server| server.name == *process)?;
+    let service = server.serves.iter().find(|service| service.name == *name)?;
+    Some((&service.name, service.methods))
+}
+
+/// The interface of what the kernel grants; none for a service.
+fn interface(source: Source) -> Option<&'static Description> {
+    Some(match source {
         Source::ConsoleOutput | Source::ConsoleError => Console::DESCRIPTION,
         Source::Timer => Timer::DESCRIPTION,
         Source::EntropySource => EntropySource::DESCRIPTION,
@@ -42,7 +53,8 @@ fn interface(source: Source) -> &'static Description {
         Source::ProcessSpawner => ProcessSpawner::DESCRIPTION,
         Source::BootPackage => BootPackage::DESCRIPTION,
         Source::CodeMemory => CodeMemory::DESCRIPTION,
-    }
+        Source::Service => return None,
+    })
 }
 
 /// Checks all processes.
@@ -59,12 +71,12 @@ pub(super) fn processes(processes: &[Process<'_>], parts: &[Part]) -> Result<(),
         if !names.insert(process.name.as_str()) {
             return Err(refuse(process, format_args!("there are two processes of this name")));
         }
-        one(process, parts)?;
+        one(process, processes, parts)?;
     }
     Ok(())
 }
 
-fn one(process: &Process<'_>, parts: &[Part]) -> Result<(), Refusal> {
+fn one(process: &Process<'_>, processes: &[Process<'_>], parts: &[Part]) -> Result<(), Refusal> {
     if process.name.is_empty() || process.name.len() > NAME_BYTES_MAX {
         let length = process.name.len();
         return Err(refuse(process, format_args!("the name has {length} bytes; it must have 1 to 64")));
@@ -80,9 +92,19 @@ fn one(process: &Process<'_>, parts: &[Part]) -> Result<(), Refusal> {
     let own = [(MODULE, process.module.is_some()), (LAUNCH, process.launch.is_some())];
     names.extend(own.iter().filter(|(_, is_there)| *is_there).map(|(name, _)| *name));
     for grant in &process.grants {
-        check_grant(process, grant, parts)?;
+        check_grant(process, grant, processes, parts)?;
         if !names.insert(&grant.name) {
             return Err(refuse_grant(process, grant, format_args!("there are two grants of this name")));
+        }
+    }
+    for service in &process.serves {
+        if !capset::is_valid_name(&service.name) || !names.insert(&service.name) {
+            let name = &service.name;
+            return Err(refuse(process, format_args!("service \"{name}\": no name, or one that is taken")));
+        }
+        if service.interface == 0 || service.methods == 0 {
+            let name = &service.name;
+            return Err(refuse(process, format_args!("service \"{name}\": no interface, or no methods")));
         }
     }
     if names.len() > capset::ENTRIES_MAX {
@@ -92,14 +114,22 @@ fn one(process: &Process<'_>, parts: &[Part]) -> Result<(), Refusal> {
     Ok(())
 }
 
-fn check_grant(process: &Process<'_>, grant: &Grant, parts: &[Part]) -> Result<(), Refusal> {
+fn check_grant(
+    process: &Process<'_>,
+    grant: &Grant,
+    processes: &[Process<'_>],
+    parts: &[Part],
+) -> Result<(), Refusal> {
     if !capset::is_valid_name(&grant.name) {
         let most = capset::NAME_BYTES_MAX;
         return Err(refuse_grant(process, grant, format_args!("a name has 1 to {most} bytes and no NUL")));
     }
-    let interface = interface(grant.source);
-    if grant.methods == 0 || grant.methods & !interface.all_methods != 0 {
-        let (methods, name, all) = (grant.methods, interface.name, interface.all_methods);
+    let Some((name, all)) = offered(grant, processes) else {
+        let (server, name) = &grant.service;
+        return Err(refuse_grant(process, grant, format_args!("\"{server}\" does not serve \"{name}\"")));
+    };
+    if grant.methods == 0 || grant.methods & !all != 0 {
+        let methods = grant.methods;
         return Err(refuse_grant(
             process,
             grant,

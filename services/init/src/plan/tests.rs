@@ -151,6 +151,47 @@ fn grants_are_refused_by_name() {
 }
 
 #[test]
+fn services_are_refused_by_name() {
+    // The process "helper" serves "keys", and "hello" is granted something of it.
+    let refused = |service: (&str, u64, u64), grant: (&str, u64)| {
+        with(|manifest| {
+            let mut processes = manifest.reborrow().get_processes().unwrap();
+            let mut served = processes.reborrow().get(0).init_serves(1).get(0);
+            served.set_name(service.0);
+            served.set_interface(service.1);
+            served.set_methods(service.2);
+            let mut granted = processes.get(1).get_grants().unwrap().get(0);
+            granted.set_source(Source::Service);
+            granted.set_process("helper");
+            granted.set_service(grant.0);
+            granted.set_methods(grant.1);
+        })
+    };
+    assert!(refused(("keys", 7, 0b11), ("keys", 0b10)).is_ok());
+    let text = |service, grant| refused(service, grant).unwrap_err().to_string();
+    assert_eq!(
+        text(("keys", 7, 0b11), ("keys", 0b110)),
+        "process \"hello\": grant \"stdout\": methods 0b110; keys has 0b11, and one at least must be granted"
+    );
+    assert_eq!(
+        text(("keys", 7, 0b11), ("kees", 1)),
+        "process \"hello\": grant \"stdout\": \"helper\" does not serve \"kees\""
+    );
+    assert_eq!(text(("", 7, 1), ("", 1)), "process \"helper\": service \"\": no name, or one that is taken");
+    assert_eq!(
+        text(("keys", 0, 1), ("keys", 1)),
+        "process \"helper\": service \"keys\": no interface, or no methods"
+    );
+}
+
+#[test]
+fn main_is_not_started_again() {
+    use super::When;
+    let text = refusal(|process| process.reborrow().init_restart().set_when(When::Always));
+    assert_eq!(text, "process \"hello\": it is main, and main is not started again");
+}
+
+#[test]
 fn more_grants_than_a_capset_holds_are_refused() {
     let text = refusal(|process| {
         let mut grants = process.reborrow().init_grants(62);

@@ -1,6 +1,6 @@
-//! Every allocation of the kernel refused once, under the smoke system.
+//! Every allocation of the kernel refused once, under the smoke system and under the services demo.
 //!
-//! A row of `checks`. One boot counts the allocations; then each of them is refused in a boot of its own.
+//! Rows of `checks`. One boot counts the allocations; then each of them is refused in a boot of its own.
 //!
 //! Invariant: a run ends as if nothing had happened, or with a refusal that says so; never with the kernel's failure.
 
@@ -19,14 +19,29 @@ use crate::launch::{self, Shown};
 const NEVER: u64 = 1_000_000_000;
 /// Boots at the same time.
 const WORKERS: usize = 2;
-/// The main process of the smoke system.
-const MAIN: &str = "smoke";
-/// Exit statuses: success, refused before start, a failure that capOS reports, out of memory.
-const CLEAR: [i32; 5] = [0, 1, 126, 127, 137];
+/// Exit statuses: success, refused before start, a failure that capOS reports, out of memory, time up: a process that waits
+/// for one that has failed.
+const CLEAR: [i32; 6] = [0, 1, 126, 127, 137, 142];
+
+/// A system under test.
+#[derive(Clone, Copy)]
+struct System {
+    manifest: &'static str,
+    /// Its main process.
+    main: &'static str,
+}
 
 pub(super) fn sweep(tools: &Tools<'_>) -> Result<String, String> {
+    sweep_of(tools, System { manifest: "system-smoke.cue", main: "smoke" })
+}
+
+pub(super) fn sweep_services(tools: &Tools<'_>) -> Result<String, String> {
+    sweep_of(tools, System { manifest: "system-services.cue", main: "writer" })
+}
+
+fn sweep_of(tools: &Tools<'_>, system: System) -> Result<String, String> {
     let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
-    let image = image(tools, folder.path())?;
+    let image = image(tools, system, folder.path())?;
     let untouched = boot(tools, &image, NEVER)?;
     status(&untouched, 0)?;
     let ahead = untouched
@@ -46,7 +61,7 @@ pub(super) fn sweep(tools: &Tools<'_>) -> Result<String, String> {
                     if n > total {
                         break;
                     }
-                    let result = one(tools, &image, n);
+                    let result = one(tools, system, &image, n);
                     if let Ok(mut results) = results.lock() {
                         results.push(result);
                     }
@@ -57,13 +72,13 @@ pub(super) fn sweep(tools: &Tools<'_>) -> Result<String, String> {
     report(results.into_inner().unwrap_or_default(), total)
 }
 
-/// The image of the smoke system: built once, because every boot takes the same.
-fn image(tools: &Tools<'_>, folder: &Path) -> Result<PathBuf, String> {
-    let image = folder.join("smoke.image");
+/// The image of the system: built once, because every boot takes the same.
+fn image(tools: &Tools<'_>, system: System, folder: &Path) -> Result<PathBuf, String> {
+    let image = folder.join("system.image");
     let output = Command::new(&tools.ground.capos)
         .args(["build", "-o"])
         .arg(&image)
-        .arg(tools.place.root.join("manifests/system-smoke.cue"))
+        .arg(tools.place.root.join("manifests").join(system.manifest))
         .output()
         .map_err(|error| error.to_string())?;
     let told = || format!("capos build: {}", String::from_utf8_lossy(&output.stderr));
@@ -76,7 +91,7 @@ fn boot(tools: &Tools<'_>, image: &Path, n: u64) -> Result<Shown, String> {
 }
 
 /// Refuses the `n`th allocation; returns how the run ended.
-fn one(tools: &Tools<'_>, image: &Path, n: u64) -> Result<i32, String> {
+fn one(tools: &Tools<'_>, system: System, image: &Path, n: u64) -> Result<i32, String> {
     let shown = boot(tools, image, n).map_err(|told| format!("allocation {n}: {told}"))?;
     let told = |problem: &str| {
         let log = launch::last_lines(&shown.log);
@@ -90,7 +105,8 @@ fn one(tools: &Tools<'_>, image: &Path, n: u64) -> Result<i32, String> {
     }
     // The end of the main process is the end of the run: nobody waits for what comes after it.
     let ended = ends(&shown.log)?;
-    let ended_badly = ended.iter().take_while(|end| end.name != MAIN).any(|end| end.outcome != "exited");
+    let ended_badly =
+        ended.iter().take_while(|end| end.name != system.main).any(|end| end.outcome != "exited");
     if shown.stderr_text().trim().is_empty() && (shown.status != 0 || ended_badly) {
         return Err(told("a process was refused memory, and nobody says so"));
     }

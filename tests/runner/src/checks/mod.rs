@@ -19,6 +19,7 @@ mod pipes;
 mod quota;
 mod random;
 mod record;
+mod services;
 mod stretch;
 mod together;
 
@@ -73,6 +74,7 @@ impl Check {
 /// Every check. Long ones first, so that none is left to run alone at the end.
 pub(crate) const ALL: &[Check] = &[
     check_icount("allocation/sweep: each refused allocation is survived", allocation::sweep),
+    check_icount("allocation/sweep: in the services demo too", allocation::sweep_services),
     check("kernel/suite: every test from ring 3", kernel::suite),
     check("kernel/fuzz: every answer is the one that was due", kernel::fuzz),
     check_icount("kernel/hardware layer: everything holds", hardware::proof),
@@ -99,6 +101,9 @@ pub(crate) const ALL: &[Check] = &[
     check("system/damage: a kernel that is none", damage::bad_kernels),
     check("system/damage: an image beside the prepared one", damage::beside),
     check("system/damage: bad kernel options", damage::options),
+    check("system/services: the demo says each step", services::demo),
+    check("system/services: one that ends is started again as its manifest says", services::restarts),
+    check("system/services: without a grant there is no service", services::ungranted),
     check("system/forged: a module swapped in the image", forged::refused),
     check("system/pipes: a closed pipe ends the run", pipes::head),
     check("system/pipes: Ctrl-C ends the run", pipes::interrupt),
