@@ -7,6 +7,7 @@
 
 use crate::billing::Billing;
 use crate::calls::operation::Operation;
+use crate::devices::{self, DmaMemory, Driven};
 use crate::endpoints::{Endpoint, Minted};
 use crate::memory::mapping::Mapping;
 use crate::memory::object::MemoryObject;
@@ -17,6 +18,7 @@ use crate::processes::Process;
 use crate::processes::layout::PAGE;
 use crate::processes::thread::Thread;
 use crate::work::Work;
+use alloc::vec::Vec;
 use capos_abi::package::Package;
 use capos_kernel_core::capability::{CHUNK_SLOTS, SlotStore};
 use capos_kernel_core::derivation::{NODE_BYTES, Tree};
@@ -34,6 +36,8 @@ use capos_kernel_hal::time::Clock;
 use capos_kernel_hal::user::Processor;
 use capos_kernel_hal::{Hardware, heap};
 
+/// Pieces of memory for devices at most, in the whole machine.
+const DMA_MEMORIES: u32 = 64;
 /// Capabilities in the whole machine at most: slots and nodes. A machine with less memory for the heap has as many as half
 /// of that holds.
 const CAPABILITIES: usize = 131_072;
@@ -53,6 +57,8 @@ pub(crate) struct Kernel {
     pub(crate) endpoints: Pool<Endpoint>,
     pub(crate) minted: Pool<Minted>,
     pub(crate) notifications: Pool<Notification>,
+    pub(crate) devices: Vec<Driven>,
+    pub(crate) dma: Pool<DmaMemory>,
     pub(crate) slots: SlotStore<Object>,
     pub(crate) nodes: Tree,
     /// The page that every revoked read-only mapping shows.
@@ -106,6 +112,8 @@ impl Kernel {
             endpoints: Pool::with_capacity(sizes.endpoints)?,
             minted: Pool::with_capacity(sizes.minted)?,
             notifications: Pool::with_capacity(sizes.notifications)?,
+            devices: devices::list(hardware.devices)?,
+            dma: Pool::with_capacity(DMA_MEMORIES)?,
             slots: SlotStore::with_chunks((capabilities / CHUNK_SLOTS as usize) as u16)?,
             nodes: Tree::with_capacity(capabilities as u32, USE_KINDS * sizes.operations)?,
             zeros,

@@ -16,6 +16,7 @@ extern crate alloc;
 
 mod billing;
 mod calls;
+mod devices;
 mod endpoints;
 mod kernel;
 mod log;

@@ -123,8 +123,10 @@ impl Kernel {
 
     /// Between two pieces of what takes long: interrupts come, and timers are served.
     fn pause(&mut self) {
-        if cpu::take_interrupt() == Event::Timer {
-            self.alarm = None;
+        match cpu::take_interrupt() {
+            Event::Timer => self.alarm = None,
+            Event::Interrupt { line } => self.serve_interrupt(line),
+            _ => {}
         }
         self.expire_timers();
     }
@@ -132,8 +134,10 @@ impl Kernel {
     fn idle(&mut self) {
         self.settle_time();
         self.set_alarm(self.timers.next());
-        cpu::idle();
-        self.alarm = None;
+        match cpu::idle() {
+            Event::Interrupt { line } => self.serve_interrupt(line),
+            _ => self.alarm = None,
+        }
         self.expire_timers();
     }
 
@@ -271,6 +275,10 @@ impl Kernel {
     fn serve_event(&mut self, id: Id<Thread>, event: Event, slice_end: u64) -> Next {
         match event {
             Event::SystemCall | Event::Spurious => Next::Continue,
+            Event::Interrupt { line } => {
+                self.serve_interrupt(line);
+                self.yield_to_woken(id)
+            }
             Event::PageFault { address, error_code } => self.page_fault(id, address, error_code),
             Event::Exception { vector, error_code } => self.exception(id, vector, error_code, 0),
             Event::Timer => {
@@ -283,6 +291,15 @@ impl Kernel {
                 Next::Leave
             }
         }
+    }
+
+    /// Behind the interrupt of a device: whoever was woken by it runs, and the thread that ran has its turn behind it.
+    fn yield_to_woken(&mut self, id: Id<Thread>) -> Next {
+        if self.run_queue.is_empty() {
+            return Next::Continue;
+        }
+        self.enqueue(id.index());
+        Next::Leave
     }
 
     /// A page that waits for its first touch comes to be, and one that is shared until it is written becomes the writer's own;

@@ -144,6 +144,7 @@ impl Kernel {
             ("code", Object::CodeMemory),
             ("spawner", Object::ProcessSpawner),
             ("machine", Object::Machine),
+            ("devices", Object::Devices),
         ] {
             self.grant_root(init, name, object);
         }

@@ -8,10 +8,12 @@
 
 mod pinned;
 mod pool;
+mod row;
 
 pub use pinned::Pinned;
 pub(crate) use pool::{allocate_contiguous, initialize, seal};
 pub use pool::{fail_allocation, free_count, is_refused, refusal_ahead, total_count};
+pub(crate) use row::Row;
 
 use crate::PAGE_BYTES;
 use crate::paging::{Access, DIRECT_MAP};

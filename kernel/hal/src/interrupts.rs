@@ -6,6 +6,7 @@
 //!
 //! Invariant: NMI, double fault and machine check have stacks of their own, each above a page that is not mapped.
 
+use crate::devices;
 use crate::local_apic;
 use crate::paging;
 use crate::user::Event;
@@ -22,7 +23,7 @@ pub(crate) const USER_DATA: u16 = 0x1b;
 pub(crate) const USER_CODE: u16 = 0x23;
 const TASK: u16 = 0x28;
 
-/// Vector of the local APIC's timer.
+/// Vector of the local APIC's timer; below those of devices.
 pub(crate) const TIMER_VECTOR: u8 = 32;
 /// Vector of the local APIC's spurious interrupt: not to be acknowledged.
 pub(crate) const SPURIOUS_VECTOR: u8 = 255;
@@ -201,7 +202,11 @@ pub(crate) fn acknowledge(vector: u8) -> Event {
     if vector == SPURIOUS_VECTOR {
         return Event::Spurious;
     }
+    let line = devices::acknowledge(vector);
     local_apic::end_of_interrupt();
+    if let Some(line) = line {
+        return Event::Interrupt { line };
+    }
     if vector != TIMER_VECTOR {
         return Event::Spurious;
     }

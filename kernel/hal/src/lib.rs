@@ -16,6 +16,7 @@ mod backtrace;
 pub mod checksum;
 pub mod cpu;
 pub mod debug;
+pub mod devices;
 pub mod entropy;
 pub mod frames;
 pub mod heap;

@@ -2,7 +2,7 @@
 //!
 //! Called by [`crate::time`] and [`crate::interrupts`]. x2APIC is not used: TCG has none.
 //!
-//! Invariant: the only interrupt sources that are unmasked are the timer and the spurious vector.
+//! Invariant: the only sources of its own that are unmasked are the timer and the spurious vector.
 
 use crate::interrupts::{SPURIOUS_VECTOR, TIMER_VECTOR};
 use crate::paging;
@@ -14,6 +14,7 @@ const BASE_MSR: u32 = 0x1b;
 const BASE_ENABLED: u64 = 1 << 11;
 const BASE_ADDRESS: u64 = 0x000f_ffff_ffff_f000;
 
+const ID: u64 = 0x20;
 const TASK_PRIORITY: u64 = 0x80;
 const END_OF_INTERRUPT: u64 = 0xb0;
 const SPURIOUS: u64 = 0xf0;
@@ -65,6 +66,11 @@ pub(crate) unsafe fn initialize() {
     write(TIMER_DIVIDE, DIVIDE_BY_1);
     write(TIMER, u32::from(TIMER_VECTOR));
     write(TIMER_INITIAL, 0);
+}
+
+/// This processor's number, as interrupts are sent to it.
+pub(crate) fn id() -> u32 {
+    read(ID) >> 24
 }
 
 /// Says that the interrupt in progress has been taken care of.

@@ -13,10 +13,14 @@ mod table;
 pub(crate) use kernel::{image_is_tight, initialize, map_device, protect_kernel_pages, unmap_kernel_page};
 pub(crate) use table::DIRECT_MAP;
 
+use crate::devices::DevicePage;
 use crate::frames::{Frame, OutOfMemory, SharedFrame};
 use crate::{PAGE_BYTES, USER_END, USER_START, cpu};
 use core::sync::atomic::{AtomicBool, Ordering};
-use table::{ADDRESS, ENTRIES, NO_EXECUTE, PRESENT, Table, USER, WRITABLE, index};
+use table::{
+    ADDRESS, CACHE_DISABLED, DEVICE, ENTRIES, NO_EXECUTE, PRESENT, Table, USER, WRITABLE, WRITE_THROUGH,
+    index,
+};
 
 /// What ring 3 may do with a page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -165,12 +169,33 @@ impl AddressSpace {
         Ok(())
     }
 
-    /// Removes the mapping of the page and gives its frame back.
+    /// Maps a page of device registers at address `page`, without caching, readable and writable.
+    ///
+    /// # Errors
+    /// [`MapError`]; the mappings are then unchanged (page tables may have been added).
+    pub fn map_device(&mut self, page: u64, registers: DevicePage) -> Result<(), MapError> {
+        if !is_user_page(page) || page < self.cursor {
+            return Err(MapError::BadAddress);
+        }
+        let (table, at) = self.make_leaf(page).map_err(|OutOfMemory| MapError::OutOfMemory)?;
+        if table.get(at) & PRESENT != 0 {
+            return Err(MapError::Occupied);
+        }
+        let bits = PRESENT | USER | DEVICE | CACHE_DISABLED | WRITE_THROUGH | Access::ReadWrite.bits();
+        // SAFETY: registers of a device that can be given out: no memory of anybody's. The entry owns no frame, and says so.
+        unsafe { table.set(at, registers.physical() | bits) };
+        Ok(())
+    }
+
+    /// Removes the mapping of the page and gives its frame back; `None` also if it were device registers.
     pub fn unmap(&mut self, page: u64) -> Option<SharedFrame> {
         let (table, at, entry) = self.entry(page)?;
         // SAFETY: only takes a mapping away.
         unsafe { table.set(at, 0) };
         self.forget(page);
+        if entry & DEVICE != 0 {
+            return None;
+        }
         // SAFETY: the entry owned one count of the frame, and is gone.
         let frame = unsafe { SharedFrame::from_raw(entry & ADDRESS) };
         frame.end_mapping(Access::of(entry));
@@ -223,9 +248,9 @@ impl AddressSpace {
         Ok(())
     }
 
-    /// The frame that is mapped at the page, and how.
+    /// The frame that is mapped at the page, and how; `None` for device registers.
     pub fn lookup(&self, page: u64) -> Option<(SharedFrame, Access)> {
-        let (_, _, entry) = self.entry(page)?;
+        let (_, _, entry) = self.entry(page).filter(|(_, _, entry)| entry & DEVICE == 0)?;
         // SAFETY: the entry owns a count of the frame, so the frame is shared; the copy gets a count of its own
         // below.
         let owned = unsafe { SharedFrame::from_raw(entry & ADDRESS) };

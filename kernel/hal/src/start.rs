@@ -10,7 +10,8 @@ use crate::PAGE_BYTES;
 use crate::paging::DIRECT_MAP;
 use crate::ramdisk::Ramdisk;
 use crate::time::Clock;
-use crate::{cpu, frames, heap, interrupts, local_apic, paging, user, virtio};
+use crate::{cpu, devices, frames, heap, interrupts, local_apic, paging, user, virtio};
+use alloc::vec::Vec;
 use bootloader_api::config::Mapping;
 use bootloader_api::info::BootInfo;
 use bootloader_api::{BootloaderConfig, entry_point};
@@ -50,6 +51,9 @@ pub struct Hardware {
     pub console: Option<virtio::console::Console>,
     /// The virtio random source, if the machine has one.
     pub rng: Option<virtio::rng::Rng>,
+    /// The devices that can be given out: not the console, which ring 0 drives itself; the random source is nobody's when
+    /// [`Hardware::rng`] has been dropped.
+    pub devices: Vec<devices::Device>,
 }
 
 /// Names the kernel's main function, of type `fn(Hardware) -> !`.
@@ -105,14 +109,20 @@ fn start(info: &'static mut BootInfo) -> ! {
     // SAFETY: first and only call, with the local APIC in place.
     let clock = unsafe { Clock::new() };
     // SAFETY: first and only call.
-    let devices = unsafe { virtio::find(&clock) };
+    let mut devices = unsafe { devices::find() };
+    // SAFETY: first and only call, with addresses given out.
+    let own = unsafe { virtio::find(&clock) };
+    if own.console.is_some() {
+        devices.retain(|device| device.kind() != virtio::CONSOLE);
+    }
     capos_kernel_main(Hardware {
         clock,
         // SAFETY: first and only call.
         processor: unsafe { user::Processor::new() },
         ramdisk: ramdisk.expect("the boot stage passed no boot image"),
-        console: devices.console,
-        rng: devices.rng,
+        console: own.console,
+        rng: own.rng,
+        devices,
     })
 }
 

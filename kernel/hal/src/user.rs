@@ -42,6 +42,11 @@ pub enum Event {
     },
     /// The alarm of [`crate::time::Clock`] went off.
     Timer,
+    /// The interrupt of a device; its line is masked.
+    Interrupt {
+        /// [`crate::devices::Device::line`] of the device.
+        line: u8,
+    },
     /// An interrupt that nobody asked for; already acknowledged.
     Spurious,
 }

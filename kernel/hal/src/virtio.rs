@@ -15,6 +15,8 @@ use crate::time::Clock;
 use core::hint::spin_loop;
 use virtio_drivers::transport::{DeviceStatus, DeviceType, SomeTransport, Transport};
 
+/// The device type of a console.
+pub(crate) const CONSOLE: u32 = 3;
 /// The device conforms to version 1 of the specification, as all that are not "legacy" do.
 const FEATURE_VERSION_1: u64 = 1 << 32;
 /// How long a device may take to answer during start-up, in nanoseconds.
@@ -39,7 +41,7 @@ pub(crate) unsafe fn find(clock: &Clock) -> Devices {
         DeviceType::EntropySource if devices.rng.is_none() => devices.rng = rng::Rng::new(transport),
         _ => {}
     };
-    if pci::is_present() {
+    if crate::devices::pci::is_present() {
         // SAFETY: the caller's promise.
         unsafe { pci::find(&mut take) };
     } else {

@@ -7,6 +7,7 @@
 //! completion entry was promised when it was accepted.
 
 use super::{Answer, Origin};
+use crate::devices::Session;
 use crate::endpoints::{Endpoint, Minted};
 use crate::kernel::{Kernel, NodeUse, Waiters};
 use crate::objects::console::Stream;
@@ -49,6 +50,8 @@ pub(crate) enum Parked {
     Bits { notification: Id<Notification>, mask: u64 },
     /// Nothing: the call or receive has completed, and the record, its thread's own, waits for the next one.
     Kept,
+    /// The interrupt of a device.
+    Interrupt(Session),
 }
 
 impl Parked {
@@ -268,6 +271,7 @@ impl Kernel {
             Parked::Seed => Some(&self.seed_waiter),
             Parked::ProcessEnd(awaited) => Some(&self.processes.get(awaited)?.waiters),
             Parked::Bits { notification, .. } => Some(&self.notifications.get(notification)?.waiters),
+            Parked::Interrupt(session) => Some(&self.devices.get(usize::from(session.device))?.waiters),
             Parked::Word(_) => Some(&self.processes.get(*process)?.parked),
             _ => None,
         }
@@ -283,6 +287,7 @@ impl Kernel {
             Parked::Bits { notification, .. } => {
                 self.notifications.get_mut(notification).map(|notification| &mut notification.waiters)
             }
+            Parked::Interrupt(session) => self.interrupt_waiters(session.device),
             Parked::Word(_) => self.processes.get_mut(*process).map(|process| &mut process.parked),
             _ => None,
         };

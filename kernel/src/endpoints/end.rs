@@ -118,7 +118,7 @@ impl Kernel {
                 bytes += Kernel::MINTED_BYTES;
             }
         }
-        bytes += self.pass_notifications_on(id, parent);
+        bytes += self.pass_notifications_on(id, parent) + self.pass_dma_on(id, parent);
         for index in 0..self.operations.reach() {
             let operation = self.operations.id_at(index).and_then(|id| self.operations.get_mut(id));
             if let Some(operation) = operation.filter(|operation| operation.origin.process == id)

@@ -9,6 +9,7 @@
 
 use super::mapping::MappingNumber;
 use super::object::MemoryObject;
+use crate::devices::{DmaMemory, Session};
 use crate::kernel::Kernel;
 use crate::processes::Process;
 use crate::processes::layout::PAGE;
@@ -42,6 +43,20 @@ pub(crate) enum Area {
         /// Of what was mapped through a capability; a program's own image was not.
         mapping: Option<MappingNumber>,
     },
+    /// The registers of a device.
+    Registers {
+        /// The device; the area is one of the holders of its registers.
+        session: Session,
+        /// Of the capability with which they were mapped.
+        mapping: MappingNumber,
+    },
+    /// Memory that a device can reach.
+    Dma {
+        /// The memory; the area is one of its holders.
+        dma: Id<DmaMemory>,
+        /// Of the capability with which it was mapped.
+        mapping: MappingNumber,
+    },
     /// A mapping that was revoked: zeros at first, charged as they are written.
     Severed {
         /// What the process may do with it.
@@ -63,13 +78,22 @@ impl Area {
     pub(crate) fn object(&self) -> Option<Id<MemoryObject>> {
         match self {
             Area::Object { object, .. } | Area::Copy { object, .. } => Some(*object),
-            Area::Reservation | Area::Zeros | Area::Severed { .. } => None,
+            _ => None,
         }
     }
 
-    /// True for a mapping of an object, also one that was revoked.
+    /// The mapping that was made through a capability, and what the process may do with it.
+    pub(crate) fn mapping(&self) -> Option<(MappingNumber, Access)> {
+        match *self {
+            Area::Object { mapping, access, .. } => Some((mapping?, access)),
+            Area::Registers { mapping, .. } | Area::Dma { mapping, .. } => Some((mapping, Access::ReadWrite)),
+            _ => None,
+        }
+    }
+
+    /// True for what is given up whole: a mapping, also one that was revoked.
     pub(crate) fn is_mapping(&self) -> bool {
-        matches!(self, Area::Object { .. } | Area::Severed { .. })
+        matches!(self, Area::Object { .. } | Area::Severed { .. } | Area::Registers { .. } | Area::Dma { .. })
     }
 
     /// True if ring 3 can write the object itself through the area.
@@ -118,6 +142,12 @@ impl Kernel {
             Area::Severed { access } => self.map(id, page, self.zeros.clone(), access),
             Area::Object { object, first, access, .. } => {
                 self.touch_object(id, page, pages, object, first, access)
+            }
+            Area::Registers { session, .. } => self.touch_registers(id, page, page - pages.start, session),
+            Area::Dma { dma, .. } => {
+                let frames = self.dma.get(dma).and_then(|dma| dma.frames.as_ref());
+                let frame = frames.and_then(|frames| frames.frame((page - pages.start) as u32));
+                self.map(id, page, frame.ok_or(TouchError::NotThere)?, Access::ReadWrite)
             }
             Area::Copy { object, first, bytes } => {
                 let index = page - pages.start;
@@ -175,6 +205,21 @@ impl Kernel {
         Ok(())
     }
 
+    fn touch_registers(
+        &mut self,
+        id: Id<Process>,
+        page: u64,
+        index: u64,
+        session: Session,
+    ) -> Result<(), TouchError> {
+        let driven = self.driven(session).map_err(|_| TouchError::NotThere)?;
+        let registers = driven.device.page(index as u32).ok_or(TouchError::NotThere)?;
+        let process = self.processes.get_mut(id).ok_or(TouchError::NotThere)?;
+        let space = process.space.as_mut().ok_or(TouchError::NotThere)?;
+        let mapped = space.map_device(page * PAGE, registers);
+        self.finish_map(id, page, mapped)
+    }
+
     /// A page of data that is only read: the image's own, until somebody writes to it.
     fn touch_shared(
         &mut self,
@@ -230,10 +275,22 @@ impl Kernel {
     ) -> Result<(), TouchError> {
         let process = self.processes.get_mut(id).ok_or(TouchError::NotThere)?;
         let space = process.space.as_mut().ok_or(TouchError::NotThere)?;
-        space.map(page * PAGE, frame, access).map_err(|error| match error {
+        let mapped = space.map(page * PAGE, frame, access);
+        self.finish_map(id, page, mapped)
+    }
+
+    /// Charges for the page tables of a mapping that was made just now, or takes it back.
+    fn finish_map(
+        &mut self,
+        id: Id<Process>,
+        page: u64,
+        mapped: Result<(), MapError>,
+    ) -> Result<(), TouchError> {
+        mapped.map_err(|error| match error {
             MapError::OutOfMemory => TouchError::OutOfMemory,
             MapError::BadAddress | MapError::Occupied | MapError::WriteOrExecute => TouchError::NotThere,
         })?;
+        let process = self.processes.get_mut(id).ok_or(TouchError::NotThere)?;
         if process.settle_tables().is_err() {
             if let Some(space) = process.space.as_mut() {
                 drop(space.unmap(page * PAGE));
@@ -263,8 +320,13 @@ impl Kernel {
 
     /// The end of an area, behind the last of its mappings.
     pub(crate) fn release_area(&mut self, area: &Area) {
-        if let Area::Object { mapping: Some(mapping), .. } = area {
-            self.remove_mapping(*mapping);
+        if let Some((mapping, _)) = area.mapping() {
+            self.remove_mapping(mapping);
+        }
+        match *area {
+            Area::Registers { session, .. } => self.release_registers(session),
+            Area::Dma { dma, .. } => self.release_dma(dma),
+            _ => {}
         }
         let Some(object) = area.object() else { return };
         if area.is_writable_mapping()

@@ -88,10 +88,7 @@ impl Kernel {
         let process = self.processes.get_mut(id).ok_or(Transport::Disconnected);
         let added = process.map_err(CallError::from).and_then(|it| it.add_range(pages.count(), area, true));
         let mapped = added.inspect_err(|_| self.remove_mapping(number))?;
-        if let Some(mapping) = self.mapping(number).and_then(|id| self.mappings.get_mut(id)) {
-            mapping.start = mapped.start;
-        }
-        self.nodes.attach_use(wanted.node, NodeUse::Mapping(number.get() - 1).number());
+        self.begin_mapping(number, mapped, wanted.node);
         if let Some(code) = wanted.code {
             self.nodes.attach_use(code, NodeUse::Code(number.get() - 1).number());
         }
@@ -100,6 +97,34 @@ impl Kernel {
             object.writable_mappings += u32::from(access == Access::ReadWrite);
         }
         Ok(mapped)
+    }
+
+    /// Maps so many pages of what is mapped whole, at the lowest free place, for as long as `node` lives.
+    ///
+    /// # Errors
+    /// Exception "invalid argument" for a process without room; errors "limit reached", "out of memory". Nothing has changed
+    /// then.
+    pub(crate) fn map_whole(
+        &mut self,
+        id: Id<Process>,
+        count: u64,
+        node: NodeId,
+        area: impl FnOnce(MappingNumber) -> Area,
+    ) -> Result<Pages, CallError> {
+        let number = self.create_mapping(id, Pool::<Mapping>::entry_bytes() + USE_BYTES)?;
+        let process = self.processes.get_mut(id).ok_or(Transport::Disconnected);
+        let added = process.map_err(CallError::from).and_then(|it| it.add_range(count, area(number), true));
+        let mapped = added.inspect_err(|_| self.remove_mapping(number))?;
+        self.begin_mapping(number, mapped, node);
+        Ok(mapped)
+    }
+
+    /// The mapping is at `pages`, and lives as long as `node`.
+    fn begin_mapping(&mut self, number: MappingNumber, pages: Pages, node: NodeId) {
+        if let Some(mapping) = self.mapping(number).and_then(|id| self.mappings.get_mut(id)) {
+            mapping.start = pages.start;
+        }
+        self.nodes.attach_use(node, NodeUse::Mapping(number.get() - 1).number());
     }
 
     /// A record for a mapping in `process`, charged to it.
@@ -133,7 +158,8 @@ impl Kernel {
         let (id, start) = (*id, *start);
         let Some(process) = self.processes.get_mut(id) else { return };
         let found = process.areas.find(start).map(|(pages, area)| (pages, *area));
-        let Some((pages, area @ Area::Object { access, mapping: Some(number), .. })) = found else { return };
+        let Some((pages, area)) = found else { return };
+        let Some((number, access)) = area.mapping() else { return };
         if number.get() - 1 != index {
             return;
         }

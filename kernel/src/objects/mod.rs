@@ -7,9 +7,12 @@
 pub(crate) mod boot_package;
 pub(crate) mod code_memory;
 pub(crate) mod console;
+pub(crate) mod device;
+pub(crate) mod device_memory;
 pub(crate) mod endpoint;
 pub(crate) mod entropy_sink;
 pub(crate) mod entropy_source;
+pub(crate) mod interrupt;
 pub(crate) mod machine;
 pub(crate) mod memory_object;
 pub(crate) mod notification;
@@ -19,6 +22,7 @@ pub(crate) mod timer;
 pub(crate) mod virtual_memory;
 
 use crate::calls::{Answer, Call};
+use crate::devices::{DeviceNumber, DmaMemory, Session};
 use crate::endpoints::{Endpoint, Minted};
 use crate::kernel::Kernel;
 use crate::memory::object::MemoryObject;
@@ -64,6 +68,16 @@ pub(crate) enum Object {
     Service(Id<Minted>),
     /// Bits that are set and taken.
     Notification(Id<Notification>),
+    /// What the machine has.
+    Devices,
+    /// A device, and the right to drive it.
+    Device(DeviceNumber),
+    /// The registers of a device, to its driver.
+    DeviceMemory(Session),
+    /// The interrupt of a device, to its driver.
+    Interrupt(Session),
+    /// Pages that a device can reach.
+    DmaMemory(Id<DmaMemory>),
 }
 
 impl Object {
@@ -83,6 +97,11 @@ impl Object {
             Object::Machine => capos_schema::machine::Machine::DESCRIPTION,
             Object::Endpoint(_) => capos_schema::endpoint::Endpoint::DESCRIPTION,
             Object::Notification(_) => capos_schema::notification::Notification::DESCRIPTION,
+            Object::Devices => capos_schema::devices::Devices::DESCRIPTION,
+            Object::Device(_) => capos_schema::device::Device::DESCRIPTION,
+            Object::DeviceMemory(_) => capos_schema::device_memory::DeviceMemory::DESCRIPTION,
+            Object::Interrupt(_) => capos_schema::interrupt::Interrupt::DESCRIPTION,
+            Object::DmaMemory(_) => capos_schema::dma_memory::DmaMemory::DESCRIPTION,
             Object::Service(_) => return None,
         })
     }
@@ -106,6 +125,11 @@ impl Kernel {
             Object::Endpoint(endpoint) => self.call_endpoint(call, endpoint),
             Object::Service(object) => self.call_service(call, object),
             Object::Notification(notification) => self.call_notification(call, notification),
+            Object::Devices => self.call_devices(call),
+            Object::Device(device) => self.call_device(call, device),
+            Object::DeviceMemory(session) => self.call_device_memory(call, session),
+            Object::Interrupt(session) => self.call_interrupt(call, session),
+            Object::DmaMemory(dma) => self.call_dma_memory(call, dma),
         }
     }
 
@@ -130,6 +154,8 @@ impl Kernel {
             Object::Endpoint(endpoint) => self.retain_endpoint(endpoint),
             Object::Service(object) => self.retain_minted(object),
             Object::Notification(notification) => self.retain_notification(notification),
+            Object::DeviceMemory(session) => self.retain_registers(session),
+            Object::DmaMemory(dma) => self.retain_dma(dma),
             Object::ProcessHandle(process) => {
                 self.retain_process(process);
                 self.add_starter(process, holder);
@@ -140,6 +166,9 @@ impl Kernel {
             | Object::BootPackage
             | Object::CodeMemory
             | Object::ProcessSpawner
+            | Object::Devices
+            | Object::Device(_)
+            | Object::Interrupt(_)
             | Object::Machine => {}
         }
     }
@@ -153,6 +182,8 @@ impl Kernel {
             Object::Endpoint(endpoint) => self.release_endpoint(endpoint),
             Object::Service(object) => self.release_minted(object),
             Object::Notification(notification) => self.release_notification(notification),
+            Object::DeviceMemory(session) => self.release_registers(session),
+            Object::DmaMemory(dma) => self.release_dma(dma),
             Object::ProcessHandle(process) => {
                 self.remove_starter(process, holder);
                 self.release_process(process);
@@ -163,6 +194,9 @@ impl Kernel {
             | Object::BootPackage
             | Object::CodeMemory
             | Object::ProcessSpawner
+            | Object::Devices
+            | Object::Device(_)
+            | Object::Interrupt(_)
             | Object::Machine => {}
         }
     }

@@ -45,7 +45,9 @@ impl Kernel {
         process.state = ProcessState::Ending;
         process.outcome = outcome;
         process.kernel_bytes = kernel_bytes;
-        if let Some(thread) = process.thread {
+        let thread = process.thread;
+        self.end_driving(id);
+        if let Some(thread) = thread {
             self.run_queue.remove(thread.index());
             self.handed = self.handed.filter(|handed| *handed != thread.index());
             self.forget_deadline(thread);

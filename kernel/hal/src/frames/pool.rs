@@ -3,7 +3,7 @@
 //! Called by [`crate::frames`] and the start-up code.
 //!
 //! Invariant: a frame is in exactly one place: never handed out yet (above a region's `next`), on the free list
-//! (linked through its counts), or in use with at least one owner.
+//! (linked through its counts), in a free row, or in use with at least one owner.
 
 use crate::PAGE_BYTES;
 use crate::paging::{Access, DIRECT_MAP};
@@ -14,6 +14,8 @@ use spin::Mutex;
 
 /// Regions of usable memory that are used at most; machines have a handful.
 const REGIONS_MAX: usize = 32;
+/// Rows that are kept as such when they are free, at most.
+const ROWS_MAX: usize = 64;
 /// Memory below is left to firmware tables and to the start of other processors.
 const LOWEST_ADDRESS: u64 = 0x10_0000;
 const FRAME: u64 = PAGE_BYTES as u64;
@@ -84,23 +86,32 @@ impl Counts {
     }
 }
 
-/// Frames of a region that have not been handed out yet.
+/// Frames in a row that are free: of a region, those that have not been handed out yet.
 #[derive(Clone, Copy)]
-struct Fresh {
+struct Run {
     next: u32,
     end: u32,
 }
 
 struct Pool {
-    fresh: [Fresh; REGIONS_MAX],
+    fresh: [Run; REGIONS_MAX],
     /// The first free frame that was in use before; 0 for none.
     first_free: u32,
     free: usize,
     total: usize,
+    /// Rows that were in use as such and are free; the first so many.
+    rows: [Run; ROWS_MAX],
+    row_count: usize,
 }
 
-static POOL: Mutex<Pool> =
-    Mutex::new(Pool { fresh: [Fresh { next: 0, end: 0 }; REGIONS_MAX], first_free: 0, free: 0, total: 0 });
+static POOL: Mutex<Pool> = Mutex::new(Pool {
+    fresh: [Run { next: 0, end: 0 }; REGIONS_MAX],
+    first_free: 0,
+    free: 0,
+    total: 0,
+    rows: [Run { next: 0, end: 0 }; ROWS_MAX],
+    row_count: 0,
+});
 /// Physical address of the array of counts, one for each frame up to the end of RAM; set once.
 static COUNTS: AtomicU64 = AtomicU64::new(0);
 /// Allocations until one is refused, for tests; 0 for never.
@@ -127,7 +138,7 @@ pub(crate) unsafe fn initialize(regions: &[MemoryRegion]) -> bool {
         let next = region.start.max(LOWEST_ADDRESS).div_ceil(FRAME) as u32;
         let end = (region.end / FRAME) as u32;
         if region.kind == MemoryRegionKind::Usable && next < end && used < REGIONS_MAX {
-            pool.fresh[used] = Fresh { next, end };
+            pool.fresh[used] = Run { next, end };
             used += 1;
         }
     }
@@ -151,14 +162,56 @@ impl Pool {
         Some(first)
     }
 
+    /// Frames in a row of the smallest free row that has as many.
+    fn take_from_rows(&mut self, count: u32) -> Option<NonZeroU32> {
+        let rows = self.rows.get_mut(..self.row_count)?;
+        let row =
+            rows.iter_mut().filter(|row| row.end - row.next >= count).min_by_key(|row| row.end - row.next)?;
+        let first = NonZeroU32::new(row.next)?;
+        row.next += count;
+        self.free = self.free.saturating_sub(count as usize);
+        if let Some(empty) = rows.iter().position(|row| row.next == row.end) {
+            rows.swap(empty, rows.len() - 1);
+            self.row_count -= 1;
+        }
+        Some(first)
+    }
+
     fn take(&mut self) -> Option<NonZeroU32> {
         let Some(frame) = NonZeroU32::new(self.first_free) else {
-            return self.take_contiguous(1);
+            return self.take_contiguous(1).or_else(|| self.take_from_rows(1));
         };
         self.first_free = counts(frame).mappings.load(Ordering::Relaxed).cast_unsigned();
         self.free -= 1;
         Some(frame)
     }
+}
+
+/// Frames in a row, each with one owner and no mapping, with whatever they held before: of a row that was one before, or
+/// of memory that was never used.
+pub(super) fn allocate_row(count: u32) -> Option<NonZeroU32> {
+    if is_refused() {
+        return None;
+    }
+    let mut pool = POOL.lock();
+    let first = pool.take_from_rows(count).or_else(|| pool.take_contiguous(count))?;
+    for frame in (first.get()..first.get() + count).filter_map(NonZeroU32::new) {
+        let counts = counts(frame);
+        counts.owners.store(1, Ordering::Relaxed);
+        counts.mappings.store(0, Ordering::Relaxed);
+    }
+    Some(first)
+}
+
+/// Takes a row back whose frames have one owner each and no mapping; false if there is no place for it.
+pub(super) fn release_row(first: NonZeroU32, count: u32) -> bool {
+    let mut pool = POOL.lock();
+    let place = pool.row_count;
+    let Some(row) = pool.rows.get_mut(place) else { return false };
+    *row = Run { next: first.get(), end: first.get() + count };
+    pool.row_count += 1;
+    pool.free += count as usize;
+    true
 }
 
 /// A frame with one owner and no mapping, with whatever it held before.

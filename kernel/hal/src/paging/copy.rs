@@ -3,19 +3,19 @@
 //! Called by the kernel for what does not lie in the pinned message area.
 //!
 //! Invariant: only memory that ring 3 could have accessed itself is touched, through the direct map, and no reference
-//! to it is made.
+//! to it is made. Device registers are not memory.
 
 use super::{AddressSpace, BadAddress};
 use crate::PAGE_BYTES;
 use crate::frames::copy_bytes;
-use crate::paging::table::{ADDRESS, DIRECT_MAP, WRITABLE};
+use crate::paging::table::{ADDRESS, DEVICE, DIRECT_MAP, WRITABLE};
 
 impl AddressSpace {
     /// Where a byte of ring 3 is in the direct map, if it may be accessed with the given entry bits.
     fn direct(&self, address: u64, required: u64) -> Result<u64, BadAddress> {
         let offset = address % PAGE_BYTES as u64;
         match self.entry(address - offset) {
-            Some((_, _, entry)) if entry & required == required => {
+            Some((_, _, entry)) if entry & (required | DEVICE) == required => {
                 Ok(DIRECT_MAP + (entry & ADDRESS) + offset)
             }
             _ => Err(BadAddress(address)),

@@ -19,6 +19,8 @@ pub(crate) const USER: u64 = 1 << 2;
 pub(crate) const WRITE_THROUGH: u64 = 1 << 3;
 pub(crate) const CACHE_DISABLED: u64 = 1 << 4;
 pub(crate) const LARGE: u64 = 1 << 7;
+/// Of the bits that the processor leaves to us: the entry maps device registers, and owns no frame.
+pub(crate) const DEVICE: u64 = 1 << 9;
 pub(crate) const NO_EXECUTE: u64 = 1 << 63;
 /// Bits of the physical address.
 pub(crate) const ADDRESS: u64 = 0x000f_ffff_ffff_f000;
