@@ -29,9 +29,10 @@ fn lend(narrator: &Narrator, keys: &Cap<KeyValue>) -> Result<Cap<KeyValueStore>,
     // Narrower than its own: the kernel lets nothing else through.
     let readable = store.derive(READ_ONLY)?;
     narrator.say(format_args!("lends a capability that can only read"))?;
+    // Waits for the reader from now on: the service has this call before the next one.
+    let seen = keys.begin_borrow("seen")?;
     keys.lend("letters", &readable)?;
-    // Until the reader has seen it.
-    keys.borrow("seen")?;
+    seen.wait()?;
     Ok(store)
 }
 
@@ -41,8 +42,9 @@ fn take_back(narrator: &Narrator, keys: &Cap<KeyValue>, store: &Cap<KeyValueStor
     store.revoke()?;
     check_greeting(store)?;
     narrator.say(format_args!("takes back what it lent; its own capability still reads greeting = hello"))?;
+    let done = keys.begin_borrow("done")?;
     keys.lend("taken back", &store.derive(READ_ONLY)?)?;
-    keys.borrow("done")?;
+    done.wait()?;
     Ok(())
 }
 
