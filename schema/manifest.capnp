@@ -35,6 +35,13 @@ struct SystemManifest {
     serves @11 :List(Service);
     # Endpoints whose calls it receives.
     restart @12 :Restart;
+    memoryReserve @13 :UInt64;
+    # Of the memory limit: what is set aside.
+    weight @14 :UInt32;
+    # Of the processor, at least 1.
+    budgetNanoseconds @15 :UInt64;
+    periodNanoseconds @16 :UInt64;
+    # Of the processor: so much in each period; both 0 = no limit.
   }
 
   struct Service {
@@ -90,5 +97,7 @@ struct SystemManifest {
     codeMemory @9;
     service @10;
     # The root object of a process's endpoint.
+    accounting @11;
+    # The process's own.
   }
 }

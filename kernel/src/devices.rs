@@ -73,6 +73,13 @@ pub(crate) fn list(devices: Vec<Device>) -> Result<Vec<Driven>, AllocationRefuse
     Ok(list)
 }
 
+impl DmaMemory {
+    /// Frames, which the account backs.
+    const fn backed(&self) -> u64 {
+        self.charge / PAGE
+    }
+}
+
 impl Kernel {
     /// The device of a session that has not ended.
     ///
@@ -257,6 +264,10 @@ impl Kernel {
         }
         let charge = count * PAGE + Pool::<DmaMemory>::entry_bytes();
         self.charge(account, charge)?;
+        if self.back(account, count).is_err() {
+            self.refund(account, charge);
+            return Err(Transport::OutOfMemory.into());
+        }
         let driven = self.devices.get(usize::from(number));
         let frames = driven.and_then(|driven| driven.device.allocate(count as u32).ok());
         let made = frames.ok_or(Transport::OutOfMemory).and_then(|frames| {
@@ -273,6 +284,7 @@ impl Kernel {
         });
         if made.is_err() {
             self.refund(account, charge);
+            self.unback(account, count);
         } else if let Some(process) = self.processes.get_mut(account) {
             process.has_lent = true;
         }
@@ -313,23 +325,25 @@ impl Kernel {
             dma.frames = Some(frames);
             return;
         }
-        let (account, charge) = (dma.account, dma.charge);
+        let (account, charge, backed) = (dma.account, dma.charge, dma.backed());
         self.dma.discard(id);
         if let Some(account) = account {
             self.refund(account, charge);
+            self.unback(account, backed);
         }
     }
 
-    /// Memory of devices charged to the process is charged to `parent`; returns its bytes.
-    pub(crate) fn pass_dma_on(&mut self, id: Id<Process>, parent: Option<Id<Process>>) -> u64 {
-        let mut bytes = 0;
+    /// Memory of devices charged to the process is charged to `parent`; returns its bytes, and its frames.
+    pub(crate) fn pass_dma_on(&mut self, id: Id<Process>, parent: Option<Id<Process>>) -> (u64, u64) {
+        let (mut bytes, mut frames) = (0, 0);
         for index in 0..self.dma.capacity() {
             let Some(dma) = self.dma.id_at(index).and_then(|id| self.dma.get_mut(id)) else { continue };
             if dma.account == Some(id) {
                 dma.account = parent;
                 bytes += dma.charge;
+                frames += dma.backed();
             }
         }
-        bytes
+        (bytes, frames)
     }
 }

@@ -20,6 +20,7 @@ use crate::processes::thread::Thread;
 use crate::work::Work;
 use alloc::vec::Vec;
 use capos_abi::package::Package;
+use capos_kernel_core::account::Pot;
 use capos_kernel_core::capability::{CHUNK_SLOTS, SlotStore};
 use capos_kernel_core::derivation::{NODE_BYTES, Tree};
 use capos_kernel_core::entropy::Generator;
@@ -48,6 +49,8 @@ pub(crate) struct Kernel {
     pub(crate) processor: Processor,
     pub(crate) ramdisk: Ramdisk,
     pub(crate) package: Package<'static>,
+    /// Frames that nobody has set aside.
+    pub(crate) pot: Pot,
     pub(crate) processes: Pool<Process>,
     pub(crate) threads: Pool<Thread>,
     pub(crate) operations: Pool<Operation>,
@@ -103,6 +106,7 @@ impl Kernel {
             processor: hardware.processor,
             ramdisk: hardware.ramdisk,
             package,
+            pot: Pot::new(0),
             processes: Pool::with_capacity(sizes.processes)?,
             threads: Pool::with_capacity(sizes.processes)?,
             operations: Pool::with_capacity(sizes.operations)?,

@@ -18,6 +18,7 @@ mod billing;
 mod calls;
 mod devices;
 mod endpoints;
+mod holdings;
 mod kernel;
 mod log;
 mod memory;

@@ -6,6 +6,7 @@
 //! Invariant: init is started from contents that were prepared or whose CRC was checked, or not at all; a start that fails says why and ends the
 //! machine.
 
+use crate::holdings::Kind;
 use crate::kernel::Kernel;
 use crate::log::log_line;
 use crate::objects::Object;
@@ -17,6 +18,7 @@ use capos_abi::host::{EXIT_IMAGE_REFUSED, EXIT_KERNEL_FAILED, StreamKind};
 use capos_abi::image::{INIT, ImageError, OPTIONS};
 use capos_abi::package::Package;
 use capos_abi::ring::Layout;
+use capos_kernel_core::account::Pot;
 use capos_kernel_core::capability::Capability;
 use capos_kernel_core::options::Options;
 use capos_kernel_core::pool::Id;
@@ -26,8 +28,14 @@ use capos_kernel_hal::time::Clock;
 use capos_kernel_hal::virtio::rng::Rng;
 use capos_kernel_hal::{Hardware, cpu, entropy, frames, power};
 
-/// Frames that init's limit leaves: what ring 0 may need that is in nobody's account.
+/// Frames that are left to ring 0: what it may need for a moment that is in nobody's account.
 const RESERVED_FRAMES: u64 = 64;
+/// Frames that are set aside for init itself: manifest and plan; a machine with less than eight times that sets an eighth
+/// aside.
+const INIT_FRAMES: u64 = 1024;
+/// Bytes that init may promise to processes: more than any machine has. How much of it is set aside is the manifest's
+/// affair, and that cannot be more than there is.
+const LIMIT: u64 = 1 << 48;
 /// How long the host's random source may take at start-up, in nanoseconds.
 const RANDOM_PATIENCE: u64 = 50_000_000;
 /// Bytes taken from each random source at start-up.
@@ -116,11 +124,13 @@ impl Kernel {
         let image = self.create_part_object(None, part.offset, part.length);
         let image = image.unwrap_or_else(|error| fail(format_args!("init: {error}")));
         let free = (frames::free_count() as u64).saturating_sub(RESERVED_FRAMES);
+        self.pot = Pot::new(free * PAGE);
         let name = Name::new(INIT).unwrap_or_else(|| fail(format_args!("init: bad name")));
         let request = Request {
             name,
             image,
-            memory_limit: free * PAGE,
+            memory_limit: LIMIT,
+            memory_reserve: INIT_FRAMES.min(free / 8) * PAGE,
             stack_bytes: STACK_BYTES_DEFAULT,
             layout: Layout::DEFAULT,
             weight: WEIGHT_TOTAL,
@@ -145,6 +155,7 @@ impl Kernel {
             ("spawner", Object::ProcessSpawner),
             ("machine", Object::Machine),
             ("devices", Object::Devices),
+            ("accounting", Object::Accounting(init)),
         ] {
             self.grant_root(init, name, object);
         }
@@ -155,7 +166,7 @@ impl Kernel {
 
     /// Gives init a capability with every method, which comes from nobody.
     fn grant_root(&mut self, init: Id<Process>, name: &str, object: Object) {
-        let charged = self.charge(init, Kernel::CAPABILITY_BYTES).is_ok();
+        let charged = self.take_entries(init, Kind::Capability, 1).is_ok();
         let Some(root) = self.nodes.root(init.index()).ok().filter(|_| charged) else {
             fail(format_args!("init: no node for \"{name}\""));
         };

@@ -232,8 +232,16 @@ impl Kernel {
         piece.end = piece.end.min(piece.start + PAGES_PER_PIECE);
         let count = self.unmap_pages(id, piece);
         match unmapping.area {
-            Some(Area::Severed { access: Access::ReadWrite }) => self.refund(id, count * PAGE),
-            _ => self.uncommit(id, piece),
+            Some(Area::Severed { access: Access::ReadWrite }) => {
+                self.refund(id, count * PAGE);
+                self.unback(id, count);
+            }
+            // The frames are the object's, or the page of zeros.
+            Some(area) if area.is_mapping() => {}
+            _ => {
+                self.unback(id, count);
+                self.uncommit(id, piece);
+            }
         }
         unmapping.pages.start = piece.end;
         Some(unmapping)

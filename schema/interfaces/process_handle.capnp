@@ -4,6 +4,8 @@
 #
 # Served by the kernel.
 
+using Accounting = import "accounting.capnp".Accounting;
+
 interface ProcessHandle @0x9c830a8af3909f6b {
   grant @0 (name :Text, capability :Capability, methods :UInt64) -> ();
   # Puts a copy of `capability` with the given method mask into the CapSet of a process that was not started yet.
@@ -19,6 +21,9 @@ interface ProcessHandle @0x9c830a8af3909f6b {
 
   kill @3 (kind :UInt16) -> ();
   # Ends it with the outcome `kind`: killed, wall clock, revoked or output (else exception "invalid argument"). No effect after the end.
+
+  accounting @4 () -> (accounting :Accounting);
+  # The right to read what the process uses.
 
   struct Fault {
     # All zero unless the kind is "fault".

@@ -27,4 +27,14 @@ interface ProcessSpawner @0xefef4558b150a4d2 {
 
   createNotification @2 () -> (notification :Notification);
   # Makes a notification without set bits, charged to the caller.
+
+  createWithin @3 (name :Text, image :MemoryObject, memoryLimit :UInt64, memoryReserve :UInt64, weight :UInt32,
+                   budget :UInt64, period :UInt64, stackBytes :UInt64, submissionEntries :UInt32, completionEntries :UInt32,
+                   areaBytes :UInt32) -> (process :ProcessHandle, memory :VirtualMemory);
+  # As `create`, with all limits. Of `memoryLimit` so many bytes are set aside: touching a committed page inside that never
+  # fails; beyond it a touch that finds no free frame ends the process as "memory". `create` sets all aside. `weight` is its share of
+  # the processor, out of its creator's, which has to keep at least 1 itself; 0 for none of its own: it runs on its creator's, as
+  # with `create`. With a weight it may have `budget` nanoseconds of the processor in each `period` (1 ms to 10 s); both 0 for no
+  # such limit, which a creator that has one cannot give. Exception "invalid argument" for a reserve above the limit, and for a
+  # budget that is no part of its period or without a weight; error "limit reached" for more than the creator has.
 }

@@ -5,6 +5,7 @@
 //!
 //! Invariant: no row offers a method that its interface does not have.
 
+use capos_schema::accounting::Accounting;
 use capos_schema::boot_package::BootPackage;
 use capos_schema::code_memory::CodeMemory;
 use capos_schema::console::Console;
@@ -31,13 +32,14 @@ pub(crate) struct Held {
 }
 
 /// The names at the kernel, without those of the parts.
-const KERNEL: [(&str, Source); 9] = [
+const KERNEL: [(&str, Source); 10] = [
     ("stdout", Source::ConsoleOutput),
     ("stderr", Source::ConsoleError),
     ("timer", Source::Timer),
     ("random", Source::EntropySource),
     ("entropy-sink", Source::EntropySink),
     ("memory", Source::VirtualMemory),
+    ("accounting", Source::Accounting),
     ("spawner", Source::ProcessSpawner),
     ("boot", Source::BootPackage),
     ("code", Source::CodeMemory),
@@ -57,6 +59,7 @@ pub(crate) fn offered(source: &Source) -> Held {
         Source::EntropySource => (EntropySource::DESCRIPTION, EntropySource::ALL_METHODS),
         // Waiting for the seed is init's: one may wait at a time.
         Source::EntropySink => (EntropySink::DESCRIPTION, mask(&[EntropySink::FEED])),
+        Source::Accounting => (Accounting::DESCRIPTION, Accounting::ALL_METHODS),
         Source::VirtualMemory => (VirtualMemory::DESCRIPTION, VirtualMemory::ALL_METHODS),
         // A part is sealed, so reading is all that there is.
         Source::Part(_) => (MemoryObject::DESCRIPTION, mask(&[MemoryObject::INFO, MemoryObject::READ])),
@@ -68,9 +71,12 @@ pub(crate) fn offered(source: &Source) -> Held {
     Held { source: source.clone(), interface, methods }
 }
 
-/// True for a capability that belongs to one process: its console carries its name, its memory is its own.
+/// True for a capability that belongs to one process: its console carries its name, its memory and its account are its own.
 pub(crate) fn is_personal(source: &Source) -> bool {
-    matches!(source, Source::ConsoleOutput | Source::ConsoleError | Source::VirtualMemory)
+    matches!(
+        source,
+        Source::ConsoleOutput | Source::ConsoleError | Source::VirtualMemory | Source::Accounting
+    )
 }
 
 /// What a process may do with the receive side of what it serves.

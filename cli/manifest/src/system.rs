@@ -39,6 +39,10 @@ pub struct Process {
     pub grants: Vec<Grant>,
     /// Bytes at most, everything that the kernel keeps for it included.
     pub memory_limit: u64,
+    /// Of these the bytes that are set aside: the machine has to have them.
+    pub memory_reserve: u64,
+    /// Its share of the processor.
+    pub processor: ProcessorLimits,
     /// Bytes of its stack; 0 = the default.
     pub stack_bytes: u64,
     /// How long it may run, by the clock on the wall; `None` = without limit.
@@ -90,6 +94,26 @@ pub enum When {
     Always,
 }
 
+/// What a process may have of the processor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ProcessorLimits {
+    /// Its part while others want the processor too: so much of the weights of those that do.
+    pub weight: u32,
+    /// So much of the processor in each period, budget first; `None` = without limit.
+    pub rate: Option<(Duration, Duration)>,
+}
+
+impl Default for ProcessorLimits {
+    fn default() -> ProcessorLimits {
+        ProcessorLimits { weight: ProcessorLimits::WEIGHT, rate: None }
+    }
+}
+
+impl ProcessorLimits {
+    /// The weight of a process that states none.
+    pub const WEIGHT: u32 = 100;
+}
+
 /// Sizes of a process's rings and message area; 0 = the default.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct RingSizes {
@@ -129,6 +153,8 @@ pub enum Source {
     VirtualMemory,
     /// One part of the boot image, by name.
     Part(String),
+    /// What the process uses, and may.
+    Accounting,
     /// The right to create processes.
     ProcessSpawner,
     /// All parts of the boot image.
@@ -198,10 +224,10 @@ pub struct Package {
 }
 
 impl System {
-    /// Bytes that all processes together may use.
+    /// Bytes that are set aside for all processes together.
     #[must_use]
     pub fn memory_total(&self) -> u64 {
-        self.processes.iter().fold(0, |sum: u64, process| sum.saturating_add(process.memory_limit))
+        self.processes.iter().fold(0, |sum: u64, process| sum.saturating_add(process.memory_reserve))
     }
 }
 

@@ -14,7 +14,9 @@ use capos_schema::interface;
 use capos_schema::launch_capnp::launch_parameters;
 use capos_schema::manifest_capnp::system_manifest::{self, grant, process, restart, service};
 
-use crate::system::{Grant, Launch, Preopen, Process, Restart, RingSizes, Service, Source, System, When};
+use crate::system::{
+    Grant, Launch, Preopen, Process, ProcessorLimits, Restart, RingSizes, Service, Source, System, When,
+};
 
 /// Version of the message's meaning.
 const VERSION: u32 = 1;
@@ -72,9 +74,13 @@ fn write_process(mut builder: process::Builder<'_>, process: &Process) {
     builder.set_name(process.name.as_str());
     builder.set_image(process.image.as_str());
     builder.set_memory_limit(process.memory_limit);
+    builder.set_memory_reserve(process.memory_reserve);
+    builder.set_weight(process.processor.weight);
+    let (budget, period) = process.processor.rate.unwrap_or_default();
+    builder.set_budget_nanoseconds(nanoseconds(budget));
+    builder.set_period_nanoseconds(nanoseconds(period));
     builder.set_stack_bytes(process.stack_bytes);
-    let nanoseconds = process.wall_clock.map_or(0, |time| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX));
-    builder.set_wall_clock_nanoseconds(nanoseconds);
+    builder.set_wall_clock_nanoseconds(process.wall_clock.map_or(0, nanoseconds));
     builder.set_module(process.module.as_deref().unwrap_or(""));
     builder.set_submission_entries(process.rings.submission_entries);
     builder.set_completion_entries(process.rings.completion_entries);
@@ -113,6 +119,10 @@ fn write_process(mut builder: process::Builder<'_>, process: &Process) {
     if let Some(launch) = &process.launch {
         write_launch(builder.init_launch(), launch);
     }
+}
+
+fn nanoseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }
 
 fn write_launch(mut builder: launch_parameters::Builder<'_>, launch: &Launch) {
@@ -205,6 +215,13 @@ fn read_process(reader: process::Reader<'_>, services: &Services) -> Result<Proc
         serves: read_services(reader)?,
         restart: read_restart(reader.get_restart()?)?,
         memory_limit: reader.get_memory_limit(),
+        memory_reserve: reader.get_memory_reserve(),
+        processor: ProcessorLimits {
+            weight: reader.get_weight(),
+            rate: Some([reader.get_budget_nanoseconds(), reader.get_period_nanoseconds()])
+                .filter(|rate| *rate != [0, 0])
+                .map(|[budget, period]| (Duration::from_nanos(budget), Duration::from_nanos(period))),
+        },
         stack_bytes: reader.get_stack_bytes(),
         wall_clock: Some(reader.get_wall_clock_nanoseconds()).filter(|it| *it != 0).map(Duration::from_nanos),
         launch: if reader.has_launch() { Some(read_launch(reader.get_launch()?)?) } else { None },
@@ -262,6 +279,7 @@ fn number_of(source: &Source) -> system_manifest::Source {
         Source::Timer => system_manifest::Source::Timer,
         Source::EntropySource => system_manifest::Source::EntropySource,
         Source::EntropySink => system_manifest::Source::EntropySink,
+        Source::Accounting => system_manifest::Source::Accounting,
         Source::VirtualMemory => system_manifest::Source::VirtualMemory,
         Source::Part(_) => system_manifest::Source::Part,
         Source::ProcessSpawner => system_manifest::Source::ProcessSpawner,
@@ -278,6 +296,7 @@ fn source_of(number: system_manifest::Source, part: String) -> Result<Source, Wi
         system_manifest::Source::Timer => Source::Timer,
         system_manifest::Source::EntropySource => Source::EntropySource,
         system_manifest::Source::EntropySink => Source::EntropySink,
+        system_manifest::Source::Accounting => Source::Accounting,
         system_manifest::Source::VirtualMemory => Source::VirtualMemory,
         system_manifest::Source::Part => Source::Part(part),
         system_manifest::Source::ProcessSpawner => Source::ProcessSpawner,
@@ -313,6 +332,7 @@ mod tests {
             Source::Timer,
             Source::EntropySource,
             Source::EntropySink,
+            Source::Accounting,
             Source::VirtualMemory,
             Source::Part("file/x".to_owned()),
             Source::ProcessSpawner,
@@ -330,6 +350,11 @@ mod tests {
             image: "capos-wasm".to_owned(),
             grants,
             memory_limit: 1 << 24,
+            memory_reserve: 1 << 20,
+            processor: ProcessorLimits {
+                weight: 7,
+                rate: Some((Duration::from_millis(2), Duration::from_millis(10))),
+            },
             stack_bytes: 8192,
             wall_clock: Some(Duration::from_millis(1500)),
             launch: Some(launch),

@@ -1,14 +1,49 @@
 //! Accounts: how much memory a process may hold, and holds.
 //!
-//! Everything that ring 0 keeps for a process is charged here in bytes: frames, page tables, rings, pool entries,
-//! capability slots. A child's limit is carved out of its creator's account as one charge. Called by the kernel before each
-//! allocation on behalf of ring 3.
+//! Two things are counted, in bytes. Everything that ring 0 keeps for a process is *charged* when it is promised: committed
+//! pages, page tables, rings, pool entries, capability slots; the limit bounds that. What has a frame is *backed*: at first
+//! by what was set aside for the account (its reserve), beyond that by what nobody has set aside (the [`Pot`]). A child's
+//! limit and reserve are carved out of its creator's. Called by the kernel before each allocation on behalf of ring 3.
 //!
-//! Invariant: `used <= limit`, always; a refused charge changes nothing but the number of refusals.
+//! Invariant: `used <= limit`, always; a refused charge changes nothing but the number of refusals. The pot and, of each
+//! account, the larger of what is set aside and what is backed add up to the machine's frames: so a frame inside a reserve
+//! is always there.
 
 /// The charge would pass the limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LimitReached;
+
+/// Nobody has set a frame aside for it, and none is left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NothingFree;
+
+/// Bytes that nobody has set aside and nobody has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pot {
+    bytes: u64,
+}
+
+impl Pot {
+    /// A pot with so much.
+    #[must_use]
+    pub const fn new(bytes: u64) -> Pot {
+        Pot { bytes }
+    }
+
+    /// What is in it.
+    #[must_use]
+    pub const fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    const fn take(&mut self, bytes: u64) -> Result<(), NothingFree> {
+        if bytes > self.bytes {
+            return Err(NothingFree);
+        }
+        self.bytes -= bytes;
+        Ok(())
+    }
+}
 
 /// Bytes held and bytes allowed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,13 +52,23 @@ pub struct Account {
     used: u64,
     peak: u64,
     refusals: u64,
+    reserve: u64,
+    backed: u64,
+    is_root: bool,
 }
 
 impl Account {
-    /// An account that allows `limit` bytes.
-    #[must_use]
-    pub const fn new(limit: u64) -> Account {
-        Account { limit, used: 0, peak: 0, refusals: 0 }
+    const fn new(limit: u64, reserve: u64, is_root: bool) -> Account {
+        Account { limit, used: 0, peak: 0, refusals: 0, reserve, backed: 0, is_root }
+    }
+
+    /// The account from which all others come. What it sets aside for others comes out of the pot.
+    ///
+    /// # Errors
+    /// [`NothingFree`]: the pot has less than its own reserve.
+    pub fn root(limit: u64, reserve: u64, pot: &mut Pot) -> Result<Account, NothingFree> {
+        pot.take(reserve)?;
+        Ok(Account::new(limit, reserve, true))
     }
 
     /// Bytes allowed.
@@ -42,6 +87,18 @@ impl Account {
     #[must_use]
     pub const fn peak(&self) -> u64 {
         self.peak
+    }
+
+    /// Bytes that were set aside for it, and not passed on.
+    #[must_use]
+    pub const fn reserve(&self) -> u64 {
+        self.reserve
+    }
+
+    /// Bytes that have a frame.
+    #[must_use]
+    pub const fn backed(&self) -> u64 {
+        self.backed
     }
 
     /// Charges that were refused.
@@ -81,33 +138,62 @@ impl Account {
     pub const fn refund(&mut self, bytes: u64) {
         self.used = self.used.saturating_sub(bytes);
     }
+
+    /// Takes a child's account out of this one.
+    ///
+    /// # Errors
+    /// [`LimitReached`] for a limit above what can still be charged, a reserve above the limit, or a reserve above what is set
+    /// aside and not used (for the root: above what is in the pot); only the refusal is counted then.
+    pub fn carve(&mut self, limit: u64, reserve: u64, pot: &mut Pot) -> Result<Account, LimitReached> {
+        let unused = if self.is_root { pot.bytes } else { self.reserve.saturating_sub(self.backed) };
+        if reserve > limit || reserve > unused {
+            self.count_refusal();
+            return Err(LimitReached);
+        }
+        self.charge(limit)?;
+        if self.is_root {
+            pot.bytes -= reserve;
+        } else {
+            self.reserve -= reserve;
+        }
+        Ok(Account::new(limit, reserve, false))
+    }
+
+    /// Takes back what [`Account::carve`] gave. Of `child` the `kept` bytes live on, on this account: charged, and the
+    /// `kept_backed` of them that have a frame backed.
+    pub fn give_back(&mut self, child: &Account, kept: u64, kept_backed: u64, pot: &mut Pot) {
+        pot.bytes += child.backed.saturating_sub(child.reserve);
+        if self.is_root {
+            pot.bytes += child.reserve;
+        } else {
+            let beyond = self.backed.saturating_sub(self.reserve);
+            self.reserve += child.reserve;
+            pot.bytes += beyond.min(child.reserve);
+        }
+        self.refund(child.limit.saturating_sub(kept));
+        // The frames were the child's until now, so they are here or in the pot.
+        let backed = self.back(kept_backed, pot);
+        debug_assert!(backed.is_ok());
+    }
+
+    /// So many bytes are to get frames: those that were set aside, then those of the pot.
+    ///
+    /// # Errors
+    /// [`NothingFree`]; nothing has changed then.
+    pub fn back(&mut self, bytes: u64, pot: &mut Pot) -> Result<(), NothingFree> {
+        let inside = self.reserve.saturating_sub(self.backed).min(bytes);
+        pot.take(bytes - inside)?;
+        self.backed += bytes;
+        Ok(())
+    }
+
+    /// So many bytes have lost their frames; never below zero.
+    pub fn unback(&mut self, bytes: u64, pot: &mut Pot) {
+        let bytes = bytes.min(self.backed);
+        pot.bytes += self.backed.saturating_sub(self.reserve).min(bytes);
+        self.backed -= bytes;
+    }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_refused_charge_changes_nothing() {
-        let mut account = Account::new(100);
-        account.charge(60).unwrap();
-        assert_eq!(account.charge(41), Err(LimitReached));
-        assert_eq!(account.charge(u64::MAX), Err(LimitReached));
-        assert_eq!((account.used(), account.remaining(), account.refusals()), (60, 40, 2));
-        account.charge(40).unwrap();
-        account.refund(1000);
-        assert_eq!(account.used(), 0);
-    }
-
-    #[test]
-    fn the_peak_outlives_what_was_held() {
-        let mut account = Account::new(100);
-        account.charge(60).unwrap();
-        account.refund(50);
-        account.charge(20).unwrap();
-        assert_eq!(account.charge(90), Err(LimitReached));
-        assert_eq!((account.used(), account.peak()), (30, 60));
-        account.charge(40).unwrap();
-        assert_eq!(account.peak(), 70);
-    }
-}
+mod tests;

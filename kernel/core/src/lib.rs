@@ -16,6 +16,7 @@ extern crate std;
 pub mod account;
 pub mod authority;
 pub mod capability;
+pub mod claim;
 pub mod completion;
 pub mod derivation;
 pub mod elf;

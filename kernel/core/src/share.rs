@@ -71,6 +71,14 @@ impl Budget {
         self.start.saturating_add(self.rate.period)
     }
 
+    /// What it is at `now`.
+    #[must_use]
+    pub fn at(&self, now: u64) -> Budget {
+        let mut budget = *self;
+        budget.renew(now);
+        budget
+    }
+
     /// Begins the period in which `now` lies. Each one since the last pays its budget's worth of what was used.
     pub fn renew(&mut self, now: u64) {
         let periods = now.saturating_sub(self.start) / self.rate.period.max(1);

@@ -123,6 +123,7 @@ pub(crate) const GROUPS: &[Group] = &[
             suite("rounds", "rounds.elf"),
             suite("clock", "clock.elf"),
             suite("seed", "seed.elf"),
+            suite("fairness", "fairness.elf"),
             suite("pressure", "pressure.elf"),
             suite("stopper", "stopper.elf"),
             suite("stretch", "stretch.elf"),

@@ -9,6 +9,7 @@
 use super::{Answer, Origin};
 use crate::devices::Session;
 use crate::endpoints::{Endpoint, Minted};
+use crate::holdings::Kind;
 use crate::kernel::{Kernel, NodeUse, Waiters};
 use crate::objects::console::Stream;
 use crate::objects::notification::Notification;
@@ -16,8 +17,8 @@ use crate::processes::Process;
 use crate::processes::thread::RecordKind;
 use capos_abi::error::{CallError, Transport};
 use capos_abi::ring::Completion;
-use capos_kernel_core::derivation::{NodeId, USE_BYTES};
-use capos_kernel_core::pool::{Id, Pool};
+use capos_kernel_core::derivation::NodeId;
+use capos_kernel_core::pool::Id;
 use capos_kernel_hal::frames;
 
 /// What an operation waits for.
@@ -75,7 +76,7 @@ impl Parked {
 pub(crate) enum Reserved {
     /// A new record, charged for.
     Charged,
-    /// A new record that will be the thread's own, which is paid for with the thread.
+    /// A new record that is paid for with the thread: its own from now on, or that of an unmapping.
     Own,
     /// The thread's own, which it has.
     Kept(Id<Operation>),
@@ -91,9 +92,6 @@ pub(crate) struct Operation {
 }
 
 impl Kernel {
-    /// Bytes that an operation costs: its record, and its place in the derivation tree.
-    pub(crate) const OPERATION_BYTES: u64 = Pool::<Operation>::entry_bytes() + USE_BYTES;
-
     /// Keeps the submission as an operation. With a node it ends as revoked when that dies: the one of the capability
     /// through which it came.
     ///
@@ -105,7 +103,11 @@ impl Kernel {
         parked: Parked,
         node: Option<NodeId>,
     ) -> Result<Id<Operation>, Transport> {
-        let reserved = self.reserve_operation(origin, parked.kind())?;
+        let reserved = match parked {
+            // Whoever has used up all that it may have must be able to give some back.
+            Parked::Unmapping if !frames::is_refused() => Reserved::Own,
+            _ => self.reserve_operation(origin, parked.kind())?,
+        };
         self.park_reserved(origin, parked, node, reserved)
     }
 
@@ -123,7 +125,7 @@ impl Kernel {
             Some(None) => Reserved::Own,
             Some(Some(id)) if self.is_kept(id) => return Ok(Reserved::Kept(id)),
             _ => {
-                self.charge(origin.process, Kernel::OPERATION_BYTES)?;
+                self.take_entries(origin.process, Kind::Operation, 1)?;
                 Reserved::Charged
             }
         };
@@ -142,7 +144,7 @@ impl Kernel {
     /// Takes back what [`Kernel::reserve_operation`] did.
     pub(crate) fn cancel_operation_reserve(&mut self, process: Id<Process>, reserved: Reserved) {
         if matches!(reserved, Reserved::Charged) {
-            self.refund(process, Kernel::OPERATION_BYTES);
+            self.return_entries(process, Kind::Operation, 1);
         }
     }
 
@@ -331,7 +333,7 @@ impl Kernel {
             self.operation_links.remove(&mut thread.operations, id.index());
         }
         self.nodes.detach_use(NodeUse::Operation(id.index()).number());
-        self.refund(origin.process, Kernel::OPERATION_BYTES);
+        self.return_entries(origin.process, Kind::Operation, 1);
         self.operations.discard(id);
     }
 
@@ -345,7 +347,7 @@ impl Kernel {
                 }
             }
         }
-        self.refund(origin.process, Kernel::OPERATION_BYTES);
+        self.return_entries(origin.process, Kind::Operation, 1);
     }
 
     /// Takes an operation out of everything it is in. No completion is written.
@@ -368,7 +370,9 @@ impl Kernel {
             }
             _ => {}
         }
-        self.end_operation_charge(id, &origin);
+        if parked != Parked::Unmapping {
+            self.end_operation_charge(id, &origin);
+        }
         let taken = self.operations.remove(id);
         if let Parked::Queued { object, .. } | Parked::Delivered { object, .. } = parked {
             self.release_minted(object);

@@ -8,6 +8,7 @@
 use super::Origin;
 use super::transfer::Descriptor;
 use crate::endpoints::Endpoint;
+use crate::holdings::Kind;
 use crate::kernel::Kernel;
 use crate::objects::Object;
 use crate::processes::Process;
@@ -20,7 +21,7 @@ use capos_abi::ring::{
 };
 use capos_kernel_core::authority::Authority;
 use capos_kernel_core::capability::Capability;
-use capos_kernel_core::derivation::{NODE_BYTES, NodeId};
+use capos_kernel_core::derivation::NodeId;
 use capos_kernel_core::pool::Id;
 use capos_kernel_hal::PAGE_BYTES;
 
@@ -234,7 +235,7 @@ impl Kernel {
         let (handle, moved) =
             authority.hand_over(&mut sender.table, handle, &mut receiver.table, to.index()).ok()?;
         if moved.node == capability.node {
-            self.refund(from, NODE_BYTES);
+            self.return_entries(from, Kind::Capability, 1);
         }
         self.retain_reference(to, moved.object);
         self.release_reference(from, moved.object);

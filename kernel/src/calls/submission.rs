@@ -5,6 +5,7 @@
 //! Invariant: each submission ends in exactly one completion, at once or by its operation.
 
 use super::{Answer, Call, Origin};
+use crate::holdings::Kind;
 use crate::kernel::Kernel;
 use crate::objects::Object;
 use crate::processes::Process;
@@ -13,7 +14,6 @@ use capos_abi::error::{CallError, Transport};
 use capos_abi::ring::{Completion, Opcode, Submission};
 use capos_kernel_core::authority::{self, Authority};
 use capos_kernel_core::capability::Capability;
-use capos_kernel_core::derivation::NODE_BYTES;
 use capos_kernel_core::pool::Id;
 
 impl Kernel {
@@ -143,10 +143,7 @@ impl Kernel {
     /// A node is nobody's any more, or free: its owner's charge for it ends.
     pub(crate) fn end_charge(&mut self, owner: Option<u32>) {
         if let Some(owner) = owner.and_then(|owner| self.processes.id_at(owner)) {
-            self.refund(owner, NODE_BYTES);
+            self.return_entries(owner, Kind::Capability, 1);
         }
     }
-
-    /// Bytes that one capability costs besides its slot.
-    pub(crate) const CAPABILITY_BYTES: u64 = NODE_BYTES;
 }

@@ -7,6 +7,7 @@
 //! leaves its sender only if the call succeeded.
 
 use super::{Call, Origin};
+use crate::holdings::Kind;
 use crate::kernel::Kernel;
 use crate::objects::Object;
 use crate::processes::Process;
@@ -143,12 +144,12 @@ impl Kernel {
                 return Err(error);
             }
         }
-        self.charge(id, u64::from(count) * Kernel::CAPABILITY_BYTES)
+        self.take_entries(id, Kind::Capability, count)
     }
 
     /// Takes back what [`Kernel::prepare_slots`] charged for capabilities that are not inserted after all.
     pub(crate) fn cancel_slots(&mut self, id: Id<Process>, count: u32) {
-        self.refund(id, u64::from(count) * Kernel::CAPABILITY_BYTES);
+        self.return_entries(id, Kind::Capability, count);
     }
 
     /// Inserts a capability as a child of `parent`, behind [`Kernel::prepare_slots`] and a look at whether the parent may

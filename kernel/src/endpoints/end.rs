@@ -6,6 +6,7 @@
 
 use super::Endpoint;
 use crate::calls::operation::Parked;
+use crate::holdings::Kind;
 use crate::kernel::Kernel;
 use crate::processes::Process;
 use capos_abi::error::Transport;
@@ -81,7 +82,7 @@ impl Kernel {
         let (account, root) = (endpoint.account, endpoint.root);
         self.endpoints.discard(id);
         if let Some(account) = account {
-            self.refund(account, Kernel::ENDPOINT_BYTES);
+            self.return_entries(account, Kind::Endpoint, 1);
         }
         if let Some(root) = root
             && self.minted.get(root).is_some_and(|minted| minted.holders == 0)
@@ -91,22 +92,23 @@ impl Kernel {
         false
     }
 
-    /// Charges what is charged to an ended process, and lives on, to its creator; returns the bytes.
-    pub(crate) fn pass_endpoints_on(&mut self, id: Id<Process>, parent: Option<Id<Process>>) -> u64 {
+    /// Charges what is charged to an ended process, and lives on, to its creator; returns the bytes, and the frames among
+    /// them.
+    pub(crate) fn pass_endpoints_on(&mut self, id: Id<Process>, parent: Option<Id<Process>>) -> (u64, u64) {
         if !self.processes.get(id).is_some_and(|process| process.has_lent) {
-            return 0;
+            return (0, 0);
         }
         if let Some(parent) = parent.and_then(|parent| self.processes.get_mut(parent)) {
             parent.has_lent = true;
         }
-        let mut bytes = 0;
+        let (mut endpoints, mut objects, mut operations) = (0, 0, 0);
         for index in 0..self.endpoints.reach() {
             let Some(endpoint) = self.endpoints.id_at(index).and_then(|id| self.endpoints.get_mut(id)) else {
                 continue;
             };
             if endpoint.account == Some(id) {
                 endpoint.account = parent;
-                bytes += Kernel::ENDPOINT_BYTES;
+                endpoints += 1;
             }
         }
         for index in 0..self.minted.reach() {
@@ -115,19 +117,30 @@ impl Kernel {
             };
             if minted.account == Some(id) {
                 minted.account = parent;
-                bytes += Kernel::MINTED_BYTES;
+                objects += 1;
             }
         }
-        bytes += self.pass_notifications_on(id, parent) + self.pass_dma_on(id, parent);
+        let notifications = self.pass_notifications_on(id, parent);
+        let (dma_bytes, dma_frames) = self.pass_dma_on(id, parent);
         for index in 0..self.operations.reach() {
             let operation = self.operations.id_at(index).and_then(|id| self.operations.get_mut(id));
             if let Some(operation) = operation.filter(|operation| operation.origin.process == id)
                 && let Some(parent) = parent
             {
                 operation.origin.process = parent;
-                bytes += Kernel::OPERATION_BYTES;
+                operations += 1;
             }
         }
-        bytes
+        let kinds = [
+            (Kind::Endpoint, endpoints),
+            (Kind::Minted, objects),
+            (Kind::Operation, operations),
+            (Kind::Notification, notifications),
+        ];
+        for (kind, count) in kinds {
+            self.pass_entries_on(id, parent, kind, count);
+        }
+        let records: u64 = kinds.iter().map(|(kind, count)| u64::from(*count) * kind.bytes()).sum();
+        (records + dma_bytes, dma_frames)
     }
 }

@@ -17,6 +17,7 @@ mod receive;
 mod reply;
 
 use crate::calls::operation::Operation;
+use crate::holdings::Kind;
 use crate::kernel::Kernel;
 use crate::memory::charge::insert;
 use crate::processes::Process;
@@ -24,7 +25,7 @@ use crate::processes::thread::Thread;
 use capos_abi::error::Transport;
 use capos_abi::ring::Mint;
 use capos_kernel_core::fair_queue::FairQueue;
-use capos_kernel_core::pool::{Id, Pool};
+use capos_kernel_core::pool::Id;
 use capos_kernel_hal::frames;
 
 /// The receive side of a service.
@@ -73,9 +74,6 @@ pub(crate) struct Minted {
 }
 
 impl Kernel {
-    const ENDPOINT_BYTES: u64 = Pool::<Endpoint>::entry_bytes();
-    const MINTED_BYTES: u64 = Pool::<Minted>::entry_bytes();
-
     /// Makes an endpoint without holders and its root object, charged to `account`.
     ///
     /// # Errors
@@ -87,19 +85,24 @@ impl Kernel {
         methods: u64,
     ) -> Result<(Id<Endpoint>, Id<Minted>), Transport> {
         self.prepare_minted(account, 1)?;
-        let made = self.charge(account, Kernel::ENDPOINT_BYTES).and_then(|()| {
+        let made = self.take_entries(account, Kind::Endpoint, 1).and_then(|()| {
             let queue = FairQueue::EMPTY;
-            let (account, root) = (Some(account), None);
-            let (receivers, waiting) = (0, None);
-            let endpoint =
-                Endpoint { account, root, receivers, waiting, receives: queue, calls: queue, events: queue };
-            insert(&mut self.endpoints, endpoint).ok_or(Transport::OutOfMemory)
+            let endpoint = Endpoint {
+                account: Some(account),
+                root: None,
+                receivers: 0,
+                waiting: None,
+                receives: queue,
+                calls: queue,
+                events: queue,
+            };
+            insert(&mut self.endpoints, endpoint).ok_or_else(|| {
+                self.return_entries(account, Kind::Endpoint, 1);
+                Transport::OutOfMemory
+            })
         });
         let mint = Mint { interface, cookie: 0, methods };
-        let id = made.inspect_err(|error| {
-            let bytes = if *error == Transport::OutOfMemory { Kernel::ENDPOINT_BYTES } else { 0 };
-            self.refund(account, Kernel::MINTED_BYTES + bytes);
-        })?;
+        let id = made.inspect_err(|_| self.cancel_minted(account, 1))?;
         let root = self.insert_minted(account, id, None, mint).ok_or(Transport::OutOfMemory)?;
         if let Some(endpoint) = self.endpoints.get_mut(id) {
             endpoint.root = Some(root);
@@ -112,11 +115,10 @@ impl Kernel {
     /// # Errors
     /// "limit reached", "out of memory".
     pub(crate) fn prepare_minted(&mut self, account: Id<Process>, count: u32) -> Result<(), Transport> {
-        let free = self.minted.capacity() as usize - self.minted.used();
-        if free < count as usize || frames::is_refused() {
+        if frames::is_refused() {
             return Err(Transport::OutOfMemory);
         }
-        self.charge(account, u64::from(count) * Kernel::MINTED_BYTES)?;
+        self.take_entries(account, Kind::Minted, count)?;
         if let Some(process) = self.processes.get_mut(account) {
             process.has_lent = true;
         }
@@ -125,7 +127,7 @@ impl Kernel {
 
     /// Takes back what [`Kernel::prepare_minted`] charged.
     pub(crate) fn cancel_minted(&mut self, account: Id<Process>, count: u32) {
-        self.refund(account, u64::from(count) * Kernel::MINTED_BYTES);
+        self.return_entries(account, Kind::Minted, count);
     }
 
     /// Makes an object without holders, behind [`Kernel::prepare_minted`]; `None` if that was not asked.
@@ -216,7 +218,7 @@ impl Kernel {
         if let Some(minted) = self.minted.remove(id)
             && let Some(account) = minted.account
         {
-            self.refund(account, Kernel::MINTED_BYTES);
+            self.return_entries(account, Kind::Minted, 1);
         }
     }
 }

@@ -164,7 +164,11 @@ impl Kernel {
 
     /// Maps a frame that is the process's alone.
     fn map_own(&mut self, id: Id<Process>, page: u64, frame: SharedFrame) -> Result<(), TouchError> {
-        self.map(id, page, frame, Access::ReadWrite)?;
+        self.back(id, 1)?;
+        if let Err(error) = self.map(id, page, frame, Access::ReadWrite) {
+            self.unback(id, 1);
+            return Err(error);
+        }
         if let Some(process) = self.processes.get_mut(id) {
             process.touched_pages += 1;
         }
@@ -192,8 +196,7 @@ impl Kernel {
         access: Access,
     ) -> Result<(), TouchError> {
         let index = first + (page - pages.start);
-        let found = self.memory_objects.get_mut(object).ok_or(TouchError::NotThere)?;
-        let frame = found.frame(index)?.ok_or(TouchError::NotThere)?;
+        let frame = self.object_frame(object, index)?.ok_or(TouchError::NotThere)?;
         self.map(id, page, frame, access)?;
         for ahead in 1..PAGES_AT_ONCE.min(pages.end - page) {
             let object = self.memory_objects.get(object);
@@ -228,8 +231,7 @@ impl Kernel {
         object: Id<MemoryObject>,
         index: u64,
     ) -> Result<(), TouchError> {
-        let object = self.memory_objects.get_mut(object).ok_or(TouchError::NotThere)?;
-        let frame = object.frame(index)?.ok_or(TouchError::NotThere)?;
+        let frame = self.object_frame(object, index)?.ok_or(TouchError::NotThere)?;
         self.map(id, page, frame, Access::Read)
     }
 
@@ -291,13 +293,11 @@ impl Kernel {
             MapError::BadAddress | MapError::Occupied | MapError::WriteOrExecute => TouchError::NotThere,
         })?;
         let process = self.processes.get_mut(id).ok_or(TouchError::NotThere)?;
-        if process.settle_tables().is_err() {
-            if let Some(space) = process.space.as_mut() {
-                drop(space.unmap(page * PAGE));
-            }
-            return Err(TouchError::OutOfMemory);
+        if process.settle_tables().is_ok() && process.back_tables(&mut self.pot).is_ok() {
+            return Ok(());
         }
-        Ok(())
+        self.unmap_pages(id, Pages { start: page, end: page + 1 });
+        Err(TouchError::OutOfMemory)
     }
 
     /// Takes the mappings of `pages` away; the frames go unless somebody else owns them, and so do page tables that map
@@ -313,8 +313,8 @@ impl Kernel {
                 space.free_empty_tables(page * PAGE);
             }
         }
-        let settled = process.settle_tables();
-        debug_assert!(settled.is_ok());
+        let settled = process.settle_tables().is_ok() && process.back_tables(&mut self.pot).is_ok();
+        debug_assert!(settled);
         count
     }
 

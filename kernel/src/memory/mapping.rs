@@ -8,6 +8,7 @@
 //! Invariant: each area of an object outside a program's image has a record here, and goes with it. No thread runs
 //! between the first and the last piece of a severing, so nobody sees half of it.
 
+use crate::holdings::Kind;
 use crate::kernel::{Kernel, NodeUse};
 use crate::memory::area::Area;
 use crate::memory::charge::insert;
@@ -15,9 +16,9 @@ use crate::memory::object::MemoryObject;
 use crate::processes::Process;
 use crate::work::PAGES_PER_PIECE;
 use capos_abi::error::{CallError, Exception, Transport};
-use capos_kernel_core::derivation::{NodeId, USE_BYTES};
+use capos_kernel_core::derivation::NodeId;
 use capos_kernel_core::pages::Pages;
-use capos_kernel_core::pool::{Id, Pool};
+use capos_kernel_core::pool::Id;
 use capos_kernel_hal::paging::Access;
 use core::num::NonZeroU32;
 
@@ -29,8 +30,6 @@ pub(crate) struct Mapping {
     process: Id<Process>,
     /// Its first page.
     start: u64,
-    /// What the process was charged for it.
-    charge: u64,
 }
 
 /// What is to be mapped, and by which right.
@@ -54,14 +53,6 @@ pub(crate) struct Severing {
     area: Area,
 }
 
-impl Wanted {
-    /// Bytes that the mapping costs: its record, and its places in the derivation tree.
-    fn charge(&self) -> u64 {
-        let uses = 1 + u64::from(self.code.is_some());
-        Pool::<Mapping>::entry_bytes() + uses * USE_BYTES
-    }
-}
-
 impl Kernel {
     /// Maps pages of an object into a process, at the lowest free place; nothing is mapped yet, and the process is charged for
     /// all that a mapping costs. The caller has checked what the capabilities permit.
@@ -83,7 +74,7 @@ impl Kernel {
         if !is_allowed {
             return Err(Exception::Failed.into());
         }
-        let number = self.create_mapping(id, wanted.charge())?;
+        let number = self.create_mapping(id)?;
         let area = Area::Object { object, first: pages.start, access, mapping: Some(number) };
         let process = self.processes.get_mut(id).ok_or(Transport::Disconnected);
         let added = process.map_err(CallError::from).and_then(|it| it.add_range(pages.count(), area, true));
@@ -111,7 +102,7 @@ impl Kernel {
         node: NodeId,
         area: impl FnOnce(MappingNumber) -> Area,
     ) -> Result<Pages, CallError> {
-        let number = self.create_mapping(id, Pool::<Mapping>::entry_bytes() + USE_BYTES)?;
+        let number = self.create_mapping(id)?;
         let process = self.processes.get_mut(id).ok_or(Transport::Disconnected);
         let added = process.map_err(CallError::from).and_then(|it| it.add_range(count, area(number), true));
         let mapped = added.inspect_err(|_| self.remove_mapping(number))?;
@@ -128,11 +119,11 @@ impl Kernel {
     }
 
     /// A record for a mapping in `process`, charged to it.
-    fn create_mapping(&mut self, process: Id<Process>, charge: u64) -> Result<MappingNumber, Transport> {
-        self.charge(process, charge)?;
-        let id = insert(&mut self.mappings, Mapping { process, start: 0, charge });
+    fn create_mapping(&mut self, process: Id<Process>) -> Result<MappingNumber, Transport> {
+        self.take_entries(process, Kind::Mapping, 1)?;
+        let id = insert(&mut self.mappings, Mapping { process, start: 0 });
         id.and_then(|id| MappingNumber::new(id.index() + 1)).ok_or_else(|| {
-            self.refund(process, charge);
+            self.return_entries(process, Kind::Mapping, 1);
             Transport::OutOfMemory
         })
     }
@@ -142,7 +133,7 @@ impl Kernel {
         self.nodes.detach_use(NodeUse::Mapping(number.get() - 1).number());
         self.nodes.detach_use(NodeUse::Code(number.get() - 1).number());
         if let Some(mapping) = self.mapping(number).and_then(|id| self.mappings.remove(id)) {
-            self.refund(mapping.process, mapping.charge);
+            self.return_entries(mapping.process, Kind::Mapping, 1);
         }
     }
 

@@ -6,6 +6,7 @@
 //! Invariant: a sealed object is never written again and has no writable mapping. All pages were charged when the object
 //! was made. An object without holders is taken apart by `work`, in bounded steps.
 
+use crate::holdings::Kind;
 use crate::kernel::Kernel;
 use crate::memory::charge::insert;
 use crate::processes::Process;
@@ -13,7 +14,7 @@ use crate::processes::layout::PAGE;
 use alloc::vec::Vec;
 use capos_abi::error::{CallError, Exception, Transport};
 use capos_kernel_core::elf::Executable;
-use capos_kernel_core::pool::{Id, Pool};
+use capos_kernel_core::pool::Id;
 use capos_kernel_core::storage;
 use capos_kernel_hal::frames::{Frame, OutOfMemory, SharedFrame};
 use capos_kernel_hal::ramdisk::Ramdisk;
@@ -44,10 +45,12 @@ pub(crate) struct MemoryObject {
     pub(crate) holders: u32,
     /// Who is charged for it.
     pub(crate) account: Option<Id<Process>>,
-    /// With how many bytes.
+    /// With how many bytes, besides the record.
     pub(crate) charge: u64,
     /// What a program image says, once a process has been made from it; charged with the object.
     executable: Vec<Executable>,
+    /// Frames of its own, which that account backs.
+    pub(crate) frames: u64,
 }
 
 /// The bytes do not all lie in the object.
@@ -69,6 +72,7 @@ impl MemoryObject {
             account,
             charge,
             executable,
+            frames: 0,
         }
     }
 
@@ -86,6 +90,7 @@ impl MemoryObject {
             account,
             charge,
             executable,
+            frames: 0,
         })
     }
 
@@ -106,11 +111,11 @@ impl MemoryObject {
         }
     }
 
-    /// The frame of page `index`, made now if it has none; `None` past the end.
+    /// The frame of page `index`, made now if it has none; `None` past the end. The account was asked to back it.
     ///
     /// # Errors
     /// [`OutOfMemory`].
-    pub(crate) fn frame(&mut self, index: u64) -> Result<Option<SharedFrame>, OutOfMemory> {
+    fn frame(&mut self, index: u64) -> Result<Option<SharedFrame>, OutOfMemory> {
         let present = self.present(index);
         if present.is_some() || index >= self.page_count() {
             return Ok(present);
@@ -126,6 +131,7 @@ impl MemoryObject {
         let Some(place) = chunk.get_mut(index % CHUNK_PAGES) else { return Ok(None) };
         let frame = Frame::new()?.share();
         *place = Some(frame.clone());
+        self.frames += 1;
         Ok(Some(frame))
     }
 
@@ -163,15 +169,6 @@ impl MemoryObject {
         Ok(())
     }
 
-    /// Copies in, within one page. The caller has checked that the object is not sealed and contains the bytes.
-    ///
-    /// # Errors
-    /// [`OutOfMemory`], also for bytes of more than one page.
-    pub(crate) fn write_in_page(&mut self, offset: u64, bytes: &[u8]) -> Result<(), OutOfMemory> {
-        let frame = self.frame(offset / PAGE)?.ok_or(OutOfMemory)?;
-        frame.write((offset % PAGE) as usize, bytes).map_err(|_| OutOfMemory)
-    }
-
     /// Frees the frames of one chunk; false when there are none left.
     pub(crate) fn shrink(&mut self) -> bool {
         match &mut self.backing {
@@ -185,11 +182,11 @@ fn chunk_count(bytes: u64) -> u64 {
     bytes.div_ceil(PAGE).div_ceil(CHUNK_PAGES as u64)
 }
 
-/// What an object of zeros costs: its pages, the lists of them, its record.
+/// What an object of zeros costs besides its record: its pages, and the lists of them.
 fn charge_of(bytes: u64) -> u64 {
     let page = PAGE + size_of::<Option<SharedFrame>>() as u64;
     let lists = chunk_count(bytes) * size_of::<Chunk>() as u64;
-    bytes.div_ceil(PAGE) * page + lists + Pool::<MemoryObject>::entry_bytes()
+    bytes.div_ceil(PAGE) * page + lists
 }
 
 impl Kernel {
@@ -209,11 +206,16 @@ impl Kernel {
             return Err(Transport::LimitReached.into());
         }
         let charge = charge_of(bytes);
-        self.charge(account, charge)?;
+        self.take_entries(account, Kind::MemoryObject, 1)?;
+        if let Err(error) = self.charge(account, charge) {
+            self.return_entries(account, Kind::MemoryObject, 1);
+            return Err(error.into());
+        }
         let object = MemoryObject::of_zeros(bytes, account, charge).ok();
         let id = object.and_then(|object| insert(&mut self.memory_objects, object));
         id.ok_or_else(|| {
             self.refund(account, charge);
+            self.return_entries(account, Kind::MemoryObject, 1);
             Transport::OutOfMemory.into()
         })
     }
@@ -228,15 +230,14 @@ impl Kernel {
         offset: u64,
         bytes: u64,
     ) -> Result<Id<MemoryObject>, Transport> {
-        let charge = Pool::<MemoryObject>::entry_bytes();
         if let Some(account) = account {
-            self.charge(account, charge)?;
+            self.take_entries(account, Kind::MemoryObject, 1)?;
         }
         let mut object = MemoryObject::of_ramdisk(self.ramdisk, offset, bytes);
-        (object.account, object.charge) = (account, charge);
+        object.account = account;
         insert(&mut self.memory_objects, object).ok_or_else(|| {
             if let Some(account) = account {
-                self.refund(account, charge);
+                self.return_entries(account, Kind::MemoryObject, 1);
             }
             Transport::OutOfMemory
         })
@@ -255,6 +256,43 @@ impl Kernel {
             object.executable = kept;
             object.charge += BYTES;
         }
+    }
+
+    /// The frame of an object's page, made now if it has none; `None` past the end.
+    ///
+    /// # Errors
+    /// [`OutOfMemory`]: whoever is charged for the object has none left, or the machine.
+    pub(crate) fn object_frame(
+        &mut self,
+        id: Id<MemoryObject>,
+        index: u64,
+    ) -> Result<Option<SharedFrame>, OutOfMemory> {
+        let Some(object) = self.memory_objects.get(id) else { return Ok(None) };
+        let present = object.present(index);
+        if present.is_some() || index >= object.page_count() {
+            return Ok(present);
+        }
+        let account = object.account.ok_or(OutOfMemory)?;
+        self.back(account, 1)?;
+        let made = self.memory_objects.get_mut(id).map_or(Ok(None), |object| object.frame(index));
+        if !matches!(made, Ok(Some(_))) {
+            self.unback(account, 1);
+        }
+        made
+    }
+
+    /// Copies into an object, within one page. The caller has checked that it is not sealed and contains the bytes.
+    ///
+    /// # Errors
+    /// [`OutOfMemory`], also for bytes of more than one page.
+    pub(crate) fn write_in_page(
+        &mut self,
+        id: Id<MemoryObject>,
+        offset: u64,
+        bytes: &[u8],
+    ) -> Result<(), OutOfMemory> {
+        let frame = self.object_frame(id, offset / PAGE)?.ok_or(OutOfMemory)?;
+        frame.write((offset % PAGE) as usize, bytes).map_err(|_| OutOfMemory)
     }
 
     /// One more capability or area names the object.
@@ -279,9 +317,11 @@ impl Kernel {
         if object.shrink() {
             return false;
         }
-        let (account, charge) = (object.account, object.charge);
+        let (account, charge, frames) = (object.account, object.charge, object.frames);
         if let Some(account) = account {
             self.refund(account, charge);
+            self.return_entries(account, Kind::MemoryObject, 1);
+            self.unback(account, frames);
         }
         drop(self.memory_objects.remove(id));
         true

@@ -11,6 +11,7 @@ use crate::calls::message::{SMALL, WITH_NAME, malformed};
 use crate::calls::operation::{Operation, Parked};
 use crate::calls::transfer::Gift;
 use crate::calls::{Answer, Call, Origin};
+use crate::holdings::Kind;
 use crate::kernel::{Kernel, Waiters};
 use crate::memory::charge::insert;
 use crate::objects::Object;
@@ -24,7 +25,7 @@ use capos_abi::host::{
 };
 use capos_abi::ring::FLAG_PARAMETERS_IN_AREA;
 use capos_kernel_core::list::List;
-use capos_kernel_core::pool::{Id, Pool};
+use capos_kernel_core::pool::Id;
 use capos_kernel_core::storage::{self, AllocationRefused};
 use capos_kernel_hal::virtio::console::{Console as Device, PIECES_MAX, Piece, Port};
 use capos_schema::console::{
@@ -102,14 +103,13 @@ impl Kernel {
         kind: StreamKind,
         account: Option<Id<Process>>,
     ) -> Result<Id<Stream>, Transport> {
-        let bytes = Pool::<Stream>::entry_bytes();
         if let Some(account) = account {
-            self.charge(account, bytes)?;
+            self.take_entries(account, Kind::Stream, 1)?;
         }
         let stream = Stream { name, kind, is_declared: false, holders: 0, account };
         insert(&mut self.streams, stream).ok_or_else(|| {
             if let Some(account) = account {
-                self.refund(account, bytes);
+                self.return_entries(account, Kind::Stream, 1);
             }
             Transport::OutOfMemory
         })
@@ -126,7 +126,7 @@ impl Kernel {
         stream.holders = stream.holders.saturating_sub(1);
         if stream.holders == 0 {
             if let Some(account) = stream.account {
-                self.refund(account, Pool::<Stream>::entry_bytes());
+                self.return_entries(account, Kind::Stream, 1);
             }
             self.streams.remove(id);
         }

@@ -77,8 +77,7 @@ impl Kernel {
             let size = (PAGE_BYTES - (at % PAGE) as usize).min(data.len() - done);
             let bytes = portion.get_mut(..size).ok_or(Transport::BadMessage)?;
             self.read_parameters(call.origin, data.start + done, bytes)?;
-            let object = self.memory_objects.get_mut(id).ok_or(Transport::Disconnected)?;
-            object.write_in_page(at, bytes).map_err(|_| Transport::OutOfMemory)?;
+            self.write_in_page(id, at, bytes).map_err(|_| Transport::OutOfMemory)?;
             done += size;
         }
         Ok(Answer::DONE)

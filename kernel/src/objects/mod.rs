@@ -4,6 +4,7 @@
 //!
 //! Invariant: these are all there are; an object with a record counts its holders and goes with the last.
 
+pub(crate) mod accounting;
 pub(crate) mod boot_package;
 pub(crate) mod code_memory;
 pub(crate) mod console;
@@ -60,6 +61,8 @@ pub(crate) enum Object {
     ProcessSpawner,
     /// A process, to its creator.
     ProcessHandle(Id<Process>),
+    /// What a process uses.
+    Accounting(Id<Process>),
     /// The end of the run.
     Machine,
     /// The receive side of an endpoint.
@@ -94,6 +97,7 @@ impl Object {
             Object::CodeMemory => capos_schema::code_memory::CodeMemory::DESCRIPTION,
             Object::ProcessSpawner => capos_schema::process_spawner::ProcessSpawner::DESCRIPTION,
             Object::ProcessHandle(_) => capos_schema::process_handle::ProcessHandle::DESCRIPTION,
+            Object::Accounting(_) => capos_schema::accounting::Accounting::DESCRIPTION,
             Object::Machine => capos_schema::machine::Machine::DESCRIPTION,
             Object::Endpoint(_) => capos_schema::endpoint::Endpoint::DESCRIPTION,
             Object::Notification(_) => capos_schema::notification::Notification::DESCRIPTION,
@@ -121,6 +125,7 @@ impl Kernel {
             Object::CodeMemory => self.call_code_memory(call),
             Object::ProcessSpawner => self.call_process_spawner(call),
             Object::ProcessHandle(process) => self.call_process_handle(call, process),
+            Object::Accounting(process) => self.call_accounting(call, process),
             Object::Machine => self.call_machine(call),
             Object::Endpoint(endpoint) => self.call_endpoint(call, endpoint),
             Object::Service(object) => self.call_service(call, object),
@@ -150,7 +155,7 @@ impl Kernel {
         match object {
             Object::Console(stream) => self.retain_stream(stream),
             Object::MemoryObject(object) => self.retain_object(object),
-            Object::VirtualMemory(process) => self.retain_process(process),
+            Object::VirtualMemory(process) | Object::Accounting(process) => self.retain_process(process),
             Object::Endpoint(endpoint) => self.retain_endpoint(endpoint),
             Object::Service(object) => self.retain_minted(object),
             Object::Notification(notification) => self.retain_notification(notification),
@@ -178,7 +183,7 @@ impl Kernel {
         match object {
             Object::Console(stream) => self.release_stream(stream),
             Object::MemoryObject(object) => self.release_object(object),
-            Object::VirtualMemory(process) => self.release_process(process),
+            Object::VirtualMemory(process) | Object::Accounting(process) => self.release_process(process),
             Object::Endpoint(endpoint) => self.release_endpoint(endpoint),
             Object::Service(object) => self.release_minted(object),
             Object::Notification(notification) => self.release_notification(notification),

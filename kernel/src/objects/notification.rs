@@ -9,13 +9,14 @@ use crate::calls::message::{SMALL, malformed};
 use crate::calls::operation::{Operation, Parked};
 use crate::calls::transfer::Gift;
 use crate::calls::{Answer, Call};
+use crate::holdings::Kind;
 use crate::kernel::{Kernel, Waiters};
 use crate::memory::charge::insert;
 use crate::objects::Object;
 use crate::processes::Process;
 use capos_abi::error::{CallError, Exception, Transport};
 use capos_kernel_core::list::List;
-use capos_kernel_core::pool::{Id, Pool};
+use capos_kernel_core::pool::Id;
 use capos_schema::notification::{
     Notification as Interface, NotificationPollParams, NotificationPollResults, NotificationSignalParams,
     NotificationWaitParams, NotificationWaitResults,
@@ -38,17 +39,15 @@ pub(crate) struct Notification {
 }
 
 impl Kernel {
-    pub(crate) const NOTIFICATION_BYTES: u64 = Pool::<Notification>::entry_bytes();
-
     /// `ProcessSpawner.createNotification`.
     pub(crate) fn create_notification(&mut self, call: &Call<'_>) -> Result<Answer, CallError> {
         let creator = call.origin.process;
         self.prepare_reply(call, ProcessSpawnerCreateNotificationResults::FIXED_BYTES, 1)?;
-        let made = self.charge(creator, Kernel::NOTIFICATION_BYTES).and_then(|()| {
+        let made = self.take_entries(creator, Kind::Notification, 1).and_then(|()| {
             let (bits, waiters, account) = (0, List::EMPTY, Some(creator));
             let notification = Notification { bits, waiters, waits: 0, holders: 0, account };
             insert(&mut self.notifications, notification).ok_or_else(|| {
-                self.refund(creator, Kernel::NOTIFICATION_BYTES);
+                self.return_entries(creator, Kind::Notification, 1);
                 Transport::OutOfMemory
             })
         });
@@ -152,7 +151,7 @@ impl Kernel {
             let account = notification.account;
             self.notifications.discard(id);
             if let Some(account) = account {
-                self.refund(account, Kernel::NOTIFICATION_BYTES);
+                self.return_entries(account, Kind::Notification, 1);
             }
         }
     }
@@ -170,9 +169,9 @@ impl Kernel {
         }
     }
 
-    /// Notifications charged to the process are charged to `parent`; returns their bytes.
-    pub(crate) fn pass_notifications_on(&mut self, id: Id<Process>, parent: Option<Id<Process>>) -> u64 {
-        let mut bytes = 0;
+    /// Notifications charged to the process are charged to `parent`; returns how many.
+    pub(crate) fn pass_notifications_on(&mut self, id: Id<Process>, parent: Option<Id<Process>>) -> u32 {
+        let mut count = 0;
         for index in 0..self.notifications.reach() {
             let Some(notification) =
                 self.notifications.id_at(index).and_then(|id| self.notifications.get_mut(id))
@@ -181,10 +180,10 @@ impl Kernel {
             };
             if notification.account == Some(id) {
                 notification.account = parent;
-                bytes += Kernel::NOTIFICATION_BYTES;
+                count += 1;
             }
         }
-        bytes
+        count
     }
 }
 

@@ -7,6 +7,7 @@
 
 use crate::calls::message::{SMALL, WITH_NAME, malformed};
 use crate::calls::operation::Parked;
+use crate::calls::transfer::Gift;
 use crate::calls::{Answer, Call, Origin};
 use crate::kernel::Kernel;
 use crate::objects::Object;
@@ -16,9 +17,10 @@ use capos_abi::error::{CallError, Exception, Transport};
 use capos_abi::outcome::{OutcomeKind, REPORT_BYTES_MAX};
 use capos_kernel_core::capability::Capability;
 use capos_kernel_core::pool::Id;
+use capos_schema::accounting::Accounting;
 use capos_schema::process_handle::{
-    ProcessHandle, ProcessHandleFault, ProcessHandleGrantParams, ProcessHandleKillParams,
-    ProcessHandleWaitResults,
+    ProcessHandle, ProcessHandleAccountingResults, ProcessHandleFault, ProcessHandleGrantParams,
+    ProcessHandleKillParams, ProcessHandleWaitResults,
 };
 
 /// Bytes of a `wait` reply at most.
@@ -35,8 +37,17 @@ impl Kernel {
             ProcessHandle::START => self.start(id),
             ProcessHandle::WAIT => self.wait(call, id),
             ProcessHandle::KILL => self.kill(call, id),
+            ProcessHandle::ACCOUNTING => self.give_accounting(call, id),
             _ => Err(Transport::NoSuchMethod.into()),
         }
+    }
+
+    fn give_accounting(&mut self, call: &Call<'_>, id: Id<Process>) -> Result<Answer, CallError> {
+        self.prepare_reply(call, ProcessHandleAccountingResults::FIXED_BYTES, 1)?;
+        self.give(call, 0, Gift::of::<Accounting>(Object::Accounting(id), Accounting::ALL_METHODS))?;
+        let results = ProcessHandleAccountingResults { accounting: Some(0) };
+        let answer = self.reply(call.origin, |out| results.encode(out))?;
+        Ok(answer.with_capabilities(1))
     }
 
     fn grant(&mut self, call: &Call<'_>, id: Id<Process>) -> Result<Answer, CallError> {

@@ -19,12 +19,13 @@ use crate::processes::name::Name;
 use capos_abi::error::{CallError, Exception, Transport};
 use capos_abi::ring::{KERNEL_INTERFACE, Layout};
 use capos_kernel_core::pool::Id;
+use capos_kernel_core::share::Rate;
 use capos_schema::endpoint::Endpoint;
 use capos_schema::memory_object::MemoryObject;
 use capos_schema::process_handle::ProcessHandle;
 use capos_schema::process_spawner::{
     ProcessSpawner, ProcessSpawnerCreateEndpointParams, ProcessSpawnerCreateEndpointResults,
-    ProcessSpawnerCreateParams, ProcessSpawnerCreateResults,
+    ProcessSpawnerCreateParams, ProcessSpawnerCreateResults, ProcessSpawnerCreateWithinParams,
 };
 use capos_schema::virtual_memory::VirtualMemory;
 
@@ -49,11 +50,22 @@ fn stack_bytes(bytes: u64) -> Option<u64> {
     }
 }
 
+/// A budget for each period; none of both for no such limit.
+fn rate(weight: u32, budget: u64, period: u64) -> Result<Option<Rate>, Exception> {
+    let rate = Rate { budget, period };
+    match (budget, period) {
+        (0, 0) => Ok(None),
+        _ if weight > 0 && rate.is_valid() => Ok(Some(rate)),
+        _ => Err(Exception::InvalidArgument),
+    }
+}
+
 impl Kernel {
     pub(crate) fn call_process_spawner(&mut self, call: &Call<'_>) -> Result<Answer, CallError> {
         match call.origin.submission.method {
             ProcessSpawner::CREATE => self.create_process(call),
             ProcessSpawner::CREATE_ENDPOINT => self.create_endpoint_for(call),
+            ProcessSpawner::CREATE_WITHIN => self.create_process_within(call),
             ProcessSpawner::CREATE_NOTIFICATION => self.create_notification(call),
             _ => Err(Transport::NoSuchMethod.into()),
         }
@@ -86,23 +98,51 @@ impl Kernel {
         let layout = layout(params.submission_entries, params.completion_entries, params.area_bytes)
             .ok_or(Exception::InvalidArgument)?;
         let stack_bytes = stack_bytes(params.stack_bytes).ok_or(Exception::InvalidArgument)?;
-        let creator = call.origin.process;
         let request = Request {
             name,
             image,
             memory_limit: params.memory_limit,
+            memory_reserve: params.memory_limit,
             stack_bytes,
             layout,
             weight: 0,
             rate: None,
-            parent: Some(creator),
+            parent: Some(call.origin.process),
         };
+        self.create_requested(call, &request)
+    }
+
+    fn create_process_within(&mut self, call: &Call<'_>) -> Result<Answer, CallError> {
+        let message = self.parameters::<WITH_NAME>(call)?;
+        let params = ProcessSpawnerCreateWithinParams::decode(message.bytes()).map_err(malformed)?;
+        let image = self.image_object(call, params.image)?;
+        let layout = layout(params.submission_entries, params.completion_entries, params.area_bytes)
+            .ok_or(Exception::InvalidArgument)?;
+        let request = Request {
+            name: Name::new(params.name).ok_or(Exception::InvalidArgument)?,
+            image,
+            memory_limit: params.memory_limit,
+            memory_reserve: params.memory_reserve,
+            stack_bytes: stack_bytes(params.stack_bytes).ok_or(Exception::InvalidArgument)?,
+            layout,
+            weight: params.weight,
+            rate: rate(params.weight, params.budget, params.period)?,
+            parent: Some(call.origin.process),
+        };
+        if request.memory_reserve > request.memory_limit {
+            return Err(Exception::InvalidArgument.into());
+        }
+        self.create_requested(call, &request)
+    }
+
+    fn create_requested(&mut self, call: &Call<'_>, request: &Request) -> Result<Answer, CallError> {
+        // The replies of both methods are the same.
         self.prepare_reply(call, ProcessSpawnerCreateResults::FIXED_BYTES, 2)?;
-        let process = match self.build_process(&request) {
+        let process = match self.build_process(request) {
             Ok(process) => process,
             Err(error) => {
-                self.cancel_slots(creator, 2);
-                return Err(refusal(&name, error));
+                self.cancel_slots(call.origin.process, 2);
+                return Err(refusal(&request.name, error));
             }
         };
         let handle = Gift::of::<ProcessHandle>(Object::ProcessHandle(process), ProcessHandle::ALL_METHODS);

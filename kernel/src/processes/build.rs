@@ -12,6 +12,7 @@ use super::ring::Ring;
 use super::thread::{Debt, Thread, ThreadState};
 use super::{Outcome, Process, ProcessState};
 use crate::billing::Processor;
+use crate::holdings::{Holdings, Kind};
 use crate::kernel::Kernel;
 use crate::memory::area::Area;
 use crate::memory::charge::insert;
@@ -20,7 +21,7 @@ use capos_abi::capset;
 use capos_abi::error::Transport;
 use capos_abi::outcome::OutcomeKind;
 use capos_abi::ring::Layout;
-use capos_kernel_core::account::{Account, LimitReached};
+use capos_kernel_core::account::{Account, LimitReached, NothingFree};
 use capos_kernel_core::capability::Table;
 use capos_kernel_core::elf::{self, ElfError, Executable, HEAD_BYTES, Segment};
 use capos_kernel_core::list::List;
@@ -38,6 +39,8 @@ pub(crate) struct Request {
     pub(crate) image: Id<MemoryObject>,
     /// Bytes.
     pub(crate) memory_limit: u64,
+    /// Bytes of that which are set aside.
+    pub(crate) memory_reserve: u64,
     /// Whole pages.
     pub(crate) stack_bytes: u64,
     pub(crate) layout: Layout,
@@ -129,8 +132,12 @@ impl LowTables {
 }
 
 impl Process {
-    fn new(number: u64, request: &Request, share: Option<Share>) -> Result<Process, BuildError> {
-        let mut account = Account::new(request.memory_limit);
+    fn new(
+        number: u64,
+        request: &Request,
+        mut account: Account,
+        share: Option<Share>,
+    ) -> Result<Process, BuildError> {
         account.charge(Process::record_bytes() + Ring::charge(&request.layout))?;
         account.charge(RangeMap::<Area>::growth_bytes())?;
         let mut areas = RangeMap::new();
@@ -143,6 +150,7 @@ impl Process {
             children: 0,
             account,
             processor: Processor::new(share),
+            holdings: Holdings::default(),
             calls_made: 0,
             calls_served: 0,
             wakes: 0,
@@ -151,6 +159,7 @@ impl Process {
             committed: PageSet::new(),
             area_tables: LOW_UPPER_TABLES,
             charged_tables: 0,
+            backed_tables: 0,
             touched_pages: 0,
             kernel_bytes: 0,
             table: Table::new(),
@@ -234,11 +243,24 @@ impl Kernel {
     pub(crate) fn build_process(&mut self, request: &Request) -> Result<Id<Process>, BuildError> {
         let executable = self.read_image(request.image)?;
         if let Some(parent) = request.parent {
-            self.charge(parent, request.memory_limit).map_err(BuildError::Transport)?;
+            self.take_entries(parent, Kind::Process, 1).map_err(BuildError::Transport)?;
         }
+        let built = self.build_carved(request, &executable);
+        if let (Err(_), Some(parent)) = (&built, request.parent) {
+            self.return_entries(parent, Kind::Process, 1);
+        }
+        built
+    }
+
+    fn build_carved(
+        &mut self,
+        request: &Request,
+        executable: &Executable,
+    ) -> Result<Id<Process>, BuildError> {
+        let account = self.carve_account(request)?;
         let share = self.carve_share(request);
         let built = share.and_then(|share| {
-            let built = self.build_charged(request, &executable, share);
+            let built = self.build_charged(request, executable, account, share);
             if let (Err(_), Some(share), Some(parent)) = (&built, &share, request.parent)
                 && let Some(parent) = self.processes.get(parent)
             {
@@ -246,10 +268,21 @@ impl Kernel {
             }
             built
         });
-        if let (Err(_), Some(parent)) = (&built, request.parent) {
-            self.refund(parent, request.memory_limit);
+        let parent = request.parent.and_then(|parent| self.processes.get_mut(parent));
+        if let (Err(_), Some(parent)) = (&built, parent) {
+            parent.account.give_back(&account, 0, 0, &mut self.pot);
         }
         built
+    }
+
+    /// The account that is asked for, carved out of the creator's.
+    fn carve_account(&mut self, request: &Request) -> Result<Account, BuildError> {
+        let (limit, reserve) = (request.memory_limit, request.memory_reserve);
+        let Some(parent) = request.parent else {
+            return Account::root(limit, reserve, &mut self.pot).map_err(|NothingFree| OutOfMemory.into());
+        };
+        let parent = self.processes.get_mut(parent).ok_or(BuildError::Transport(Transport::Disconnected))?;
+        Ok(parent.account.carve(limit, reserve, &mut self.pot)?)
     }
 
     /// The share of the processor that is asked for, carved out of the one on which the creator runs.
@@ -268,13 +301,21 @@ impl Kernel {
         Ok(Some(share?))
     }
 
+    /// Backs the frames that a process has before it runs.
+    fn back_process(&mut self, process: &mut Process, ring: &Ring) -> Result<(), OutOfMemory> {
+        let frames = Process::RECORD_FRAMES + ring.frames().len() as u64;
+        process.account.back(frames * PAGE, &mut self.pot).map_err(|NothingFree| OutOfMemory)?;
+        process.back_tables(&mut self.pot).map_err(|NothingFree| OutOfMemory)
+    }
+
     fn build_charged(
         &mut self,
         request: &Request,
         executable: &Executable,
+        account: Account,
         share: Option<Share>,
     ) -> Result<Id<Process>, BuildError> {
-        let mut process = Process::new(self.next_number, request, share)?;
+        let mut process = Process::new(self.next_number, request, account, share)?;
         let mut low = LowTables::default();
         let mut image_areas = 0;
         for segment in executable.segments() {
@@ -289,7 +330,11 @@ impl Kernel {
         process.add_capset(&mut low)?;
         // As at the entry of a function: a return address would lie at the stack pointer.
         let context = Context::new(executable.entry, STACK_END - 8, [RING, CAPSET, 0])?;
-        let id = insert(&mut self.processes, process).ok_or(OutOfMemory)?;
+        let before = self.pot;
+        let id = self
+            .back_process(&mut process, &ring)
+            .and_then(|()| insert(&mut self.processes, process).ok_or(OutOfMemory));
+        let id = id.inspect_err(|_| self.pot = before)?;
         let state = ThreadState::Ready;
         let thread = Thread {
             process: id,
@@ -305,6 +350,7 @@ impl Kernel {
         };
         let Some(thread) = insert(&mut self.threads, thread) else {
             drop(self.processes.remove(id));
+            self.pot = before;
             return Err(OutOfMemory.into());
         };
         if let Some(process) = self.processes.get_mut(id) {

@@ -5,9 +5,11 @@
 //! Invariant: what a step takes apart is gone from the process, so a step can always be the next one. When the waits
 //! complete, every frame, node and slot is free, and the limit is back with the creator.
 
+use super::layout::PAGE;
 use super::thread::Thread;
 use super::{Outcome, Process, ProcessState};
 use crate::calls::operation::Parked;
+use crate::holdings::Kind;
 use crate::kernel::Kernel;
 use crate::log::log_line;
 use crate::objects::Object;
@@ -161,7 +163,7 @@ impl Kernel {
         process.state = ProcessState::Ended;
         process.areas = Default::default();
         process.committed = Default::default();
-        let (parent, limit) = (process.parent, process.account.limit());
+        let (parent, account) = (process.parent, process.account);
         let Outcome { kind, code, .. } = process.outcome;
         let line = EndLine {
             subject: process.subject(),
@@ -177,13 +179,16 @@ impl Kernel {
             free_frames: frames::free_count(),
         };
         log_line!("{line}");
+        let (inherited, frames) = self.pass_objects_on(id, parent);
+        let lent = self.pass_endpoints_on(id, parent);
+        let (inherited, frames) = (inherited + lent.0, frames + lent.1);
         self.close_share(id, parent);
-        let inherited = self.pass_objects_on(id, parent) + self.pass_endpoints_on(id, parent);
+        if let Some(parent) = parent.and_then(|parent| self.processes.get_mut(parent)) {
+            parent.account.give_back(&account, inherited, frames * PAGE, &mut self.pot);
+            parent.children = parent.children.saturating_sub(1);
+        }
         if let Some(parent) = parent {
-            self.refund(parent, limit.saturating_sub(inherited));
-            if let Some(parent) = self.processes.get_mut(parent) {
-                parent.children = parent.children.saturating_sub(1);
-            }
+            self.return_entries(parent, Kind::Process, 1);
         }
         if self.first_process == Some(id) {
             self.finish_without_init(id);
@@ -193,18 +198,21 @@ impl Kernel {
         self.release_process(id);
     }
 
-    /// Objects charged to the process that others still hold are charged to its creator; returns their bytes.
-    fn pass_objects_on(&mut self, id: Id<Process>, parent: Option<Id<Process>>) -> u64 {
-        let mut bytes = 0;
+    /// Objects charged to the process that others still hold are charged to its creator; returns their bytes and frames.
+    fn pass_objects_on(&mut self, id: Id<Process>, parent: Option<Id<Process>>) -> (u64, u64) {
+        let (mut bytes, mut frames, mut count) = (0, 0, 0);
         for index in 0..self.memory_objects.reach() {
             let Some(object) = self.memory_objects.id_at(index) else { continue };
             let Some(object) = self.memory_objects.get_mut(object) else { continue };
             if object.account == Some(id) {
                 object.account = parent;
-                bytes += object.charge;
+                bytes += object.charge + Kind::MemoryObject.bytes();
+                frames += object.frames;
+                count += 1;
             }
         }
-        bytes
+        self.pass_entries_on(id, parent, Kind::MemoryObject, count);
+        (bytes, frames)
     }
 
     /// Completes one `wait`.

@@ -15,6 +15,7 @@ pub(crate) mod thread;
 
 use crate::billing::Processor;
 use crate::calls::operation::Operation;
+use crate::holdings::{Holdings, Kind};
 use crate::kernel::{Kernel, Waiters};
 use crate::memory::area::Area;
 use capos_abi::outcome::{OutcomeKind, REPORT_BYTES_MAX};
@@ -84,6 +85,8 @@ pub(crate) struct Process {
     pub(crate) children: u32,
     pub(crate) account: Account,
     pub(crate) processor: Processor,
+    /// What it has in the kernel's tables.
+    pub(crate) holdings: Holdings,
     /// Calls to objects of other processes that were delivered, and calls that it has received.
     pub(crate) calls_made: u64,
     pub(crate) calls_served: u64,
@@ -99,6 +102,8 @@ pub(crate) struct Process {
     pub(crate) area_tables: u64,
     /// Page-table frames that its account is charged for.
     pub(crate) charged_tables: u64,
+    /// Page-table frames that its account backs.
+    pub(crate) backed_tables: u64,
     /// Pages of its own, not shared with an object, that got a frame.
     pub(crate) touched_pages: u64,
     /// What ring 0 kept for it when its end began.
@@ -134,12 +139,15 @@ pub(crate) struct Process {
 }
 
 impl Process {
-    /// Bytes that a process costs before it has anything: its record, its thread's with those for a call and a receive, the
-    /// registers' and the CapSet's frames.
+    /// Bytes that a process costs before it has anything: its record, its thread's with those for a call, a receive and an
+    /// unmapping, the registers' and the CapSet's frames.
     pub(crate) const fn record_bytes() -> u64 {
-        let thread = Pool::<Thread>::entry_bytes() + 2 * Kernel::OPERATION_BYTES;
-        Pool::<Process>::entry_bytes() + thread + 2 * layout::PAGE
+        let thread = Pool::<Thread>::entry_bytes() + 3 * Kind::Operation.bytes();
+        Pool::<Process>::entry_bytes() + thread + Process::RECORD_FRAMES * layout::PAGE
     }
+
+    /// The registers' frame and the CapSet's.
+    pub(crate) const RECORD_FRAMES: u64 = 2;
 
     /// True until it has ended.
     pub(crate) fn is_alive(&self) -> bool {

@@ -480,11 +480,27 @@ pub mod system_manifest {
             pub fn has_restart(&self) -> bool {
                 !self.reader.get_pointer_field(6).is_null()
             }
+            #[inline]
+            pub fn get_memory_reserve(self) -> u64 {
+                self.reader.get_data_field::<u64>(5)
+            }
+            #[inline]
+            pub fn get_weight(self) -> u32 {
+                self.reader.get_data_field::<u32>(9)
+            }
+            #[inline]
+            pub fn get_budget_nanoseconds(self) -> u64 {
+                self.reader.get_data_field::<u64>(6)
+            }
+            #[inline]
+            pub fn get_period_nanoseconds(self) -> u64 {
+                self.reader.get_data_field::<u64>(7)
+            }
         }
 
         pub struct Builder<'a> { builder: ::capnp::private::layout::StructBuilder<'a> }
         impl <> ::capnp::traits::HasStructSize for Builder<'_,>  {
-            const STRUCT_SIZE: ::capnp::private::layout::StructSize = ::capnp::private::layout::StructSize { data: 5, pointers: 7 };
+            const STRUCT_SIZE: ::capnp::private::layout::StructSize = ::capnp::private::layout::StructSize { data: 8, pointers: 7 };
         }
         impl <> ::capnp::traits::HasTypeId for Builder<'_,>  {
             const TYPE_ID: u64 = _private::TYPE_ID;
@@ -694,6 +710,38 @@ pub mod system_manifest {
             pub fn has_restart(&self) -> bool {
                 !self.builder.is_pointer_field_null(6)
             }
+            #[inline]
+            pub fn get_memory_reserve(self) -> u64 {
+                self.builder.get_data_field::<u64>(5)
+            }
+            #[inline]
+            pub fn set_memory_reserve(&mut self, value: u64)  {
+                self.builder.set_data_field::<u64>(5, value);
+            }
+            #[inline]
+            pub fn get_weight(self) -> u32 {
+                self.builder.get_data_field::<u32>(9)
+            }
+            #[inline]
+            pub fn set_weight(&mut self, value: u32)  {
+                self.builder.set_data_field::<u32>(9, value);
+            }
+            #[inline]
+            pub fn get_budget_nanoseconds(self) -> u64 {
+                self.builder.get_data_field::<u64>(6)
+            }
+            #[inline]
+            pub fn set_budget_nanoseconds(&mut self, value: u64)  {
+                self.builder.set_data_field::<u64>(6, value);
+            }
+            #[inline]
+            pub fn get_period_nanoseconds(self) -> u64 {
+                self.builder.get_data_field::<u64>(7)
+            }
+            #[inline]
+            pub fn set_period_nanoseconds(&mut self, value: u64)  {
+                self.builder.set_data_field::<u64>(7, value);
+            }
         }
 
         pub struct Pipeline { _typeless: ::capnp::any_pointer::Pipeline }
@@ -711,17 +759,17 @@ pub mod system_manifest {
             }
         }
         mod _private {
-            pub(crate) static ENCODED_NODE: [::capnp::Word; 231] = [
+            pub(crate) static ENCODED_NODE: [::capnp::Word; 296] = [
                 ::capnp::word(0, 0, 0, 0, 5, 0, 6, 0),
                 ::capnp::word(252, 102, 106, 211, 247, 215, 148, 170),
-                ::capnp::word(30, 0, 0, 0, 1, 0, 5, 0),
+                ::capnp::word(30, 0, 0, 0, 1, 0, 8, 0),
                 ::capnp::word(148, 131, 210, 18, 120, 4, 77, 179),
                 ::capnp::word(7, 0, 7, 0, 0, 0, 0, 0),
                 ::capnp::word(0, 0, 0, 0, 0, 0, 0, 0),
                 ::capnp::word(21, 0, 0, 0, 50, 1, 0, 0),
                 ::capnp::word(37, 0, 0, 0, 7, 0, 0, 0),
                 ::capnp::word(0, 0, 0, 0, 0, 0, 0, 0),
-                ::capnp::word(33, 0, 0, 0, 223, 2, 0, 0),
+                ::capnp::word(33, 0, 0, 0, 191, 3, 0, 0),
                 ::capnp::word(0, 0, 0, 0, 0, 0, 0, 0),
                 ::capnp::word(0, 0, 0, 0, 0, 0, 0, 0),
                 ::capnp::word(109, 97, 110, 105, 102, 101, 115, 116),
@@ -730,98 +778,126 @@ pub mod system_manifest {
                 ::capnp::word(105, 102, 101, 115, 116, 46, 80, 114),
                 ::capnp::word(111, 99, 101, 115, 115, 0, 0, 0),
                 ::capnp::word(0, 0, 0, 0, 1, 0, 1, 0),
-                ::capnp::word(52, 0, 0, 0, 3, 0, 4, 0),
+                ::capnp::word(68, 0, 0, 0, 3, 0, 4, 0),
                 ::capnp::word(0, 0, 0, 0, 0, 0, 0, 0),
                 ::capnp::word(0, 0, 1, 0, 0, 0, 0, 0),
                 ::capnp::word(0, 0, 0, 0, 0, 0, 0, 0),
-                ::capnp::word(93, 1, 0, 0, 42, 0, 0, 0),
+                ::capnp::word(205, 1, 0, 0, 42, 0, 0, 0),
                 ::capnp::word(0, 0, 0, 0, 0, 0, 0, 0),
-                ::capnp::word(88, 1, 0, 0, 3, 0, 1, 0),
-                ::capnp::word(100, 1, 0, 0, 2, 0, 1, 0),
+                ::capnp::word(200, 1, 0, 0, 3, 0, 1, 0),
+                ::capnp::word(212, 1, 0, 0, 2, 0, 1, 0),
                 ::capnp::word(1, 0, 0, 0, 1, 0, 0, 0),
                 ::capnp::word(0, 0, 1, 0, 1, 0, 0, 0),
                 ::capnp::word(0, 0, 0, 0, 0, 0, 0, 0),
-                ::capnp::word(97, 1, 0, 0, 50, 0, 0, 0),
-                ::capnp::word(0, 0, 0, 0, 0, 0, 0, 0),
-                ::capnp::word(92, 1, 0, 0, 3, 0, 1, 0),
-                ::capnp::word(104, 1, 0, 0, 2, 0, 1, 0),
-                ::capnp::word(2, 0, 0, 0, 2, 0, 0, 0),
-                ::capnp::word(0, 0, 1, 0, 2, 0, 0, 0),
-                ::capnp::word(0, 0, 0, 0, 0, 0, 0, 0),
-                ::capnp::word(101, 1, 0, 0, 58, 0, 0, 0),
-                ::capnp::word(0, 0, 0, 0, 0, 0, 0, 0),
-                ::capnp::word(96, 1, 0, 0, 3, 0, 1, 0),
-                ::capnp::word(124, 1, 0, 0, 2, 0, 1, 0),
-                ::capnp::word(3, 0, 0, 0, 0, 0, 0, 0),
-                ::capnp::word(0, 0, 1, 0, 3, 0, 0, 0),
-                ::capnp::word(0, 0, 0, 0, 0, 0, 0, 0),
-                ::capnp::word(121, 1, 0, 0, 98, 0, 0, 0),
-                ::capnp::word(0, 0, 0, 0, 0, 0, 0, 0),
-                ::capnp::word(120, 1, 0, 0, 3, 0, 1, 0),
-                ::capnp::word(132, 1, 0, 0, 2, 0, 1, 0),
-                ::capnp::word(4, 0, 0, 0, 1, 0, 0, 0),
-                ::capnp::word(0, 0, 1, 0, 4, 0, 0, 0),
-                ::capnp::word(0, 0, 0, 0, 0, 0, 0, 0),
-                ::capnp::word(129, 1, 0, 0, 90, 0, 0, 0),
-                ::capnp::word(0, 0, 0, 0, 0, 0, 0, 0),
-                ::capnp::word(128, 1, 0, 0, 3, 0, 1, 0),
-                ::capnp::word(140, 1, 0, 0, 2, 0, 1, 0),
-                ::capnp::word(5, 0, 0, 0, 2, 0, 0, 0),
-                ::capnp::word(0, 0, 1, 0, 5, 0, 0, 0),
-                ::capnp::word(0, 0, 0, 0, 0, 0, 0, 0),
-                ::capnp::word(137, 1, 0, 0, 170, 0, 0, 0),
-                ::capnp::word(0, 0, 0, 0, 0, 0, 0, 0),
-                ::capnp::word(140, 1, 0, 0, 3, 0, 1, 0),
-                ::capnp::word(152, 1, 0, 0, 2, 0, 1, 0),
-                ::capnp::word(6, 0, 0, 0, 3, 0, 0, 0),
-                ::capnp::word(0, 0, 1, 0, 6, 0, 0, 0),
-                ::capnp::word(0, 0, 0, 0, 0, 0, 0, 0),
-                ::capnp::word(149, 1, 0, 0, 58, 0, 0, 0),
-                ::capnp::word(0, 0, 0, 0, 0, 0, 0, 0),
-                ::capnp::word(144, 1, 0, 0, 3, 0, 1, 0),
-                ::capnp::word(156, 1, 0, 0, 2, 0, 1, 0),
-                ::capnp::word(7, 0, 0, 0, 4, 0, 0, 0),
-                ::capnp::word(0, 0, 1, 0, 7, 0, 0, 0),
-                ::capnp::word(0, 0, 0, 0, 0, 0, 0, 0),
-                ::capnp::word(153, 1, 0, 0, 58, 0, 0, 0),
-                ::capnp::word(0, 0, 0, 0, 0, 0, 0, 0),
-                ::capnp::word(148, 1, 0, 0, 3, 0, 1, 0),
-                ::capnp::word(160, 1, 0, 0, 2, 0, 1, 0),
-                ::capnp::word(8, 0, 0, 0, 6, 0, 0, 0),
-                ::capnp::word(0, 0, 1, 0, 8, 0, 0, 0),
-                ::capnp::word(0, 0, 0, 0, 0, 0, 0, 0),
-                ::capnp::word(157, 1, 0, 0, 146, 0, 0, 0),
-                ::capnp::word(0, 0, 0, 0, 0, 0, 0, 0),
-                ::capnp::word(160, 1, 0, 0, 3, 0, 1, 0),
-                ::capnp::word(172, 1, 0, 0, 2, 0, 1, 0),
-                ::capnp::word(9, 0, 0, 0, 7, 0, 0, 0),
-                ::capnp::word(0, 0, 1, 0, 9, 0, 0, 0),
-                ::capnp::word(0, 0, 0, 0, 0, 0, 0, 0),
-                ::capnp::word(169, 1, 0, 0, 146, 0, 0, 0),
-                ::capnp::word(0, 0, 0, 0, 0, 0, 0, 0),
-                ::capnp::word(172, 1, 0, 0, 3, 0, 1, 0),
-                ::capnp::word(184, 1, 0, 0, 2, 0, 1, 0),
-                ::capnp::word(10, 0, 0, 0, 8, 0, 0, 0),
-                ::capnp::word(0, 0, 1, 0, 10, 0, 0, 0),
-                ::capnp::word(0, 0, 0, 0, 0, 0, 0, 0),
-                ::capnp::word(181, 1, 0, 0, 82, 0, 0, 0),
-                ::capnp::word(0, 0, 0, 0, 0, 0, 0, 0),
-                ::capnp::word(180, 1, 0, 0, 3, 0, 1, 0),
-                ::capnp::word(192, 1, 0, 0, 2, 0, 1, 0),
-                ::capnp::word(11, 0, 0, 0, 5, 0, 0, 0),
-                ::capnp::word(0, 0, 1, 0, 11, 0, 0, 0),
-                ::capnp::word(0, 0, 0, 0, 0, 0, 0, 0),
-                ::capnp::word(189, 1, 0, 0, 58, 0, 0, 0),
-                ::capnp::word(0, 0, 0, 0, 0, 0, 0, 0),
-                ::capnp::word(184, 1, 0, 0, 3, 0, 1, 0),
-                ::capnp::word(212, 1, 0, 0, 2, 0, 1, 0),
-                ::capnp::word(12, 0, 0, 0, 6, 0, 0, 0),
-                ::capnp::word(0, 0, 1, 0, 12, 0, 0, 0),
-                ::capnp::word(0, 0, 0, 0, 0, 0, 0, 0),
-                ::capnp::word(209, 1, 0, 0, 66, 0, 0, 0),
+                ::capnp::word(209, 1, 0, 0, 50, 0, 0, 0),
                 ::capnp::word(0, 0, 0, 0, 0, 0, 0, 0),
                 ::capnp::word(204, 1, 0, 0, 3, 0, 1, 0),
                 ::capnp::word(216, 1, 0, 0, 2, 0, 1, 0),
+                ::capnp::word(2, 0, 0, 0, 2, 0, 0, 0),
+                ::capnp::word(0, 0, 1, 0, 2, 0, 0, 0),
+                ::capnp::word(0, 0, 0, 0, 0, 0, 0, 0),
+                ::capnp::word(213, 1, 0, 0, 58, 0, 0, 0),
+                ::capnp::word(0, 0, 0, 0, 0, 0, 0, 0),
+                ::capnp::word(208, 1, 0, 0, 3, 0, 1, 0),
+                ::capnp::word(236, 1, 0, 0, 2, 0, 1, 0),
+                ::capnp::word(3, 0, 0, 0, 0, 0, 0, 0),
+                ::capnp::word(0, 0, 1, 0, 3, 0, 0, 0),
+                ::capnp::word(0, 0, 0, 0, 0, 0, 0, 0),
+                ::capnp::word(233, 1, 0, 0, 98, 0, 0, 0),
+                ::capnp::word(0, 0, 0, 0, 0, 0, 0, 0),
+                ::capnp::word(232, 1, 0, 0, 3, 0, 1, 0),
+                ::capnp::word(244, 1, 0, 0, 2, 0, 1, 0),
+                ::capnp::word(4, 0, 0, 0, 1, 0, 0, 0),
+                ::capnp::word(0, 0, 1, 0, 4, 0, 0, 0),
+                ::capnp::word(0, 0, 0, 0, 0, 0, 0, 0),
+                ::capnp::word(241, 1, 0, 0, 90, 0, 0, 0),
+                ::capnp::word(0, 0, 0, 0, 0, 0, 0, 0),
+                ::capnp::word(240, 1, 0, 0, 3, 0, 1, 0),
+                ::capnp::word(252, 1, 0, 0, 2, 0, 1, 0),
+                ::capnp::word(5, 0, 0, 0, 2, 0, 0, 0),
+                ::capnp::word(0, 0, 1, 0, 5, 0, 0, 0),
+                ::capnp::word(0, 0, 0, 0, 0, 0, 0, 0),
+                ::capnp::word(249, 1, 0, 0, 170, 0, 0, 0),
+                ::capnp::word(0, 0, 0, 0, 0, 0, 0, 0),
+                ::capnp::word(252, 1, 0, 0, 3, 0, 1, 0),
+                ::capnp::word(8, 2, 0, 0, 2, 0, 1, 0),
+                ::capnp::word(6, 0, 0, 0, 3, 0, 0, 0),
+                ::capnp::word(0, 0, 1, 0, 6, 0, 0, 0),
+                ::capnp::word(0, 0, 0, 0, 0, 0, 0, 0),
+                ::capnp::word(5, 2, 0, 0, 58, 0, 0, 0),
+                ::capnp::word(0, 0, 0, 0, 0, 0, 0, 0),
+                ::capnp::word(0, 2, 0, 0, 3, 0, 1, 0),
+                ::capnp::word(12, 2, 0, 0, 2, 0, 1, 0),
+                ::capnp::word(7, 0, 0, 0, 4, 0, 0, 0),
+                ::capnp::word(0, 0, 1, 0, 7, 0, 0, 0),
+                ::capnp::word(0, 0, 0, 0, 0, 0, 0, 0),
+                ::capnp::word(9, 2, 0, 0, 58, 0, 0, 0),
+                ::capnp::word(0, 0, 0, 0, 0, 0, 0, 0),
+                ::capnp::word(4, 2, 0, 0, 3, 0, 1, 0),
+                ::capnp::word(16, 2, 0, 0, 2, 0, 1, 0),
+                ::capnp::word(8, 0, 0, 0, 6, 0, 0, 0),
+                ::capnp::word(0, 0, 1, 0, 8, 0, 0, 0),
+                ::capnp::word(0, 0, 0, 0, 0, 0, 0, 0),
+                ::capnp::word(13, 2, 0, 0, 146, 0, 0, 0),
+                ::capnp::word(0, 0, 0, 0, 0, 0, 0, 0),
+                ::capnp::word(16, 2, 0, 0, 3, 0, 1, 0),
+                ::capnp::word(28, 2, 0, 0, 2, 0, 1, 0),
+                ::capnp::word(9, 0, 0, 0, 7, 0, 0, 0),
+                ::capnp::word(0, 0, 1, 0, 9, 0, 0, 0),
+                ::capnp::word(0, 0, 0, 0, 0, 0, 0, 0),
+                ::capnp::word(25, 2, 0, 0, 146, 0, 0, 0),
+                ::capnp::word(0, 0, 0, 0, 0, 0, 0, 0),
+                ::capnp::word(28, 2, 0, 0, 3, 0, 1, 0),
+                ::capnp::word(40, 2, 0, 0, 2, 0, 1, 0),
+                ::capnp::word(10, 0, 0, 0, 8, 0, 0, 0),
+                ::capnp::word(0, 0, 1, 0, 10, 0, 0, 0),
+                ::capnp::word(0, 0, 0, 0, 0, 0, 0, 0),
+                ::capnp::word(37, 2, 0, 0, 82, 0, 0, 0),
+                ::capnp::word(0, 0, 0, 0, 0, 0, 0, 0),
+                ::capnp::word(36, 2, 0, 0, 3, 0, 1, 0),
+                ::capnp::word(48, 2, 0, 0, 2, 0, 1, 0),
+                ::capnp::word(11, 0, 0, 0, 5, 0, 0, 0),
+                ::capnp::word(0, 0, 1, 0, 11, 0, 0, 0),
+                ::capnp::word(0, 0, 0, 0, 0, 0, 0, 0),
+                ::capnp::word(45, 2, 0, 0, 58, 0, 0, 0),
+                ::capnp::word(0, 0, 0, 0, 0, 0, 0, 0),
+                ::capnp::word(40, 2, 0, 0, 3, 0, 1, 0),
+                ::capnp::word(68, 2, 0, 0, 2, 0, 1, 0),
+                ::capnp::word(12, 0, 0, 0, 6, 0, 0, 0),
+                ::capnp::word(0, 0, 1, 0, 12, 0, 0, 0),
+                ::capnp::word(0, 0, 0, 0, 0, 0, 0, 0),
+                ::capnp::word(65, 2, 0, 0, 66, 0, 0, 0),
+                ::capnp::word(0, 0, 0, 0, 0, 0, 0, 0),
+                ::capnp::word(60, 2, 0, 0, 3, 0, 1, 0),
+                ::capnp::word(72, 2, 0, 0, 2, 0, 1, 0),
+                ::capnp::word(13, 0, 0, 0, 5, 0, 0, 0),
+                ::capnp::word(0, 0, 1, 0, 13, 0, 0, 0),
+                ::capnp::word(0, 0, 0, 0, 0, 0, 0, 0),
+                ::capnp::word(69, 2, 0, 0, 114, 0, 0, 0),
+                ::capnp::word(0, 0, 0, 0, 0, 0, 0, 0),
+                ::capnp::word(68, 2, 0, 0, 3, 0, 1, 0),
+                ::capnp::word(80, 2, 0, 0, 2, 0, 1, 0),
+                ::capnp::word(14, 0, 0, 0, 9, 0, 0, 0),
+                ::capnp::word(0, 0, 1, 0, 14, 0, 0, 0),
+                ::capnp::word(0, 0, 0, 0, 0, 0, 0, 0),
+                ::capnp::word(77, 2, 0, 0, 58, 0, 0, 0),
+                ::capnp::word(0, 0, 0, 0, 0, 0, 0, 0),
+                ::capnp::word(72, 2, 0, 0, 3, 0, 1, 0),
+                ::capnp::word(84, 2, 0, 0, 2, 0, 1, 0),
+                ::capnp::word(15, 0, 0, 0, 6, 0, 0, 0),
+                ::capnp::word(0, 0, 1, 0, 15, 0, 0, 0),
+                ::capnp::word(0, 0, 0, 0, 0, 0, 0, 0),
+                ::capnp::word(81, 2, 0, 0, 146, 0, 0, 0),
+                ::capnp::word(0, 0, 0, 0, 0, 0, 0, 0),
+                ::capnp::word(84, 2, 0, 0, 3, 0, 1, 0),
+                ::capnp::word(96, 2, 0, 0, 2, 0, 1, 0),
+                ::capnp::word(16, 0, 0, 0, 7, 0, 0, 0),
+                ::capnp::word(0, 0, 1, 0, 16, 0, 0, 0),
+                ::capnp::word(0, 0, 0, 0, 0, 0, 0, 0),
+                ::capnp::word(93, 2, 0, 0, 146, 0, 0, 0),
+                ::capnp::word(0, 0, 0, 0, 0, 0, 0, 0),
+                ::capnp::word(96, 2, 0, 0, 3, 0, 1, 0),
+                ::capnp::word(108, 2, 0, 0, 2, 0, 1, 0),
                 ::capnp::word(110, 97, 109, 101, 0, 0, 0, 0),
                 ::capnp::word(12, 0, 0, 0, 0, 0, 0, 0),
                 ::capnp::word(0, 0, 0, 0, 0, 0, 0, 0),
@@ -943,6 +1019,43 @@ pub mod system_manifest {
                 ::capnp::word(16, 0, 0, 0, 0, 0, 0, 0),
                 ::capnp::word(0, 0, 0, 0, 0, 0, 0, 0),
                 ::capnp::word(0, 0, 0, 0, 0, 0, 0, 0),
+                ::capnp::word(109, 101, 109, 111, 114, 121, 82, 101),
+                ::capnp::word(115, 101, 114, 118, 101, 0, 0, 0),
+                ::capnp::word(9, 0, 0, 0, 0, 0, 0, 0),
+                ::capnp::word(0, 0, 0, 0, 0, 0, 0, 0),
+                ::capnp::word(0, 0, 0, 0, 0, 0, 0, 0),
+                ::capnp::word(0, 0, 0, 0, 0, 0, 0, 0),
+                ::capnp::word(9, 0, 0, 0, 0, 0, 0, 0),
+                ::capnp::word(0, 0, 0, 0, 0, 0, 0, 0),
+                ::capnp::word(0, 0, 0, 0, 0, 0, 0, 0),
+                ::capnp::word(119, 101, 105, 103, 104, 116, 0, 0),
+                ::capnp::word(8, 0, 0, 0, 0, 0, 0, 0),
+                ::capnp::word(0, 0, 0, 0, 0, 0, 0, 0),
+                ::capnp::word(0, 0, 0, 0, 0, 0, 0, 0),
+                ::capnp::word(0, 0, 0, 0, 0, 0, 0, 0),
+                ::capnp::word(8, 0, 0, 0, 0, 0, 0, 0),
+                ::capnp::word(0, 0, 0, 0, 0, 0, 0, 0),
+                ::capnp::word(0, 0, 0, 0, 0, 0, 0, 0),
+                ::capnp::word(98, 117, 100, 103, 101, 116, 78, 97),
+                ::capnp::word(110, 111, 115, 101, 99, 111, 110, 100),
+                ::capnp::word(115, 0, 0, 0, 0, 0, 0, 0),
+                ::capnp::word(9, 0, 0, 0, 0, 0, 0, 0),
+                ::capnp::word(0, 0, 0, 0, 0, 0, 0, 0),
+                ::capnp::word(0, 0, 0, 0, 0, 0, 0, 0),
+                ::capnp::word(0, 0, 0, 0, 0, 0, 0, 0),
+                ::capnp::word(9, 0, 0, 0, 0, 0, 0, 0),
+                ::capnp::word(0, 0, 0, 0, 0, 0, 0, 0),
+                ::capnp::word(0, 0, 0, 0, 0, 0, 0, 0),
+                ::capnp::word(112, 101, 114, 105, 111, 100, 78, 97),
+                ::capnp::word(110, 111, 115, 101, 99, 111, 110, 100),
+                ::capnp::word(115, 0, 0, 0, 0, 0, 0, 0),
+                ::capnp::word(9, 0, 0, 0, 0, 0, 0, 0),
+                ::capnp::word(0, 0, 0, 0, 0, 0, 0, 0),
+                ::capnp::word(0, 0, 0, 0, 0, 0, 0, 0),
+                ::capnp::word(0, 0, 0, 0, 0, 0, 0, 0),
+                ::capnp::word(9, 0, 0, 0, 0, 0, 0, 0),
+                ::capnp::word(0, 0, 0, 0, 0, 0, 0, 0),
+                ::capnp::word(0, 0, 0, 0, 0, 0, 0, 0),
             ];
             pub(crate) fn get_field_types(index: u16) -> ::capnp::introspect::Type {
                 match index {
@@ -959,6 +1072,10 @@ pub mod system_manifest {
                     10 => <u32 as ::capnp::introspect::Introspect>::introspect(),
                     11 => <::capnp::struct_list::Owned<crate::documents::manifest_capnp::system_manifest::service::Owned> as ::capnp::introspect::Introspect>::introspect(),
                     12 => <crate::documents::manifest_capnp::system_manifest::restart::Owned as ::capnp::introspect::Introspect>::introspect(),
+                    13 => <u64 as ::capnp::introspect::Introspect>::introspect(),
+                    14 => <u32 as ::capnp::introspect::Introspect>::introspect(),
+                    15 => <u64 as ::capnp::introspect::Introspect>::introspect(),
+                    16 => <u64 as ::capnp::introspect::Introspect>::introspect(),
                     _ => ::capnp::introspect::panic_invalid_field_index(index),
                 }
             }
@@ -972,9 +1089,9 @@ pub mod system_manifest {
                 MEMBERS_BY_DISCRIMINANT,
                 MEMBERS_BY_NAME
             );
-            pub(crate) static NONUNION_MEMBERS : &[u16] = &[0,1,2,3,4,5,6,7,8,9,10,11,12];
+            pub(crate) static NONUNION_MEMBERS : &[u16] = &[0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16];
             pub(crate) static MEMBERS_BY_DISCRIMINANT : &[u16] = &[];
-            pub(crate) static MEMBERS_BY_NAME : &[u16] = &[10,9,2,1,6,3,7,0,12,11,4,8,5];
+            pub(crate) static MEMBERS_BY_NAME : &[u16] = &[10,15,9,2,1,6,3,13,7,0,16,12,11,4,8,5,14];
             pub(crate) const TYPE_ID: u64 = 0xaa94_d7f7_d36a_66fc;
         }
     }
@@ -1976,6 +2093,7 @@ pub mod system_manifest {
         EntropySink = 8,
         CodeMemory = 9,
         Service = 10,
+        Accounting = 11,
     }
 
     impl ::capnp::introspect::Introspect for Source {
@@ -1999,6 +2117,7 @@ pub mod system_manifest {
                 8 => ::core::result::Result::Ok(Self::EntropySink),
                 9 => ::core::result::Result::Ok(Self::CodeMemory),
                 10 => ::core::result::Result::Ok(Self::Service),
+                11 => ::core::result::Result::Ok(Self::Accounting),
                 n => ::core::result::Result::Err(::capnp::NotInSchema(n)),
             }
         }
@@ -2011,7 +2130,7 @@ pub mod system_manifest {
         const TYPE_ID: u64 = 0x8dac_0a08_9c0b_4f67u64;
     }
     mod source {
-    pub(crate) static ENCODED_NODE: [::capnp::Word; 71] = [
+    pub(crate) static ENCODED_NODE: [::capnp::Word; 76] = [
         ::capnp::word(0, 0, 0, 0, 5, 0, 6, 0),
         ::capnp::word(103, 79, 11, 156, 8, 10, 172, 141),
         ::capnp::word(30, 0, 0, 0, 2, 0, 0, 0),
@@ -2021,7 +2140,7 @@ pub mod system_manifest {
         ::capnp::word(21, 0, 0, 0, 42, 1, 0, 0),
         ::capnp::word(37, 0, 0, 0, 7, 0, 0, 0),
         ::capnp::word(0, 0, 0, 0, 0, 0, 0, 0),
-        ::capnp::word(33, 0, 0, 0, 15, 1, 0, 0),
+        ::capnp::word(33, 0, 0, 0, 39, 1, 0, 0),
         ::capnp::word(0, 0, 0, 0, 0, 0, 0, 0),
         ::capnp::word(0, 0, 0, 0, 0, 0, 0, 0),
         ::capnp::word(109, 97, 110, 105, 102, 101, 115, 116),
@@ -2030,39 +2149,42 @@ pub mod system_manifest {
         ::capnp::word(105, 102, 101, 115, 116, 46, 83, 111),
         ::capnp::word(117, 114, 99, 101, 0, 0, 0, 0),
         ::capnp::word(0, 0, 0, 0, 1, 0, 1, 0),
-        ::capnp::word(44, 0, 0, 0, 1, 0, 2, 0),
+        ::capnp::word(48, 0, 0, 0, 1, 0, 2, 0),
         ::capnp::word(0, 0, 0, 0, 0, 0, 0, 0),
-        ::capnp::word(125, 0, 0, 0, 114, 0, 0, 0),
+        ::capnp::word(137, 0, 0, 0, 114, 0, 0, 0),
         ::capnp::word(0, 0, 0, 0, 0, 0, 0, 0),
         ::capnp::word(1, 0, 0, 0, 0, 0, 0, 0),
-        ::capnp::word(121, 0, 0, 0, 106, 0, 0, 0),
+        ::capnp::word(133, 0, 0, 0, 106, 0, 0, 0),
         ::capnp::word(0, 0, 0, 0, 0, 0, 0, 0),
         ::capnp::word(2, 0, 0, 0, 0, 0, 0, 0),
-        ::capnp::word(117, 0, 0, 0, 50, 0, 0, 0),
+        ::capnp::word(129, 0, 0, 0, 50, 0, 0, 0),
         ::capnp::word(0, 0, 0, 0, 0, 0, 0, 0),
         ::capnp::word(3, 0, 0, 0, 0, 0, 0, 0),
-        ::capnp::word(109, 0, 0, 0, 114, 0, 0, 0),
+        ::capnp::word(121, 0, 0, 0, 114, 0, 0, 0),
         ::capnp::word(0, 0, 0, 0, 0, 0, 0, 0),
         ::capnp::word(4, 0, 0, 0, 0, 0, 0, 0),
-        ::capnp::word(105, 0, 0, 0, 114, 0, 0, 0),
+        ::capnp::word(117, 0, 0, 0, 114, 0, 0, 0),
         ::capnp::word(0, 0, 0, 0, 0, 0, 0, 0),
         ::capnp::word(5, 0, 0, 0, 0, 0, 0, 0),
-        ::capnp::word(101, 0, 0, 0, 42, 0, 0, 0),
+        ::capnp::word(113, 0, 0, 0, 42, 0, 0, 0),
         ::capnp::word(0, 0, 0, 0, 0, 0, 0, 0),
         ::capnp::word(6, 0, 0, 0, 0, 0, 0, 0),
-        ::capnp::word(93, 0, 0, 0, 122, 0, 0, 0),
+        ::capnp::word(105, 0, 0, 0, 122, 0, 0, 0),
         ::capnp::word(0, 0, 0, 0, 0, 0, 0, 0),
         ::capnp::word(7, 0, 0, 0, 0, 0, 0, 0),
-        ::capnp::word(89, 0, 0, 0, 98, 0, 0, 0),
+        ::capnp::word(101, 0, 0, 0, 98, 0, 0, 0),
         ::capnp::word(0, 0, 0, 0, 0, 0, 0, 0),
         ::capnp::word(8, 0, 0, 0, 0, 0, 0, 0),
-        ::capnp::word(85, 0, 0, 0, 98, 0, 0, 0),
+        ::capnp::word(97, 0, 0, 0, 98, 0, 0, 0),
         ::capnp::word(0, 0, 0, 0, 0, 0, 0, 0),
         ::capnp::word(9, 0, 0, 0, 0, 0, 0, 0),
-        ::capnp::word(81, 0, 0, 0, 90, 0, 0, 0),
+        ::capnp::word(93, 0, 0, 0, 90, 0, 0, 0),
         ::capnp::word(0, 0, 0, 0, 0, 0, 0, 0),
         ::capnp::word(10, 0, 0, 0, 0, 0, 0, 0),
-        ::capnp::word(77, 0, 0, 0, 66, 0, 0, 0),
+        ::capnp::word(89, 0, 0, 0, 66, 0, 0, 0),
+        ::capnp::word(0, 0, 0, 0, 0, 0, 0, 0),
+        ::capnp::word(11, 0, 0, 0, 0, 0, 0, 0),
+        ::capnp::word(81, 0, 0, 0, 90, 0, 0, 0),
         ::capnp::word(0, 0, 0, 0, 0, 0, 0, 0),
         ::capnp::word(99, 111, 110, 115, 111, 108, 101, 79),
         ::capnp::word(117, 116, 112, 117, 116, 0, 0, 0),
@@ -2083,6 +2205,8 @@ pub mod system_manifest {
         ::capnp::word(99, 111, 100, 101, 77, 101, 109, 111),
         ::capnp::word(114, 121, 0, 0, 0, 0, 0, 0),
         ::capnp::word(115, 101, 114, 118, 105, 99, 101, 0),
+        ::capnp::word(97, 99, 99, 111, 117, 110, 116, 105),
+        ::capnp::word(110, 103, 0, 0, 0, 0, 0, 0),
     ];
     pub(crate) fn get_annotation_types(child_index: Option<u16>, index: u32) -> ::capnp::introspect::Type {
         ::capnp::introspect::panic_invalid_annotation_indices(child_index, index)

@@ -6,6 +6,7 @@
 
 use crate::interface::{Description, Interface};
 
+pub mod accounting;
 pub mod boot_package;
 pub mod code_memory;
 pub mod console;
@@ -29,6 +30,7 @@ pub mod virtual_memory;
 
 /// Every interface that there is.
 pub static INTERFACES: &[&Description] = &[
+    accounting::Accounting::DESCRIPTION,
     boot_package::BootPackage::DESCRIPTION,
     code_memory::CodeMemory::DESCRIPTION,
     console::Console::DESCRIPTION,

@@ -24,7 +24,7 @@ impl ProcessHandle {
     /// Its id on the wire.
     pub const ID: u64 = 0x9c830a8af3909f6b;
     /// The mask with every method.
-    pub const ALL_METHODS: u64 = 0b1111;
+    pub const ALL_METHODS: u64 = 0b11111;
     /// The number of the method `grant`.
     pub const GRANT: u16 = 0;
     /// The number of the method `start`.
@@ -33,6 +33,8 @@ impl ProcessHandle {
     pub const WAIT: u16 = 2;
     /// The number of the method `kill`.
     pub const KILL: u16 = 3;
+    /// The number of the method `accounting`.
+    pub const ACCOUNTING: u16 = 4;
 }
 
 impl Interface for ProcessHandle {
@@ -64,6 +66,7 @@ static DESCRIPTION: Description = Description {
             number: 3,
             documentation: "Ends it with the outcome `kind`: killed, wall clock, revoked or output (else exception \"invalid argument\"). No effect after the end.",
         },
+        Method { name: "accounting", number: 4, documentation: "The right to read what the process uses." },
     ],
 };
 
@@ -415,5 +418,77 @@ impl ProcessHandleKillResults {
     pub fn decode(message: &[u8]) -> Result<Self, DecodeError> {
         Head::new(message, message.len())?.root()?;
         Ok(Self {})
+    }
+}
+
+/// Parameters of the method `accounting` of [`ProcessHandle`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ProcessHandleAccountingParams {}
+
+impl ProcessHandleAccountingParams {
+    /// Bytes of the message without its texts and bulk data: it is empty.
+    pub const FIXED_BYTES: usize = 0;
+
+    /// Bytes that `encode` writes.
+    #[must_use]
+    pub fn encoded_bytes(&self) -> usize {
+        Self::FIXED_BYTES
+    }
+
+    /// Writes nothing: a message without fields may be empty.
+    ///
+    /// # Errors
+    /// None.
+    pub fn encode(&self, _out: &mut [u8]) -> Result<usize, EncodeError> {
+        Ok(Self::FIXED_BYTES)
+    }
+
+    /// Checks the root pointer.
+    ///
+    /// # Errors
+    /// [`DecodeError`].
+    pub fn decode(message: &[u8]) -> Result<Self, DecodeError> {
+        Head::new(message, message.len())?.root()?;
+        Ok(Self {})
+    }
+}
+
+/// Results of the method `accounting` of [`ProcessHandle`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ProcessHandleAccountingResults {
+    /// Field `accounting` of the schema: the index of a `Accounting` in the transfer list.
+    pub accounting: Option<u32>,
+}
+
+impl ProcessHandleAccountingResults {
+    const SHAPE: Shape = Shape { data_words: 0, pointers: 1 };
+    /// Bytes of the message without its texts and bulk data.
+    pub const FIXED_BYTES: usize = 8 + Self::SHAPE.bytes();
+
+    /// Bytes that `encode` writes.
+    #[must_use]
+    pub fn encoded_bytes(&self) -> usize {
+        Self::FIXED_BYTES
+    }
+
+    /// Writes the message; returns its bytes.
+    ///
+    /// # Errors
+    /// [`EncodeError::BufferTooSmall`].
+    pub fn encode(&self, out: &mut [u8]) -> Result<usize, EncodeError> {
+        let mut writer = Writer::new(out, Self::SHAPE)?;
+        writer.capability(0, self.accounting);
+        Ok(writer.bytes())
+    }
+
+    /// Reads a message.
+    ///
+    /// # Errors
+    /// [`DecodeError`].
+    pub fn decode(message: &[u8]) -> Result<Self, DecodeError> {
+        let Some(structure) = Head::new(message, message.len())?.root()? else {
+            return Ok(Self::default());
+        };
+        Ok(Self { accounting: structure.capability(0)? })
     }
 }

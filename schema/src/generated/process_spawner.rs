@@ -24,13 +24,15 @@ impl ProcessSpawner {
     /// Its id on the wire.
     pub const ID: u64 = 0xefef4558b150a4d2;
     /// The mask with every method.
-    pub const ALL_METHODS: u64 = 0b111;
+    pub const ALL_METHODS: u64 = 0b1111;
     /// The number of the method `create`.
     pub const CREATE: u16 = 0;
     /// The number of the method `createEndpoint`.
     pub const CREATE_ENDPOINT: u16 = 1;
     /// The number of the method `createNotification`.
     pub const CREATE_NOTIFICATION: u16 = 2;
+    /// The number of the method `createWithin`.
+    pub const CREATE_WITHIN: u16 = 3;
 }
 
 impl Interface for ProcessSpawner {
@@ -56,6 +58,11 @@ static DESCRIPTION: Description = Description {
             name: "createNotification",
             number: 2,
             documentation: "Makes a notification without set bits, charged to the caller.",
+        },
+        Method {
+            name: "createWithin",
+            number: 3,
+            documentation: "As `create`, with all limits. Of `memoryLimit` so many bytes are set aside: touching a committed page inside that never fails; beyond it a touch that finds no free frame ends the process as \"memory\". `create` sets all aside. `weight` is its share of the processor, out of its creator's, which has to keep at least 1 itself; 0 for none of its own: it runs on its creator's, as with `create`. With a weight it may have `budget` nanoseconds of the processor in each `period` (1 ms to 10 s); both 0 for no such limit, which a creator that has one cannot give. Exception \"invalid argument\" for a reserve above the limit, and for a budget that is no part of its period or without a weight; error \"limit reached\" for more than the creator has.",
         },
     ],
 };
@@ -336,5 +343,130 @@ impl ProcessSpawnerCreateNotificationResults {
             return Ok(Self::default());
         };
         Ok(Self { notification: structure.capability(0)? })
+    }
+}
+
+/// Parameters of the method `createWithin` of [`ProcessSpawner`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ProcessSpawnerCreateWithinParams<'a> {
+    /// Field `name` of the schema.
+    pub name: &'a str,
+    /// Field `image` of the schema: the index of a `MemoryObject` in the transfer list.
+    pub image: Option<u32>,
+    /// Field `memoryLimit` of the schema.
+    pub memory_limit: u64,
+    /// Field `memoryReserve` of the schema.
+    pub memory_reserve: u64,
+    /// Field `weight` of the schema.
+    pub weight: u32,
+    /// Field `budget` of the schema.
+    pub budget: u64,
+    /// Field `period` of the schema.
+    pub period: u64,
+    /// Field `stackBytes` of the schema.
+    pub stack_bytes: u64,
+    /// Field `submissionEntries` of the schema.
+    pub submission_entries: u32,
+    /// Field `completionEntries` of the schema.
+    pub completion_entries: u32,
+    /// Field `areaBytes` of the schema.
+    pub area_bytes: u32,
+}
+
+impl<'a> ProcessSpawnerCreateWithinParams<'a> {
+    const SHAPE: Shape = Shape { data_words: 7, pointers: 2 };
+    /// Bytes of the message without its texts and bulk data.
+    pub const FIXED_BYTES: usize = 8 + Self::SHAPE.bytes();
+
+    /// Bytes that `encode` writes.
+    #[must_use]
+    pub fn encoded_bytes(&self) -> usize {
+        Self::FIXED_BYTES + text_bytes(self.name)
+    }
+
+    /// Writes the message; returns its bytes.
+    ///
+    /// # Errors
+    /// [`EncodeError::BufferTooSmall`].
+    pub fn encode(&self, out: &mut [u8]) -> Result<usize, EncodeError> {
+        let mut writer = Writer::new(out, Self::SHAPE)?;
+        writer.capability(1, self.image);
+        writer.u64(0, self.memory_limit);
+        writer.u64(8, self.memory_reserve);
+        writer.u32(16, self.weight);
+        writer.u64(24, self.budget);
+        writer.u64(32, self.period);
+        writer.u64(40, self.stack_bytes);
+        writer.u32(20, self.submission_entries);
+        writer.u32(48, self.completion_entries);
+        writer.u32(52, self.area_bytes);
+        writer.text(0, self.name)?;
+        Ok(writer.bytes())
+    }
+
+    /// Reads a message.
+    ///
+    /// # Errors
+    /// [`DecodeError`].
+    pub fn decode(message: &'a [u8]) -> Result<Self, DecodeError> {
+        let Some(structure) = Head::new(message, message.len())?.root()? else {
+            return Ok(Self::default());
+        };
+        Ok(Self {
+            name: structure.text(0)?,
+            image: structure.capability(1)?,
+            memory_limit: structure.u64(0),
+            memory_reserve: structure.u64(8),
+            weight: structure.u32(16),
+            budget: structure.u64(24),
+            period: structure.u64(32),
+            stack_bytes: structure.u64(40),
+            submission_entries: structure.u32(20),
+            completion_entries: structure.u32(48),
+            area_bytes: structure.u32(52),
+        })
+    }
+}
+
+/// Results of the method `createWithin` of [`ProcessSpawner`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ProcessSpawnerCreateWithinResults {
+    /// Field `process` of the schema: the index of a `ProcessHandle` in the transfer list.
+    pub process: Option<u32>,
+    /// Field `memory` of the schema: the index of a `VirtualMemory` in the transfer list.
+    pub memory: Option<u32>,
+}
+
+impl ProcessSpawnerCreateWithinResults {
+    const SHAPE: Shape = Shape { data_words: 0, pointers: 2 };
+    /// Bytes of the message without its texts and bulk data.
+    pub const FIXED_BYTES: usize = 8 + Self::SHAPE.bytes();
+
+    /// Bytes that `encode` writes.
+    #[must_use]
+    pub fn encoded_bytes(&self) -> usize {
+        Self::FIXED_BYTES
+    }
+
+    /// Writes the message; returns its bytes.
+    ///
+    /// # Errors
+    /// [`EncodeError::BufferTooSmall`].
+    pub fn encode(&self, out: &mut [u8]) -> Result<usize, EncodeError> {
+        let mut writer = Writer::new(out, Self::SHAPE)?;
+        writer.capability(0, self.process);
+        writer.capability(1, self.memory);
+        Ok(writer.bytes())
+    }
+
+    /// Reads a message.
+    ///
+    /// # Errors
+    /// [`DecodeError`].
+    pub fn decode(message: &[u8]) -> Result<Self, DecodeError> {
+        let Some(structure) = Head::new(message, message.len())?.root()? else {
+            return Ok(Self::default());
+        };
+        Ok(Self { process: structure.capability(0)?, memory: structure.capability(1)? })
     }
 }

@@ -46,6 +46,12 @@ pub struct Process<'m> {
     pub grants: Vec<Grant>,
     /// Bytes.
     pub memory_limit: u64,
+    /// Bytes of it that are set aside.
+    pub memory_reserve: u64,
+    /// Of the processor.
+    pub weight: u32,
+    /// Nanoseconds of the processor in each period of nanoseconds; both 0 for no limit.
+    pub rate: [u64; 2],
     /// Bytes; 0 for the default.
     pub stack_bytes: u64,
     /// Nanoseconds; `None` for no limit.
@@ -166,6 +172,9 @@ fn read_process(reader: process::Reader<'_>) -> Result<Process<'_>, Refusal> {
         launch,
         image: text(reader.get_image())?,
         memory_limit: reader.get_memory_limit(),
+        memory_reserve: reader.get_memory_reserve(),
+        weight: reader.get_weight(),
+        rate: [reader.get_budget_nanoseconds(), reader.get_period_nanoseconds()],
         stack_bytes: reader.get_stack_bytes(),
         wall_clock: Some(reader.get_wall_clock_nanoseconds()).filter(|limit| *limit != 0),
         module: Some(module).filter(|module| !module.is_empty()),

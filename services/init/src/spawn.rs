@@ -53,10 +53,14 @@ pub fn spawn(
     let image = package.object(&plan.image)?;
     let created = authority
         .spawner
-        .create(
+        .create_within(
             &plan.name,
             image,
             plan.memory_limit,
+            plan.memory_reserve,
+            plan.weight,
+            plan.rate[0],
+            plan.rate[1],
             plan.stack_bytes,
             rings.submission_entries,
             rings.completion_entries,
@@ -114,6 +118,7 @@ fn give(
         Source::EntropySource => put(&authority.entropy),
         Source::EntropySink => put(&authority.sink),
         Source::VirtualMemory => put(memory),
+        Source::Accounting => put(&process.accounting().map_err(refuse)?),
         Source::Part => put(package.object(&grant.part)?),
         Source::ProcessSpawner => put(&authority.spawner),
         Source::BootPackage => put(&authority.boot),

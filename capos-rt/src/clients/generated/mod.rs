@@ -4,6 +4,8 @@
 //!
 //! Invariant: one module per interface.
 
+mod accounting;
+pub use accounting::*;
 mod boot_package;
 pub use boot_package::*;
 mod code_memory;

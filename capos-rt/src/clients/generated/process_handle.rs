@@ -15,10 +15,11 @@ use crate::capability::IMPOSSIBLE_REPLY;
 use crate::sys::operation::Sizes;
 use alloc::string::String;
 use capos_abi::error::CallError;
+use capos_schema::accounting::Accounting;
 use capos_schema::process_handle::{
-    ProcessHandle, ProcessHandleFault, ProcessHandleGrantParams, ProcessHandleGrantResults,
-    ProcessHandleKillParams, ProcessHandleKillResults, ProcessHandleStartParams, ProcessHandleStartResults,
-    ProcessHandleWaitParams, ProcessHandleWaitResults,
+    ProcessHandle, ProcessHandleAccountingParams, ProcessHandleAccountingResults, ProcessHandleFault,
+    ProcessHandleGrantParams, ProcessHandleGrantResults, ProcessHandleKillParams, ProcessHandleKillResults,
+    ProcessHandleStartParams, ProcessHandleStartResults, ProcessHandleWaitParams, ProcessHandleWaitResults,
 };
 
 /// What the method `wait` of `ProcessHandle` answers.
@@ -216,6 +217,36 @@ impl Cap<ProcessHandle> {
         Ok(Pending::new(call, |reply| {
             ProcessHandleKillResults::decode(reply.message()).map_err(|_| IMPOSSIBLE_REPLY)?;
             Ok(())
+        }))
+    }
+
+    /// The right to read what the process uses.
+    ///
+    /// # Errors
+    /// What the object or the transport says.
+    #[inline]
+    pub fn accounting(&self) -> Result<Cap<Accounting>, CallError> {
+        self.begin_accounting()?.wait()
+    }
+
+    /// Begins [`Self::accounting`].
+    ///
+    /// # Errors
+    /// If it cannot be submitted.
+    #[inline]
+    pub fn begin_accounting(&self) -> Result<Pending<Cap<Accounting>>, CallError> {
+        let parameters = ProcessHandleAccountingParams {};
+        let sizes = Sizes {
+            parameters: parameters.encoded_bytes(),
+            results: ProcessHandleAccountingResults::FIXED_BYTES,
+            receives: 1,
+            ..Sizes::default()
+        };
+        let call = Call::begin(self, ProcessHandle::ACCOUNTING, sizes, &[], |out| parameters.encode(out))?;
+        Ok(Pending::new(call, |reply| {
+            let results =
+                ProcessHandleAccountingResults::decode(reply.message()).map_err(|_| IMPOSSIBLE_REPLY)?;
+            reply.capability(results.accounting)
         }))
     }
 }

@@ -18,7 +18,8 @@ use capos_schema::process_handle::ProcessHandle;
 use capos_schema::process_spawner::{
     ProcessSpawner, ProcessSpawnerCreateEndpointParams, ProcessSpawnerCreateEndpointResults,
     ProcessSpawnerCreateNotificationParams, ProcessSpawnerCreateNotificationResults,
-    ProcessSpawnerCreateParams, ProcessSpawnerCreateResults,
+    ProcessSpawnerCreateParams, ProcessSpawnerCreateResults, ProcessSpawnerCreateWithinParams,
+    ProcessSpawnerCreateWithinResults,
 };
 use capos_schema::virtual_memory::VirtualMemory;
 
@@ -38,6 +39,15 @@ pub struct ProcessSpawnerCreateEndpointReply {
     pub receiver: Cap<Endpoint>,
     /// Field `root` of the schema.
     pub root: Cap<Untyped>,
+}
+
+/// What the method `createWithin` of `ProcessSpawner` answers.
+#[derive(Debug)]
+pub struct ProcessSpawnerCreateWithinReply {
+    /// Field `process` of the schema.
+    pub process: Cap<ProcessHandle>,
+    /// Field `memory` of the schema.
+    pub memory: Cap<VirtualMemory>,
 }
 
 impl Cap<ProcessSpawner> {
@@ -188,6 +198,99 @@ impl Cap<ProcessSpawner> {
             let results = ProcessSpawnerCreateNotificationResults::decode(reply.message())
                 .map_err(|_| IMPOSSIBLE_REPLY)?;
             reply.capability(results.notification)
+        }))
+    }
+
+    /// As `create`, with all limits. Of `memoryLimit` so many bytes are set aside: touching a committed page inside that never
+    /// fails; beyond it a touch that finds no free frame ends the process as "memory". `create` sets all aside. `weight` is its share of
+    /// the processor, out of its creator's, which has to keep at least 1 itself; 0 for none of its own: it runs on its creator's, as
+    /// with `create`. With a weight it may have `budget` nanoseconds of the processor in each `period` (1 ms to 10 s); both 0 for no
+    /// such limit, which a creator that has one cannot give. Exception "invalid argument" for a reserve above the limit, and for a
+    /// budget that is no part of its period or without a weight; error "limit reached" for more than the creator has.
+    ///
+    /// # Errors
+    /// What the object or the transport says.
+    #[expect(clippy::too_many_arguments, reason = "the schema's method has that many")]
+    #[inline]
+    pub fn create_within(
+        &self,
+        name: &str,
+        image: &Cap<MemoryObject>,
+        memory_limit: u64,
+        memory_reserve: u64,
+        weight: u32,
+        budget: u64,
+        period: u64,
+        stack_bytes: u64,
+        submission_entries: u32,
+        completion_entries: u32,
+        area_bytes: u32,
+    ) -> Result<ProcessSpawnerCreateWithinReply, CallError> {
+        self.begin_create_within(
+            name,
+            image,
+            memory_limit,
+            memory_reserve,
+            weight,
+            budget,
+            period,
+            stack_bytes,
+            submission_entries,
+            completion_entries,
+            area_bytes,
+        )?
+        .wait()
+    }
+
+    /// Begins [`Self::create_within`].
+    ///
+    /// # Errors
+    /// If it cannot be submitted.
+    #[expect(clippy::too_many_arguments, reason = "the schema's method has that many")]
+    #[inline]
+    pub fn begin_create_within(
+        &self,
+        name: &str,
+        image: &Cap<MemoryObject>,
+        memory_limit: u64,
+        memory_reserve: u64,
+        weight: u32,
+        budget: u64,
+        period: u64,
+        stack_bytes: u64,
+        submission_entries: u32,
+        completion_entries: u32,
+        area_bytes: u32,
+    ) -> Result<Pending<ProcessSpawnerCreateWithinReply>, CallError> {
+        let parameters = ProcessSpawnerCreateWithinParams {
+            name,
+            image: Some(0),
+            memory_limit,
+            memory_reserve,
+            weight,
+            budget,
+            period,
+            stack_bytes,
+            submission_entries,
+            completion_entries,
+            area_bytes,
+        };
+        let sizes = Sizes {
+            parameters: parameters.encoded_bytes(),
+            results: ProcessSpawnerCreateWithinResults::FIXED_BYTES,
+            receives: 2,
+            ..Sizes::default()
+        };
+        let call = Call::begin(self, ProcessSpawner::CREATE_WITHIN, sizes, &[image.raw()], |out| {
+            parameters.encode(out)
+        })?;
+        Ok(Pending::new(call, |reply| {
+            let results =
+                ProcessSpawnerCreateWithinResults::decode(reply.message()).map_err(|_| IMPOSSIBLE_REPLY)?;
+            Ok(ProcessSpawnerCreateWithinReply {
+                process: reply.capability(results.process)?,
+                memory: reply.capability(results.memory)?,
+            })
         }))
     }
 }

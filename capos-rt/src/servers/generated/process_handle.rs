@@ -8,16 +8,18 @@ use crate::capability::Cap;
 use crate::capability::Untyped;
 use crate::server::Answer;
 use crate::server::Call;
+use crate::server::Given;
 use crate::server::Interfaces;
 use crate::server::Method;
 use crate::server::NOT_SERVED;
 use crate::server::Turn;
 use crate::server::Unanswered;
 use crate::server::malformed;
+use capos_schema::accounting::Accounting;
 use capos_schema::process_handle::{
-    ProcessHandle, ProcessHandleGrantParams, ProcessHandleGrantResults, ProcessHandleKillParams,
-    ProcessHandleKillResults, ProcessHandleStartParams, ProcessHandleStartResults, ProcessHandleWaitParams,
-    ProcessHandleWaitResults,
+    ProcessHandle, ProcessHandleAccountingParams, ProcessHandleAccountingResults, ProcessHandleGrantParams,
+    ProcessHandleGrantResults, ProcessHandleKillParams, ProcessHandleKillResults, ProcessHandleStartParams,
+    ProcessHandleStartResults, ProcessHandleWaitParams, ProcessHandleWaitResults,
 };
 use capos_schema::wire::EncodeError;
 
@@ -55,6 +57,12 @@ pub trait ProcessHandleServer {
     /// # Errors
     /// What the caller gets instead of an answer now.
     fn kill(&mut self, call: Call<'_, ProcessHandleKill>, kind: u16) -> Answer<()>;
+
+    /// The right to read what the process uses.
+    ///
+    /// # Errors
+    /// What the caller gets instead of an answer now.
+    fn accounting(&mut self, call: Call<'_, ProcessHandleAccounting>) -> Answer<Given<Accounting>>;
 }
 
 /// The method `grant` of `ProcessHandle`.
@@ -125,9 +133,26 @@ impl Method for ProcessHandleKill {
     }
 }
 
+/// The method `accounting` of `ProcessHandle`.
+#[derive(Debug)]
+pub enum ProcessHandleAccounting {}
+
+impl Method for ProcessHandleAccounting {
+    type Answer<'a> = Given<Accounting>;
+
+    #[inline]
+    fn encode<'o>(
+        answer: Self::Answer<'_>,
+        room: impl FnOnce(usize) -> Option<&'o mut [u8]>,
+    ) -> Result<usize, EncodeError> {
+        let results = ProcessHandleAccountingResults { accounting: answer.index() };
+        results.encode(room(results.encoded_bytes()).ok_or(EncodeError::BufferTooSmall)?)
+    }
+}
+
 impl<S: ProcessHandleServer> Interfaces<S> for ProcessHandle {
     const ARRIVING: usize = 1;
-    const LEAVING: usize = 0;
+    const LEAVING: usize = 1;
 
     #[inline]
     fn dispatch(server: &mut S, interface: u64, mut turn: Turn<'_>) -> Result<usize, Unanswered> {
@@ -155,6 +180,11 @@ impl<S: ProcessHandleServer> Interfaces<S> for ProcessHandle {
                 let parameters = ProcessHandleKillParams::decode(turn.message()).map_err(malformed)?;
                 server.kill(turn.call(), parameters.kind)?;
                 turn.answer::<ProcessHandleKill>(())
+            }
+            ProcessHandle::ACCOUNTING => {
+                ProcessHandleAccountingParams::decode(turn.message()).map_err(malformed)?;
+                let answer = server.accounting(turn.call())?;
+                turn.answer::<ProcessHandleAccounting>(answer)
             }
             _ => Err(NOT_SERVED),
         }

@@ -22,7 +22,8 @@ use capos_schema::process_handle::ProcessHandle;
 use capos_schema::process_spawner::{
     ProcessSpawner, ProcessSpawnerCreateEndpointParams, ProcessSpawnerCreateEndpointResults,
     ProcessSpawnerCreateNotificationParams, ProcessSpawnerCreateNotificationResults,
-    ProcessSpawnerCreateParams, ProcessSpawnerCreateResults,
+    ProcessSpawnerCreateParams, ProcessSpawnerCreateResults, ProcessSpawnerCreateWithinParams,
+    ProcessSpawnerCreateWithinResults,
 };
 use capos_schema::virtual_memory::VirtualMemory;
 use capos_schema::wire::EncodeError;
@@ -71,6 +72,32 @@ pub trait ProcessSpawnerServer {
         &mut self,
         call: Call<'_, ProcessSpawnerCreateNotification>,
     ) -> Answer<Given<Notification>>;
+
+    /// As `create`, with all limits. Of `memoryLimit` so many bytes are set aside: touching a committed page inside that never
+    /// fails; beyond it a touch that finds no free frame ends the process as "memory". `create` sets all aside. `weight` is its share of
+    /// the processor, out of its creator's, which has to keep at least 1 itself; 0 for none of its own: it runs on its creator's, as
+    /// with `create`. With a weight it may have `budget` nanoseconds of the processor in each `period` (1 ms to 10 s); both 0 for no
+    /// such limit, which a creator that has one cannot give. Exception "invalid argument" for a reserve above the limit, and for a
+    /// budget that is no part of its period or without a weight; error "limit reached" for more than the creator has.
+    ///
+    /// # Errors
+    /// What the caller gets instead of an answer now.
+    #[expect(clippy::too_many_arguments, reason = "the schema's method has that many")]
+    fn create_within(
+        &mut self,
+        call: Call<'_, ProcessSpawnerCreateWithin>,
+        name: &str,
+        image: Cap<MemoryObject>,
+        memory_limit: u64,
+        memory_reserve: u64,
+        weight: u32,
+        budget: u64,
+        period: u64,
+        stack_bytes: u64,
+        submission_entries: u32,
+        completion_entries: u32,
+        area_bytes: u32,
+    ) -> Answer<ProcessSpawnerCreateWithinAnswer>;
 }
 
 /// What a server answers to the method `create` of `ProcessSpawner`.
@@ -146,6 +173,35 @@ impl Method for ProcessSpawnerCreateNotification {
     }
 }
 
+/// What a server answers to the method `createWithin` of `ProcessSpawner`.
+#[derive(Debug)]
+pub struct ProcessSpawnerCreateWithinAnswer {
+    /// Field `process` of the schema.
+    pub process: Given<ProcessHandle>,
+    /// Field `memory` of the schema.
+    pub memory: Given<VirtualMemory>,
+}
+
+/// The method `createWithin` of `ProcessSpawner`.
+#[derive(Debug)]
+pub enum ProcessSpawnerCreateWithin {}
+
+impl Method for ProcessSpawnerCreateWithin {
+    type Answer<'a> = ProcessSpawnerCreateWithinAnswer;
+
+    #[inline]
+    fn encode<'o>(
+        answer: Self::Answer<'_>,
+        room: impl FnOnce(usize) -> Option<&'o mut [u8]>,
+    ) -> Result<usize, EncodeError> {
+        let results = ProcessSpawnerCreateWithinResults {
+            process: answer.process.index(),
+            memory: answer.memory.index(),
+        };
+        results.encode(room(results.encoded_bytes()).ok_or(EncodeError::BufferTooSmall)?)
+    }
+}
+
 impl<S: ProcessSpawnerServer> Interfaces<S> for ProcessSpawner {
     const ARRIVING: usize = 1;
     const LEAVING: usize = 2;
@@ -181,6 +237,26 @@ impl<S: ProcessSpawnerServer> Interfaces<S> for ProcessSpawner {
                 ProcessSpawnerCreateNotificationParams::decode(turn.message()).map_err(malformed)?;
                 let answer = server.create_notification(turn.call())?;
                 turn.answer::<ProcessSpawnerCreateNotification>(answer)
+            }
+            ProcessSpawner::CREATE_WITHIN => {
+                let parameters =
+                    ProcessSpawnerCreateWithinParams::decode(turn.message()).map_err(malformed)?;
+                let image = turn.capability(parameters.image)?;
+                let answer = server.create_within(
+                    turn.call(),
+                    parameters.name,
+                    image,
+                    parameters.memory_limit,
+                    parameters.memory_reserve,
+                    parameters.weight,
+                    parameters.budget,
+                    parameters.period,
+                    parameters.stack_bytes,
+                    parameters.submission_entries,
+                    parameters.completion_entries,
+                    parameters.area_bytes,
+                )?;
+                turn.answer::<ProcessSpawnerCreateWithin>(answer)
             }
             _ => Err(NOT_SERVED),
         }

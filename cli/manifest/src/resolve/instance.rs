@@ -11,7 +11,7 @@ use super::parts::{Kind, Part};
 use super::{At, Resolver};
 use crate::document::{Instance, Methods, Text, Verify};
 use crate::sources::{Held, offered};
-use crate::system::{Launch, Preopen, Process, RingSizes, Source};
+use crate::system::{Launch, Preopen, Process, ProcessorLimits, RingSizes, Source};
 
 /// The program that runs WASI instances.
 pub(crate) const ADAPTER: &str = "capos-wasm";
@@ -52,6 +52,8 @@ impl Resolver<'_> {
             image: image?.name,
             grants: grants(held),
             memory_limit: quota(&launch, &module),
+            memory_reserve: quota(&launch, &module),
+            processor: ProcessorLimits::default(),
             stack_bytes: 0,
             wall_clock,
             launch: Some(launch),

@@ -12,7 +12,7 @@ use super::parts::{Kind, Part};
 use super::{At, Resolver};
 use crate::document::{Native, Rings, When};
 use crate::sources::{Held, offered};
-use crate::system::{Process, Restart, RingSizes, Service, Source};
+use crate::system::{Process, ProcessorLimits, Restart, RingSizes, Service, Source};
 
 /// Bytes of memory of a process that states no limit.
 const MEMORY_DEFAULT: u64 = 16 << 20;
@@ -66,6 +66,8 @@ impl Resolver<'_> {
             image: image?,
             grants: grants(held),
             memory_limit: memory?,
+            memory_reserve: memory?,
+            processor: ProcessorLimits::default(),
             stack_bytes: stack?,
             wall_clock,
             launch: None,

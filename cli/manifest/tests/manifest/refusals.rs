@@ -121,7 +121,7 @@ offers: [
         => "x.cue:3:8: processes[0].uses.timer: nobody offers \"timer\" to \"a\"; accepted: an offer {cap, from, to: \"a\", methods}";
     capability_that_the_kernel_does_not_offer:
         native("uses: net: \"Timer\"", "offers: [{cap: \"net\", from: \"kernel\", to: \"a\", methods: [\"now\"]}]")
-        => "x.cue:5:11: offers[0].cap: the kernel does not offer \"net\"; accepted: stdout, stderr, timer, random, entropy-sink, memory, spawner, boot, code";
+        => "x.cue:5:11: offers[0].cap: the kernel does not offer \"net\"; accepted: stdout, stderr, timer, random, entropy-sink, memory, accounting, spawner, boot, code";
     capability_that_the_giver_does_not_hold:
         "name: \"x\"
 processes: [{name: \"a\", program: \"smoke\", uses: timer: \"Timer\"}, {name: \"b\", binary: \"hello.wasm\", caps: random: true}]
@@ -134,7 +134,7 @@ offers: [{cap: \"memory\", from: \"b\", to: \"a\", methods: [\"usage\"]}]"
         => "x.cue:3:11: offers[0].cap: \"memory\" belongs to \"b\" alone; accepted: the kernel's own, with from: \"kernel\"";
     directory_that_nobody_offers:
         instance("caps: preopens: [{path: \"/\", from: \"kernel\", cap: \"disk\"}]")
-        => "x.cue:5:47: processes[0].caps.preopens[0].cap: the kernel does not offer \"disk\"; accepted: stdout, stderr, timer, random, entropy-sink, memory, spawner, boot, code";
+        => "x.cue:5:47: processes[0].caps.preopens[0].cap: the kernel does not offer \"disk\"; accepted: stdout, stderr, timer, random, entropy-sink, memory, accounting, spawner, boot, code";
     directory_that_is_none:
         instance("caps: preopens: [{path: \"/\", from: \"kernel\", cap: \"timer\"}]")
         => "x.cue:5:47: processes[0].caps.preopens[0].cap: \"timer\" is a Timer, not a directory; accepted: a Namespace";

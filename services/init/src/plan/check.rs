@@ -7,6 +7,7 @@
 use alloc::collections::BTreeSet;
 
 use capos_rt::abi::capset;
+use capos_rt::schema::accounting::Accounting;
 use capos_rt::schema::boot_package::BootPackage;
 use capos_rt::schema::code_memory::CodeMemory;
 use capos_rt::schema::console::Console;
@@ -49,6 +50,7 @@ fn interface(source: Source) -> Option<&'static Description> {
         Source::EntropySource => EntropySource::DESCRIPTION,
         Source::EntropySink => EntropySink::DESCRIPTION,
         Source::VirtualMemory => VirtualMemory::DESCRIPTION,
+        Source::Accounting => Accounting::DESCRIPTION,
         Source::Part => MemoryObject::DESCRIPTION,
         Source::ProcessSpawner => ProcessSpawner::DESCRIPTION,
         Source::BootPackage => BootPackage::DESCRIPTION,
@@ -83,6 +85,16 @@ fn one(process: &Process<'_>, processes: &[Process<'_>], parts: &[Part]) -> Resu
     }
     if process.memory_limit == 0 {
         return Err(refuse(process, format_args!("no memory limit")));
+    }
+    if process.memory_reserve > process.memory_limit {
+        let (reserve, limit) = (process.memory_reserve, process.memory_limit);
+        return Err(refuse(
+            process,
+            format_args!("a memory reserve of {reserve} above the limit of {limit}"),
+        ));
+    }
+    if process.weight == 0 {
+        return Err(refuse(process, format_args!("no share of the processor")));
     }
     expect_part(process, "the image", &process.image, parts)?;
     if let Some(module) = &process.module {

@@ -23,11 +23,14 @@ fn with(change: impl FnOnce(&mut Manifest<'_>)) -> Result<(usize, Vec<Grant>), R
     helper.set_name("helper");
     helper.set_image("capos-wasm");
     helper.set_memory_limit(1 << 20);
+    helper.set_weight(1);
     let mut process = processes.get(1);
     process.set_name("hello");
     process.set_image("capos-wasm");
     process.set_module("module/hello");
     process.set_memory_limit(1 << 20);
+    process.set_memory_reserve(1 << 20);
+    process.set_weight(100);
     process.reborrow().init_launch();
     let mut grants = process.init_grants(2);
     let mut stdout = grants.reborrow().get(0);
@@ -112,6 +115,11 @@ fn processes_are_refused_by_name() {
         "process \"\": the name has 0 bytes; it must have 1 to 64"
     );
     assert_eq!(refusal(|process| process.set_memory_limit(0)), "process \"hello\": no memory limit");
+    assert_eq!(
+        refusal(|process| process.set_memory_reserve(1 << 21)),
+        "process \"hello\": a memory reserve of 2097152 above the limit of 1048576"
+    );
+    assert_eq!(refusal(|process| process.set_weight(0)), "process \"hello\": no share of the processor");
     assert_eq!(
         refusal(|process| process.set_image("nothing")),
         "process \"hello\": the image: the boot image has no part \"nothing\""

@@ -9,6 +9,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use capos_rt::abi::error::{CallError, Exception};
+use capos_rt::schema::accounting::Accounting;
 use capos_rt::schema::console::{Console, ConsoleStream};
 use capos_rt::schema::endpoint::Endpoint;
 use capos_rt::schema::interface::Interface;
@@ -17,9 +18,9 @@ use capos_rt::schema::process_handle::{ProcessHandle, ProcessHandleFault, Proces
 use capos_rt::schema::timer::Timer;
 use capos_rt::server::{
     Answer, Call, ConsoleOpen, ConsoleServer, ConsoleWrite, Given, Kept, Loop, MemoryObjectInfo,
-    MemoryObjectRead, MemoryObjectSeal, MemoryObjectServer, MemoryObjectWrite, Next, ProcessHandleGrant,
-    ProcessHandleKill, ProcessHandleServer, ProcessHandleStart, ProcessHandleWait, Server, Sizes, TimerNow,
-    TimerResolution, TimerServer, TimerSleep, Token, Unanswered,
+    MemoryObjectRead, MemoryObjectSeal, MemoryObjectServer, MemoryObjectWrite, Next, ProcessHandleAccounting,
+    ProcessHandleGrant, ProcessHandleKill, ProcessHandleServer, ProcessHandleStart, ProcessHandleWait,
+    Server, Sizes, TimerNow, TimerResolution, TimerServer, TimerSleep, Token, Unanswered,
 };
 use capos_rt::{Cap, Deadline, Pending, Untyped};
 
@@ -141,6 +142,10 @@ impl ProcessHandleServer for Recorder {
     fn kill(&mut self, _: Call<'_, ProcessHandleKill>, kind: u16) -> Answer<()> {
         self.told.push(format!("kill {kind}"));
         Ok(())
+    }
+
+    fn accounting(&mut self, mut call: Call<'_, ProcessHandleAccounting>) -> Answer<Given<Accounting>> {
+        Ok(call.mint(8, Accounting::ALL_METHODS))
     }
 }
 

@@ -1,0 +1,175 @@
+//! Makes the processes of a comparison, lets them run for a while, and counts.
+//!
+//! Called by `main`; calls ProcessSpawner. Everybody gets a share of the same weight, and the same memory.
+//!
+//! Invariant: each measurement starts and ends with nobody else there.
+
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use capos_kernel_suite::probe::Probe;
+use capos_rt::abi::error::CallError;
+use capos_rt::abi::outcome::OutcomeKind;
+use capos_rt::schema::console::Console;
+use capos_rt::schema::endpoint::Endpoint;
+use capos_rt::schema::interface::Interface;
+use capos_rt::schema::memory_object::MemoryObject;
+use capos_rt::schema::process_handle::ProcessHandle;
+use capos_rt::schema::process_spawner::ProcessSpawner;
+use capos_rt::schema::timer::Timer;
+use capos_rt::schema::virtual_memory::VirtualMemory;
+use capos_rt::{Cap, CapSet};
+
+/// Of the program's 100: worker, server and neighbour get it each.
+const WEIGHT: u32 = 20;
+/// Bytes that each may use, and of these the ones that are set aside.
+const LIMIT: u64 = 48 << 20;
+const RESERVE: u64 = 4 << 20;
+/// Nanoseconds before the count begins, and while it lasts: 15 slices for each of two.
+const START: u64 = 30_000_000;
+const WINDOW: u64 = 300_000_000;
+/// Entries of the submission ring of a neighbour.
+const SUBMISSIONS: u32 = 256;
+
+/// A process that is no good neighbour.
+pub(crate) struct Neighbour {
+    role: &'static str,
+    has_spawner: bool,
+    is_served: bool,
+}
+
+impl Neighbour {
+    /// One that plays this role.
+    pub(crate) const fn of(role: &'static str) -> Neighbour {
+        Neighbour { role, has_spawner: false, is_served: false }
+    }
+
+    /// It may create processes.
+    pub(crate) const fn spawner(self) -> Neighbour {
+        Neighbour { has_spawner: true, ..self }
+    }
+
+    /// It and the worker call the same server.
+    pub(crate) const fn served(self) -> Neighbour {
+        Neighbour { is_served: true, ..self }
+    }
+}
+
+/// What the program has.
+pub(crate) struct Stage {
+    console: Cap<Console>,
+    timer: Cap<Timer>,
+    memory: Cap<VirtualMemory>,
+    spawner: Cap<ProcessSpawner>,
+    image: Cap<MemoryObject>,
+}
+
+/// A process, and what it counts.
+struct Player {
+    process: Cap<ProcessHandle>,
+    memory: Cap<VirtualMemory>,
+}
+
+fn told(what: &str) -> impl Fn(CallError) -> String {
+    move |error| format!("{what}: {error}")
+}
+
+impl Stage {
+    /// All of it, from the CapSet.
+    pub(crate) fn new(capabilities: &CapSet) -> Option<Stage> {
+        Some(Stage {
+            console: capabilities.get("stdout").ok()?,
+            timer: capabilities.get("timer").ok()?,
+            memory: capabilities.get("memory").ok()?,
+            spawner: capabilities.get("spawner").ok()?,
+            image: capabilities.get("image").ok()?,
+        })
+    }
+
+    pub(crate) fn print(&self, line: &str) {
+        // Without a console there is nobody to tell: the check misses the line.
+        let _ = self.console.write(line.as_bytes());
+    }
+
+    /// Units that the worker does in the window: alone, or beside the neighbour.
+    ///
+    /// # Errors
+    /// What was refused, or that the worker has ended.
+    pub(crate) fn measure(&self, neighbour: &Neighbour, is_beside: bool) -> Result<u64, String> {
+        let counter = self.memory.create_object(8).map_err(told("counter"))?;
+        let mut players = Vec::new();
+        let worker = self.create(if neighbour.is_served { "call" } else { "work" })?;
+        worker.grant("counter", &counter, MemoryObject::ALL_METHODS)?;
+        let beside = if is_beside { Some(self.create(neighbour.role)?) } else { None };
+        if neighbour.is_served {
+            let made =
+                self.spawner.create_endpoint(Probe::ID, Probe::ALL_METHODS).map_err(told("endpoint"))?;
+            let server = self.create("serve")?;
+            server.grant("endpoint", &made.receiver, 1 << Endpoint::RECEIVE)?;
+            let service: Cap<Probe> = made.root.typed();
+            for client in [Some(&worker), beside.as_ref()].into_iter().flatten() {
+                client.grant("service", &service, Probe::ALL_METHODS)?;
+            }
+            players.push(server);
+        }
+        if let Some(beside) = beside.as_ref().filter(|_| neighbour.has_spawner) {
+            beside.grant("spawner", &self.spawner, 1 << ProcessSpawner::CREATE)?;
+            beside.grant("image", &self.image, 1 << MemoryObject::INFO | 1 << MemoryObject::READ)?;
+        }
+        players.extend(beside);
+        players.push(worker);
+        for player in &players {
+            player.process.start().map_err(told("start"))?;
+        }
+        let units = self.count(&counter);
+        for player in players.iter().rev() {
+            player.end()?;
+        }
+        units
+    }
+
+    /// How far the counter goes in the time of a window. The program itself may have to wait for its turn, at both ends.
+    fn count(&self, counter: &Cap<MemoryObject>) -> Result<u64, String> {
+        let read = || {
+            let mut bytes = [0; 8];
+            counter.read(0, 8, &mut bytes).map_err(told("read"))?;
+            let now = self.timer.now().map_err(told("now"))?;
+            Ok::<_, String>((u64::from_le_bytes(bytes), now))
+        };
+        self.timer.sleep(self.timer.now().map_err(told("now"))? + START).map_err(told("sleep"))?;
+        let (before, start) = read()?;
+        self.timer.sleep(start + WINDOW).map_err(told("sleep"))?;
+        let (after, end) = read()?;
+        Ok((after - before) * WINDOW / (end - start))
+    }
+
+    /// A process that plays a role; it does not run yet.
+    fn create(&self, role: &str) -> Result<Player, String> {
+        let made = self
+            .spawner
+            .create_within(role, &self.image, LIMIT, RESERVE, WEIGHT, 0, 0, 0, SUBMISSIONS, 0, 0)
+            .map_err(told("create"))?;
+        let player = Player { process: made.process, memory: made.memory };
+        let argument = self.memory.create_object(role.len() as u64).map_err(told("argument"))?;
+        argument.write(0, role.as_bytes()).map_err(told("argument"))?;
+        player.grant("argument", &argument, 1 << MemoryObject::INFO | 1 << MemoryObject::READ)?;
+        player.grant("timer", &self.timer, Timer::ALL_METHODS)?;
+        player.grant("memory", &player.memory, VirtualMemory::ALL_METHODS)?;
+        Ok(player)
+    }
+}
+
+impl Player {
+    fn grant<T: Interface>(&self, name: &str, capability: &Cap<T>, methods: u64) -> Result<(), String> {
+        self.process.grant(name, capability, methods).map_err(|error| format!("grant {name}: {error}"))
+    }
+
+    /// Ends it; one that has ended before was refused something.
+    fn end(&self) -> Result<(), String> {
+        self.process.kill(OutcomeKind::Killed as u16).map_err(told("kill"))?;
+        let end = self.process.wait().map_err(told("wait"))?;
+        let is_killed = end.kind == OutcomeKind::Killed as u16;
+        if is_killed { Ok(()) } else { Err(format!("ended by itself: kind {} code {}", end.kind, end.code)) }
+    }
+}
