@@ -8,6 +8,7 @@
 //! Invariant: `Submission::decode` accepts exactly what `Submission::encode` can produce from a valid submission, and
 //! looks at nothing but its eight words and the layout.
 
+mod index;
 mod layout;
 mod plain;
 mod received;
@@ -57,6 +58,7 @@ pub const SUBMISSION_BYTES: usize = 64;
 /// Bytes of a completion: half a cache line.
 pub const COMPLETION_BYTES: usize = 32;
 
+pub use index::Index;
 pub use layout::Layout;
 pub use plain::PlainCall;
 pub use received::{

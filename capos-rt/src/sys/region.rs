@@ -5,9 +5,8 @@
 //! Invariant: indices are read with acquire and written with release ordering; every access is inside the region.
 
 use core::ptr::NonNull;
-use core::sync::atomic::{AtomicU32, Ordering};
 
-use capos_abi::ring::{self, COMPLETION_BYTES, Layout, SUBMISSION_BYTES, offset};
+use capos_abi::ring::{self, COMPLETION_BYTES, Index, Layout, SUBMISSION_BYTES, offset};
 
 /// A ring region.
 pub(crate) struct Region {
@@ -59,36 +58,36 @@ impl Region {
 
     /// An index field of the header.
     #[inline]
-    fn index(&self, offset: usize) -> &AtomicU32 {
+    fn index(&self, offset: usize) -> &Index {
         debug_assert!(offset < ring::HEADER_BYTES && offset.is_multiple_of(4));
         // SAFETY: the offsets of the header's fields lie inside it.
         let field = unsafe { self.base.byte_add(offset) };
         // SAFETY: an aligned u32 that lives forever; both sides access it atomically only.
-        unsafe { field.cast::<AtomicU32>().as_ref() }
+        unsafe { field.cast::<Index>().as_ref() }
     }
 
     /// How far the kernel has taken submissions.
     #[inline]
     pub(crate) fn submission_head(&self) -> u32 {
-        self.index(offset::SUBMISSION_HEAD).load(Ordering::Acquire)
+        self.index(offset::SUBMISSION_HEAD).read()
     }
 
     /// How far the kernel has written completions.
     #[inline]
     pub(crate) fn completion_tail(&self) -> u32 {
-        self.index(offset::COMPLETION_TAIL).load(Ordering::Acquire)
+        self.index(offset::COMPLETION_TAIL).read()
     }
 
     /// Tells the kernel how far submissions are written.
     #[inline]
     pub(crate) fn publish_submissions(&self, tail: u32) {
-        self.index(offset::SUBMISSION_TAIL).store(tail, Ordering::Release);
+        self.index(offset::SUBMISSION_TAIL).publish(tail);
     }
 
     /// Tells the kernel how far completions are read.
     #[inline]
     pub(crate) fn publish_completions(&self, head: u32) {
-        self.index(offset::COMPLETION_HEAD).store(head, Ordering::Release);
+        self.index(offset::COMPLETION_HEAD).publish(head);
     }
 
     /// Writes the submission for free-running index `index`.

@@ -82,8 +82,21 @@ pub struct EndLine<'a> {
     pub processor_time: u64,
     /// What its limits have refused it, in numbers of times.
     pub refusals: u64,
-    /// Frames of the machine that are free now that everything it had is given back.
-    pub free_frames: usize,
+    /// What is free in the machine now that everything it had is given back.
+    pub free: Free,
+}
+
+/// What nobody has, of what everybody shares.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Free {
+    /// Frames.
+    pub frames: usize,
+    /// Slots of capability tables.
+    pub slots: usize,
+    /// Nodes of the derivation tree.
+    pub nodes: u32,
+    /// Bytes of the kernel's heap.
+    pub heap_bytes: usize,
 }
 
 impl Display for EndLine<'_> {
@@ -97,7 +110,8 @@ impl Display for EndLine<'_> {
         write!(formatter, ", peak {} bytes, {} pages touched", self.peak_bytes, self.touched_pages)?;
         write!(formatter, ", kernel {} bytes", self.kernel_bytes)?;
         write!(formatter, ", processor {} ns, {} refused", self.processor_time, self.refusals)?;
-        write!(formatter, ", {} frames free", self.free_frames)
+        let Free { frames, slots, nodes, heap_bytes } = self.free;
+        write!(formatter, ", {frames} frames, {slots} slots, {nodes} nodes, {heap_bytes} heap bytes free")
     }
 }
 
@@ -158,13 +172,13 @@ mod tests {
             kernel_bytes: 61_440,
             processor_time: 1500,
             refusals: 2,
-            free_frames: 100,
+            free: Free { frames: 100, slots: 128, nodes: 90, heap_bytes: 4096 },
         };
-        let text = "process 3 \"hello\": exited(7) ring 3 entries 12, cpl 3, peak 65536 bytes, 9 pages touched, kernel 61440 bytes, processor 1500 ns, 2 refused, 100 frames free";
+        let text = "process 3 \"hello\": exited(7) ring 3 entries 12, cpl 3, peak 65536 bytes, 9 pages touched, kernel 61440 bytes, processor 1500 ns, 2 refused, 100 frames, 128 slots, 90 nodes, 4096 heap bytes free";
         assert_eq!(format!("{line}"), text);
         let never_ran =
             EndLine { kind: OutcomeKind::Killed, code: 0, entries: 0, privilege_level: None, ..line };
-        let text = "process 3 \"hello\": killed(0) ring 3 entries 0, cpl none, peak 65536 bytes, 9 pages touched, kernel 61440 bytes, processor 1500 ns, 2 refused, 100 frames free";
+        let text = "process 3 \"hello\": killed(0) ring 3 entries 0, cpl none, peak 65536 bytes, 9 pages touched, kernel 61440 bytes, processor 1500 ns, 2 refused, 100 frames, 128 slots, 90 nodes, 4096 heap bytes free";
         assert_eq!(format!("{never_ran}"), text);
     }
 

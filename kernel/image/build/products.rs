@@ -129,6 +129,8 @@ pub(crate) const GROUPS: &[Group] = &[
             suite("stretch", "stretch.elf"),
             suite("instances", "instances.elf"),
             suite("load", "load.elf"),
+            suite("soak", "soak.elf"),
+            suite("soaked", "soaked.elf"),
             counted("counts", "counts.elf"),
             counted("echo", "echo.elf"),
             counted("first", "first.elf"),

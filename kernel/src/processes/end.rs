@@ -14,10 +14,10 @@ use crate::kernel::Kernel;
 use crate::log::log_line;
 use crate::objects::Object;
 use capos_abi::outcome::OutcomeKind;
-use capos_kernel_core::capability::{Dismantled, SlotStore};
+use capos_kernel_core::capability::{CHUNK_SLOTS, Dismantled, SlotStore};
 use capos_kernel_core::pool::Id;
-use capos_kernel_core::report::EndLine;
-use capos_kernel_hal::frames;
+use capos_kernel_core::report::{EndLine, Free};
+use capos_kernel_hal::{frames, heap};
 use capos_schema::machine::MachineFinishParams;
 
 /// Capabilities, or areas, that one step releases.
@@ -176,7 +176,12 @@ impl Kernel {
             kernel_bytes: process.kernel_bytes,
             processor_time: process.processor.time,
             refusals: process.account.refusals(),
-            free_frames: frames::free_count(),
+            free: Free {
+                frames: frames::free_count(),
+                slots: self.slots.free_chunks() * CHUNK_SLOTS as usize,
+                nodes: self.nodes.available(),
+                heap_bytes: heap::free_bytes(),
+            },
         };
         log_line!("{line}");
         let (inherited, frames) = self.pass_objects_on(id, parent);

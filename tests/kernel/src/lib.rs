@@ -15,3 +15,4 @@ pub mod elf;
 pub mod fuzz;
 pub mod probe;
 pub mod random;
+pub mod soak;

@@ -17,6 +17,10 @@ const GATE: &str = "make --no-print-directory bench-check";
 /// What the services demo says.
 const SERVICES: &str = include_str!("../../../tests/system/services.expected");
 
+/// The model test of what is shared without a lock, in a folder of its own: everything below it is compiled for `loom`.
+const RINGS: &str = "RUSTFLAGS=--cfg=loom cargo test --locked --target-dir target/loom --package capos-kernel-core \
+                     --test rings";
+
 /// The steps of a group; `None` if there is no such group.
 pub(crate) fn of_group(group: &str) -> Option<Vec<Step>> {
     match group {
@@ -43,6 +47,7 @@ fn all(suites: Vec<Step>, gate: &str) -> Vec<Step> {
         step("doctor", "target/debug/capos doctor", 120, Expect::Success).showing("accelerator"),
         step("check", "cargo run --quiet --locked --package capos-check", 1200, Expect::Tests(10)),
         step("host", "cargo test --locked --no-fail-fast", 1800, Expect::Tests(400)),
+        step("rings", RINGS, 900, Expect::Tests(2)),
     ];
     steps.extend(miri());
     steps.extend([

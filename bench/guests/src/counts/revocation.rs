@@ -1,17 +1,22 @@
 //! Counts of authority: made, and taken back.
 //!
-//! Called by `main`; all of it happens in this process.
+//! Called by `main`; in this process, and in others that never run.
 //!
 //! Invariant: the line of a revocation has what one of nothing took and what one of N took, so the difference by N is the
 //! cost of a descendant.
 
+use alloc::format;
 use alloc::vec::Vec;
 
-use capos_rt::Cap;
 use capos_rt::abi::error::CallError;
+use capos_rt::schema::process_handle::ProcessHandle;
 use capos_rt::schema::timer::Timer;
+use capos_rt::{Cap, abi::capset::ENTRIES_MAX};
 
 use crate::Context;
+
+/// Bytes that a process may use that holds capabilities and never runs.
+const HOLDER_LIMIT: u64 = 512 * 1024;
 
 /// All counts of this subject.
 ///
@@ -19,25 +24,49 @@ use crate::Context;
 /// Those of the calls.
 pub(crate) fn counts(context: &Context) -> Result<(), CallError> {
     context.count("derive", 200, |_| context.timer.derive(1 << Timer::NOW).map(drop))?;
-    for (name, descendants) in [("revoke-1", 1), ("revoke-100", 100), ("revoke-10000", 10_000)] {
-        revoke(context, descendants)?;
-        let (nothing, all) = (revoke(context, 0)?, revoke(context, descendants)?);
+    let rows = [
+        ("revoke-1", 1, 0),
+        ("revoke-100", 100, 0),
+        ("revoke-10000", 10_000, 0),
+        ("revoke-100-processes", 100, 100),
+        ("revoke-10000-processes", 10_000, 100),
+    ];
+    for (name, descendants, processes) in rows {
+        revoke(context, descendants, processes)?;
+        let (nothing, all) = (revoke(context, 0, 0)?, revoke(context, descendants, processes)?);
         context.print(name, descendants, nothing, all)?;
     }
     Ok(())
 }
 
-/// What a revocation takes: half of the descendants are a chain, the others side by side.
-fn revoke(context: &Context, descendants: u64) -> Result<u64, CallError> {
+/// What a revocation takes. Other processes hold as many of the descendants as their CapSets have room for; of the rest half
+/// are a chain, the others side by side.
+fn revoke(context: &Context, descendants: u64, processes: u64) -> Result<u64, CallError> {
     let trunk = context.timer.derive(1 << Timer::NOW)?;
+    let mut holders = Vec::new();
+    let mut left = descendants;
+    for process in (0..processes).rev() {
+        let count = (left / (process + 1)).min(ENTRIES_MAX as u64);
+        holders.push(holder(context, &trunk, count)?);
+        left -= count;
+    }
     let mut below: Vec<Cap<Timer>> = Vec::new();
-    for index in 0..descendants {
-        let parent = below.last().filter(|_| index < descendants / 2).unwrap_or(&trunk);
+    for index in 0..left {
+        let parent = below.last().filter(|_| index < left / 2).unwrap_or(&trunk);
         below.push(parent.derive(1 << Timer::NOW)?);
     }
     let start = context.timer.now()?;
     trunk.revoke()?;
     let end = context.timer.now()?;
-    drop(below);
+    drop((below, holders));
     Ok(end - start)
+}
+
+/// A process that holds `count` copies.
+fn holder(context: &Context, trunk: &Cap<Timer>, count: u64) -> Result<Cap<ProcessHandle>, CallError> {
+    let made = context.spawner.create("holder", &context.first, HOLDER_LIMIT, 0, 0, 0, 0)?;
+    for number in 0..count {
+        made.process.grant(&format!("{number}"), trunk, 1 << Timer::NOW)?;
+    }
+    Ok(made.process)
 }

@@ -9,8 +9,8 @@ use super::{FrameError, SharedFrame, copy_bytes, direct};
 use crate::PAGE_BYTES;
 use crate::paging::Access;
 use alloc::vec::Vec;
+use capos_abi::ring::Index;
 use core::ptr::NonNull;
-use core::sync::atomic::{AtomicU32, Ordering};
 
 const WORD: usize = size_of::<u64>();
 
@@ -57,24 +57,24 @@ impl Pinned {
 
     /// The aligned 32-bit field at byte `OFFSET` of the first frame.
     #[inline(always)]
-    fn field<const OFFSET: usize>(&self) -> &AtomicU32 {
+    fn field<const OFFSET: usize>(&self) -> &Index {
         const { assert!(OFFSET.is_multiple_of(4) && OFFSET < PAGE_BYTES) };
         // SAFETY: inside the first frame, as just asserted.
         let field = unsafe { self.header.byte_add(OFFSET) };
         // SAFETY: aligned, owned and mapped; ring 3's accesses are the processor's, which are atomic for it.
-        unsafe { field.cast::<AtomicU32>().as_ref() }
+        unsafe { field.cast::<Index>().as_ref() }
     }
 
     /// Loads a field of the first frame with acquire ordering.
     #[inline(always)]
     pub fn load<const OFFSET: usize>(&self) -> u32 {
-        self.field::<OFFSET>().load(Ordering::Acquire)
+        self.field::<OFFSET>().read()
     }
 
     /// Stores a field of the first frame with release ordering.
     #[inline(always)]
     pub fn store<const OFFSET: usize>(&self, value: u32) {
-        self.field::<OFFSET>().store(value, Ordering::Release);
+        self.field::<OFFSET>().publish(value);
     }
 
     /// Reads record `index` of all the memory taken as records of `N` words, a power of two; false if there is none.

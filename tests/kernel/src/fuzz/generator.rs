@@ -33,6 +33,8 @@ pub(crate) enum Follow {
     Refused,
     /// The cancellation of the operation with this user data.
     Cancel(u64),
+    /// A signal of these bits.
+    Signal(u64),
     /// Nothing in particular.
     Nothing,
 }

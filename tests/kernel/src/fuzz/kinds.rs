@@ -7,6 +7,7 @@
 mod accepted;
 mod refused;
 mod served;
+mod shared;
 
 use super::generator::{Follow, Generator};
 use super::step::{Effect, Expected, RECEIVE_LIST, SLOT_BYTES, Step, base};
@@ -75,12 +76,22 @@ pub(crate) const ROWS: &[Row] = &[
     row(3, served::disconnected),
     row(4, served::caller_gone),
     row(2, served::call_mints),
+    row(4, shared::signal),
+    row(4, shared::poll),
+    row(5, shared::wait_until_signalled),
+    row(3, shared::wait_until_cancelled),
+    row(2, shared::wait_for_nothing),
+    row(6, shared::map),
+    row(8, shared::unmap),
     row(4, refused::noise),
 ];
 
 /// The step that follows another by itself.
 pub(crate) fn following(generator: &mut Generator, follow: Follow) -> Step {
-    served::following(generator, follow)
+    match follow {
+        Follow::Signal(bits) => shared::end_wait(generator, bits),
+        follow => served::following(generator, follow),
+    }
 }
 
 /// A step from a submission.

@@ -67,6 +67,8 @@ pub enum Effect {
     },
     /// The first received handle is a new MemoryObject with all methods.
     Created,
+    /// The first word of the result behind its header is the address of a new mapping.
+    Mapped,
 }
 
 /// A submission with its surroundings.

@@ -23,6 +23,7 @@ fn generator(seed: u64) -> Generator {
         known::<capos_schema::endpoint::Endpoint>(5),
         known::<Probe>(6),
         known::<Probe>(7),
+        known::<capos_schema::notification::Notification>(8),
     ];
     let world = World::new(roots, 0x0020_0005);
     let places = Places { word: 0x30_0000, value: 7, read_only: 0x20_0000 };
@@ -41,6 +42,10 @@ fn steps(seed: u64, batches: usize) -> Vec<Step> {
                 Effect::None => continue,
                 Effect::Derived { interface, methods, source } => {
                     Known { handle, interface, methods, source }
+                }
+                Effect::Mapped => {
+                    assert!(generator.world.remember_mapping(0x4000_0000));
+                    continue;
                 }
                 Effect::Created => Known { handle, ..known::<capos_schema::memory_object::MemoryObject>(0) },
             };

@@ -21,6 +21,8 @@ pub struct Known {
 
 /// Capabilities that come and go, at most; the oldest are released first.
 const POOL: usize = 24;
+/// Mappings at most.
+const MAPPINGS: usize = 8;
 /// Released handles that are remembered.
 const STALE: usize = 32;
 
@@ -41,6 +43,8 @@ pub struct World {
     pub service: Known,
     /// The root object of an endpoint that is closed.
     pub orphan: Known,
+    /// A Notification with all methods.
+    pub notification: Known,
     pool: [Option<Known>; POOL],
     stale: [u32; STALE],
     /// Of the released ones: the handle, and what it was derived from.
@@ -48,13 +52,17 @@ pub struct World {
     released: usize,
     /// Held, and revoked.
     dead: [Option<u32>; POOL],
+    /// Where the object is mapped.
+    mappings: [Option<u64>; MAPPINGS],
+    /// Mappings that steps of the batch will bring.
+    expected_mappings: usize,
 }
 
 impl World {
     /// Nothing derived, nothing released. `roots` are the fields in their order; `stale` is a handle that was released before.
     #[must_use]
-    pub const fn new(roots: [Known; 7], stale: u32) -> World {
-        let [timer, entropy, memory, object, endpoint, service, orphan] = roots;
+    pub const fn new(roots: [Known; 8], stale: u32) -> World {
+        let [timer, entropy, memory, object, endpoint, service, orphan, notification] = roots;
         World {
             timer,
             entropy,
@@ -63,17 +71,28 @@ impl World {
             endpoint,
             service,
             orphan,
+            notification,
             pool: [None; POOL],
             stale: [stale; STALE],
             gone: [(0, 0); STALE],
             released: 0,
             dead: [None; POOL],
+            mappings: [None; MAPPINGS],
+            expected_mappings: 0,
         }
     }
 
     /// One of those that are never released.
     pub(crate) fn root(&self, random: &mut Random) -> Known {
-        random.pick(&[self.timer, self.entropy, self.memory, self.object, self.endpoint, self.service])
+        random.pick(&[
+            self.timer,
+            self.entropy,
+            self.memory,
+            self.object,
+            self.endpoint,
+            self.service,
+            self.notification,
+        ])
     }
 
     /// One that was derived or created, if there is any.
@@ -164,6 +183,28 @@ impl World {
         }
         let place = self.pool.iter_mut().find(|place| place.is_none());
         place.map(|place| *place = Some(known)).is_some()
+    }
+
+    /// True if another mapping can be remembered.
+    pub(crate) fn has_room_for_mapping(&self) -> bool {
+        self.mappings.iter().flatten().count() + self.expected_mappings < MAPPINGS
+    }
+
+    /// A step will bring a mapping.
+    pub(crate) fn expect_mapping(&mut self) {
+        self.expected_mappings += 1;
+    }
+
+    /// It is at this address; false if there is no room.
+    pub fn remember_mapping(&mut self, address: u64) -> bool {
+        self.expected_mappings = self.expected_mappings.saturating_sub(1);
+        let place = self.mappings.iter_mut().find(|place| place.is_none());
+        place.map(|place| *place = Some(address)).is_some()
+    }
+
+    /// The address of a mapping that is there only until now.
+    pub fn give_up_mapping(&mut self) -> Option<u64> {
+        self.mappings.iter_mut().find_map(Option::take)
     }
 
     /// The handle of the next one to release at the end.

@@ -10,9 +10,10 @@ use alloc::vec::Vec;
 
 use capos_kernel_suite::fuzz::{Counts, Effect, Generator, Known, SLOT_BYTES, Step};
 use capos_rt::abi::ring::{Completion, Opcode, Submission, offset};
-use capos_rt::hostile;
 use capos_rt::schema::interface::Interface;
 use capos_rt::schema::memory_object::MemoryObject;
+use capos_rt::schema::virtual_memory::{VirtualMemory, VirtualMemoryMapResults};
+use capos_rt::{Cap, hostile};
 
 /// How often a batch may enter the kernel without an answer.
 const PATIENCE: u32 = 1000;
@@ -81,8 +82,20 @@ impl Rings {
         self.pop().ok_or_else(|| format!("no answer to {:?}", submission.opcode))
     }
 
-    /// Releases everything that is left.
-    pub(crate) fn give_back(&mut self, generator: &mut Generator) -> Result<(), String> {
+    /// Unmaps and releases everything that is left.
+    pub(crate) fn give_back(
+        &mut self,
+        generator: &mut Generator,
+        memory: &Cap<VirtualMemory>,
+    ) -> Result<(), String> {
+        hostile::resynchronize();
+        while let Some(address) = generator.world.give_up_mapping() {
+            memory
+                .unmap(address, 4096)
+                .map_err(|error| format!("the last unmap of {address:#x}: {error}"))?;
+        }
+        hostile::resynchronize();
+        *self = Rings::new();
         while let Some(held) = generator.world.take() {
             let handle = capos_rt::abi::handle::Handle(held);
             let release = Submission { handle, ..Submission::new(Opcode::Release, 1) };
@@ -115,6 +128,10 @@ fn judge(generator: &mut Generator, steps: &[Step], completion: &Completion) -> 
             Known { handle: completion.length, interface, methods, source }
         }
         Effect::Created => created(step, completion, generator.world.memory.handle)?,
+        Effect::Mapped => {
+            let is_known = generator.world.remember_mapping(mapped(step)?);
+            return if is_known { Ok(()) } else { Err("there is no room for a mapping".into()) };
+        }
     };
     if generator.world.remember(known) { Ok(()) } else { Err("there is no room for a capability".into()) }
 }
@@ -132,6 +149,15 @@ fn created(step: &Step, completion: &Completion, source: u32) -> Result<Known, S
         methods: description.all_methods,
         source,
     })
+}
+
+/// Where a mapping is, which must show what the object holds: whatever was written there, it can be read.
+fn mapped(step: &Step) -> Result<u64, String> {
+    let mut bytes = [0; VirtualMemoryMapResults::FIXED_BYTES];
+    hostile::read_area(step.words[5] as usize, &mut bytes);
+    let results = VirtualMemoryMapResults::decode(&bytes).map_err(|_| "a mapping without an address")?;
+    let _ = hostile::load(results.address);
+    Ok(results.address)
 }
 
 fn kinds(steps: &[Step]) -> String {

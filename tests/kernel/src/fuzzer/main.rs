@@ -1,6 +1,6 @@
-//! `fuzz`: at least 100,000 structured submissions from ring 3, each with the answer that is due.
+//! `fuzz`: at least 1,000,000 structured submissions from ring 3, each with the answer that is due.
 //!
-//! Started by `rounds`. The memory object `seed` holds the seed as text; the same seed
+//! Started by `rounds`, with a capability `brief` for a tenth of that. The memory object `seed` holds the seed as text; the same seed
 //! repeats the run. Uses the rings by hand; calls the generator of `capos_kernel_suite::fuzz`.
 //!
 //! Invariant: it ends with exit code 0 only if every answer was the one that was due, everything reachable was reached, and
@@ -29,8 +29,9 @@ use capos_rt::{Cap, CapSet, Capability, hostile};
 
 capos_rt::entry!(main);
 
-/// Submissions at least.
-const SUBMISSIONS: u32 = 100_000;
+/// Submissions at least, and those of a run that is only there to be compared with.
+const SUBMISSIONS: u32 = 1_000_000;
+const SUBMISSIONS_BRIEF: u32 = 100_000;
 /// The word that is parked on, and its value.
 static WORD: AtomicU32 = AtomicU32::new(VALUE);
 const VALUE: u32 = 0x600d_cafe;
@@ -50,11 +51,12 @@ fn run(capabilities: &CapSet, console: &Cap<Console>) -> Result<(), String> {
     print(console, &format!("seed {seed}\n"));
     let memory: Cap<VirtualMemory> =
         capabilities.get("memory").map_err(|error| format!("memory: {error}"))?;
+    let wanted = if capabilities.entry("brief").is_some() { SUBMISSIONS_BRIEF } else { SUBMISSIONS };
     let mut counts = Counts::default();
     // One round before the measured one: tables grow to the size that they keep.
-    round(capabilities, &memory, seed ^ 1, SUBMISSIONS / 10, &mut Counts::default())?;
+    round(capabilities, &memory, seed ^ 1, SUBMISSIONS_BRIEF / 10, &mut Counts::default())?;
     let before = usage(&memory)?;
-    round(capabilities, &memory, seed, SUBMISSIONS, &mut counts)?;
+    round(capabilities, &memory, seed, wanted, &mut counts)?;
     let after = usage(&memory)?;
     print(console, &format!("{counts}\n"));
     print(console, &format!("account: {before} bytes before, {after} after\n"));
@@ -110,7 +112,8 @@ fn world(capabilities: &CapSet, object: &Cap<MemoryObject>, stale: u32) -> Resul
     };
     let [timer, entropy, memory] = [known("timer")?, known("random")?, known("memory")?];
     let [endpoint, service, orphan] = [known("endpoint")?, known("service")?, known("orphan")?];
-    Ok(World::new([timer, entropy, memory, object, endpoint, service, orphan], stale))
+    let notification = known("notification")?;
+    Ok(World::new([timer, entropy, memory, object, endpoint, service, orphan, notification], stale))
 }
 
 /// Submits until there were `wanted`, then gives everything back.
@@ -133,12 +136,17 @@ fn round(
     let world = world(capabilities, &object, stale)?;
     let mut generator = Generator::new(seed, world, places, hostile::layout());
     hostile::resynchronize();
-    let result = submit(&mut generator, wanted, counts);
+    let result = submit(&mut generator, memory, wanted, counts);
     hostile::resynchronize();
     result
 }
 
-fn submit(generator: &mut Generator, wanted: u32, counts: &mut Counts) -> Result<(), String> {
+fn submit(
+    generator: &mut Generator,
+    memory: &Cap<VirtualMemory>,
+    wanted: u32,
+    counts: &mut Counts,
+) -> Result<(), String> {
     let mut rings = batch::Rings::new();
     while counts.total() < wanted {
         rings.batch(generator, counts)?;
@@ -146,5 +154,5 @@ fn submit(generator: &mut Generator, wanted: u32, counts: &mut Counts) -> Result
             torn::disturb(&mut rings, generator, counts)?;
         }
     }
-    rings.give_back(generator)
+    rings.give_back(generator, memory)
 }

@@ -1,4 +1,5 @@
-//! `rounds`: runs the fuzzer twice as its child, so that the kernel's records of both ends can be compared.
+//! `rounds`: runs the fuzzer twice as its child, the first time briefly, so that the kernel's records of both ends can be
+//! compared.
 //!
 //! Booted by the manifest `fuzz.cue` beside the cases. Hands on everything that the fuzzer uses; the fuzzer's account is its
 //! own.
@@ -22,6 +23,7 @@ use capos_rt::schema::endpoint::Endpoint;
 use capos_rt::schema::entropy_source::EntropySource;
 use capos_rt::schema::interface::Interface;
 use capos_rt::schema::memory_object::MemoryObject;
+use capos_rt::schema::notification::Notification;
 use capos_rt::schema::process_spawner::ProcessSpawner;
 use capos_rt::schema::timer::Timer;
 use capos_rt::schema::virtual_memory::VirtualMemory;
@@ -34,8 +36,8 @@ const LIMIT: u64 = 8 << 20;
 
 fn main(capabilities: &CapSet) -> ExitStatus {
     let Ok(console) = capabilities.get::<Console>("stdout") else { return ExitStatus::exited(2) };
-    for _ in 0..2 {
-        if let Err(told) = round(capabilities, &console) {
+    for is_brief in [true, false] {
+        if let Err(told) = round(capabilities, &console, is_brief) {
             let _ = console.write(format!("FAILED  {told}\n").as_bytes());
             return ExitStatus::exited(1);
         }
@@ -43,7 +45,7 @@ fn main(capabilities: &CapSet) -> ExitStatus {
     ExitStatus::exited(0)
 }
 
-fn round(capabilities: &CapSet, console: &Cap<Console>) -> Result<(), String> {
+fn round(capabilities: &CapSet, console: &Cap<Console>, is_brief: bool) -> Result<(), String> {
     let spawner: Cap<ProcessSpawner> = get(capabilities, "spawner")?;
     let image: Cap<MemoryObject> = get(capabilities, "fuzz")?;
     let timer: Cap<Timer> = get(capabilities, "timer")?;
@@ -63,6 +65,11 @@ fn round(capabilities: &CapSet, console: &Cap<Console>) -> Result<(), String> {
     let closed = spawner.create_endpoint(Probe::ID, Probe::ALL_METHODS).map_err(told)?;
     made.process.grant("orphan", &closed.root, Probe::ALL_METHODS).map_err(told)?;
     drop(closed);
+    let notification = spawner.create_notification().map_err(told)?;
+    made.process.grant("notification", &notification, Notification::ALL_METHODS).map_err(told)?;
+    if is_brief {
+        made.process.grant("brief", &timer, 0).map_err(told)?;
+    }
     made.process.start().map_err(told)?;
     let end = made.process.wait().map_err(told)?;
     if end.kind == OutcomeKind::Exited as u16 && end.code == 0 {

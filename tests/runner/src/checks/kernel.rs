@@ -16,6 +16,8 @@ use crate::launch::{self, Shown};
 const TESTS: usize = 389;
 /// Pages of its image's data that the process "write data" writes, and "read data" does not.
 const WRITTEN_PAGES: u64 = 4;
+/// Submissions of the fuzzer's long run.
+const SUBMISSIONS: u32 = 1_000_000;
 /// Processes of the longest row of equal ones that teardown makes.
 const EQUAL_ENDS: usize = 90;
 
@@ -68,8 +70,12 @@ pub(super) fn fuzz(tools: &Tools<'_>) -> Result<String, String> {
     let free: Vec<u64> = records.iter().filter(|end| end.name == "fuzz").map(|end| end.free_frames).collect();
     holds(free.len() == 2 && free[0] == free[1], &format!("free frames: {free:?}"), &shown)?;
     no_panic(&shown)?;
-    let (counts, _) = text.split_once("account:").unwrap_or((&text, ""));
-    Ok(format!("twice, free frames {} after each\n{}", free[0], counts.trim_end()))
+    let submissions =
+        text.lines().filter_map(|line| line.split_once(" submissions, ")?.0.parse::<u32>().ok());
+    holds(submissions.max() >= Some(SUBMISSIONS), "too few submissions", &shown)?;
+    let counts =
+        text.rsplit("seed ").next().and_then(|last| last.split("account:").next()).unwrap_or_default();
+    Ok(format!("twice, free frames {} after each\nseed {}", free[0], counts.trim_end()))
 }
 
 fn no_panic(shown: &Shown) -> Result<(), String> {

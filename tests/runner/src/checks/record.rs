@@ -25,6 +25,8 @@ pub(crate) struct Ended {
     pub(crate) refusals: u64,
     /// Frames that were free afterwards.
     pub(crate) free_frames: u64,
+    /// Slots, nodes and bytes of the kernel's heap that were free afterwards.
+    pub(crate) free_others: [u64; 3],
 }
 
 /// Every end in the log, in order.
@@ -53,7 +55,12 @@ fn end(line: &str) -> Option<Ended> {
         kernel_bytes: fields.next()?.strip_prefix("kernel ")?.strip_suffix(" bytes")?.parse().ok()?,
         processor_time: fields.next()?.strip_prefix("processor ")?.strip_suffix(" ns")?.parse().ok()?,
         refusals: fields.next()?.strip_suffix(" refused")?.parse().ok()?,
-        free_frames: fields.next()?.strip_suffix(" frames free")?.parse().ok()?,
+        free_frames: fields.next()?.strip_suffix(" frames")?.parse().ok()?,
+        free_others: [
+            fields.next()?.strip_suffix(" slots")?.parse().ok()?,
+            fields.next()?.strip_suffix(" nodes")?.parse().ok()?,
+            fields.next()?.strip_suffix(" heap bytes free")?.parse().ok()?,
+        ],
     })
 }
 
@@ -64,7 +71,8 @@ mod tests {
     #[test]
     fn records_are_read() {
         let line = "[kernel] process 3 \"hello\": exited(7) ring 3 entries 12, cpl 3, peak 65536 bytes, 9 pages \
-                    touched, kernel 61440 bytes, processor 1500 ns, 2 refused, 100 frames free\n";
+                    touched, kernel 61440 bytes, processor 1500 ns, 2 refused, 100 frames, 128 slots, 90 nodes, 4096 heap bytes \
+                    free\n";
         let ended = Ended {
             name: "hello".to_owned(),
             outcome: "exited".to_owned(),
@@ -75,6 +83,7 @@ mod tests {
             processor_time: 1500,
             refusals: 2,
             free_frames: 100,
+            free_others: [128, 90, 4096],
         };
         assert_eq!(ends(line), Ok(vec![ended]));
         assert!(ends("[kernel] process 3 \"hello\": exited(7) ring 3 entries many\n").is_err());

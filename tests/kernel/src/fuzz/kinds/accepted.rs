@@ -19,7 +19,7 @@ use capos_schema::virtual_memory::{VirtualMemory, VirtualMemoryCreateObjectParam
 pub(crate) const OBJECT_BYTES: u64 = 4096;
 
 /// A call that succeeds; `encode` writes the parameters and returns their bytes.
-fn succeed(
+pub(super) fn succeed(
     generator: &Generator,
     kind: &'static str,
     handle: u32,

@@ -38,7 +38,7 @@ fn now(generator: &Generator) -> Submission {
 }
 
 /// Puts parameters into the step's slot.
-fn with(mut step: Step, encode: impl FnOnce(&mut [u8]) -> usize) -> Option<Step> {
+pub(super) fn with(mut step: Step, encode: impl FnOnce(&mut [u8]) -> usize) -> Option<Step> {
     let length = encode(&mut step.area);
     step.words[4] = step.words[4] & !0xffff_ffff | length as u64;
     Some(step)

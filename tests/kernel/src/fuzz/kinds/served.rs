@@ -109,7 +109,7 @@ pub(super) fn following(generator: &mut Generator, follow: Follow) -> Step {
             let submission = Submission { operand, ..Submission::new(Opcode::Cancel, 0) };
             step(generator, "cancel", &submission, Expected::Success)
         }
-        Follow::Nothing => super::nop(generator),
+        Follow::Nothing | Follow::Signal(_) => super::nop(generator),
     }
 }
 
