@@ -18,7 +18,7 @@ use capos_schema::wire::EncodeError;
 use crate::call::{Deadline, alone, copy_out};
 use crate::capability::{Cap, Capability, IMPOSSIBLE_REPLY};
 use crate::sys::operation::{Finished, Operation, Sent, Sizes};
-use crate::sys::serving::{Answer, NO_ROOM, Serving};
+use crate::sys::serving::{NO_ROOM, Serving};
 
 /// What fits: bytes of a message and capabilities beside it.
 #[derive(Clone, Copy, Debug, Default)]
@@ -187,7 +187,7 @@ impl<'e> Server<'e> {
     /// What the transport says of the reply, and then nothing was received; or of the receive.
     #[inline]
     pub fn reply_and_receive(&mut self, token: u64, length: usize) -> Result<ReceivedHeader, CallError> {
-        self.serving.round(self.endpoint.raw(), Some(Answer::Plain(token, length)))?;
+        self.serving.turn(self.endpoint.raw(), token, length)?;
         header_of(self.serving.hand().0.bytes)
     }
 
@@ -228,10 +228,12 @@ impl<T: Interface> Cap<T> {
             method,
             sizes,
             |out| {
-                out.get_mut(..message.len()).ok_or(EncodeError::BufferTooSmall)?.copy_from_slice(message);
+                if !message.is_empty() {
+                    out.get_mut(..message.len()).ok_or(EncodeError::BufferTooSmall)?.copy_from_slice(message);
+                }
                 Ok(message.len())
             },
-            |bytes| copy_out(bytes, reply),
+            |bytes| if bytes.is_empty() { Ok(0) } else { copy_out(bytes, reply) },
         )
     }
 

@@ -10,7 +10,6 @@
 
 use crate::calls::enter::Next;
 use crate::calls::lone::{self, Lone, Readable, Taken};
-use crate::endpoints::direct::{Direct, Target};
 use crate::kernel::{Kernel, TimerOwner};
 use crate::log::log_line;
 use crate::memory::area::{Touch, TouchError};
@@ -213,51 +212,55 @@ impl Kernel {
     /// left ring 3 in the end.
     #[inline(never)] // Its registers are those of the hot loop.
     fn enter_ring_3(&mut self, id: &mut Id<Thread>) -> Left {
-        let mut words = [0; 8];
+        let mut taken = None;
+        // Who is called directly is ready, and works for the same payer.
+        let mut is_direct = false;
         loop {
-            let Direct { to, node, completions } = match self.stay_in_ring_3(*id, &mut words) {
-                Ok(left) => return left,
-                Err(direct) => direct,
+            let Some(thread) = self.threads.get_mut(*id) else { return Left::NotReady };
+            let Some(process) = self.processes.get_mut(thread.process) else { return Left::NotReady };
+            if !is_direct {
+                if thread.state != ThreadState::Ready || process.state != ProcessState::Running {
+                    return Left::NotReady;
+                }
+                if process.processor.payer != self.billing.payer {
+                    return Left::NotBilled;
+                }
+            }
+            let Some(space) = process.space.as_ref() else { return Left::NotReady };
+            let readable = Readable { slots: &self.slots, nodes: &self.nodes, clock: &self.clock };
+            let Some(mut seat) = self.processor.seat(&mut thread.context, space) else {
+                return Left::NotReady;
             };
-            let next = match to {
-                Target::Object(object) => self.call_directly(*id, &words, object, node, completions),
-                Target::Endpoint(endpoint) => self.return_directly(*id, &words, endpoint, node, completions),
+            let lone = loop {
+                process.entries += 1;
+                let event = seat.run();
+                if event != Event::SystemCall {
+                    return Left::Event(event);
+                }
+                match lone::serve(&mut seat, &mut thread.ring, &process.table, &readable, &mut taken) {
+                    Lone::Answered => {}
+                    lone => break lone,
+                }
+            };
+            let caller = thread.process;
+            let next = match lone {
+                Lone::Call(object, node, method) => {
+                    process.calls_made += 1;
+                    let next = self.call_directly(*id, object, node, method);
+                    if next.is_none() {
+                        self.uncount_call(caller);
+                    }
+                    next
+                }
+                Lone::Return(endpoint, node) => self.return_directly((*id, caller), endpoint, node),
+                _ => break,
             };
             match next {
-                Some(next) => *id = next,
-                None => return Left::Event(Event::SystemCall),
+                Some(next) => (*id, is_direct) = (next, true),
+                None => break,
             }
         }
-    }
-
-    /// Leaves the processor to one thread for as long as its system calls are answered on the short way.
-    #[inline(always)] // One caller.
-    fn stay_in_ring_3(&mut self, id: Id<Thread>, words: &mut [u64; 8]) -> Result<Left, Direct> {
-        let Some(thread) = self.threads.get_mut(id) else { return Ok(Left::NotReady) };
-        let Some(process) = self.processes.get_mut(thread.process) else { return Ok(Left::NotReady) };
-        let is_ready = thread.state == ThreadState::Ready && process.state == ProcessState::Running;
-        let Some(space) = process.space.as_ref().filter(|_| is_ready) else { return Ok(Left::NotReady) };
-        if process.processor.payer != self.billing.payer {
-            return Ok(Left::NotBilled);
-        }
-        let readable =
-            Readable { table: &process.table, slots: &self.slots, nodes: &self.nodes, clock: &self.clock };
-        let Some(mut seat) = self.processor.seat(&mut thread.context, space) else {
-            return Ok(Left::NotReady);
-        };
-        loop {
-            process.entries += 1;
-            let event = seat.run();
-            if event != Event::SystemCall {
-                return Ok(Left::Event(event));
-            }
-            match lone::serve(&mut seat, &mut thread.ring, &readable, words) {
-                Lone::Answered => {}
-                Lone::Taken(taken) => return Ok(Left::Call(taken)),
-                Lone::Direct(direct) => return Err(direct),
-                Lone::Other => return Ok(Left::Event(event)),
-            }
-        }
+        taken.map_or(Left::Event(Event::SystemCall), Left::Call)
     }
 
     /// Goes on with an `enter` that others interrupted.

@@ -1,6 +1,6 @@
 //! The shape that almost every submission has, written straight into its eight words.
 //!
-//! Used by `capos-rt` for calls that are waited for at once; known again by [`Submission::is_plain_call`].
+//! Used by `capos-rt` for calls that are waited for at once; known again by [`Submission::decode_plain_call`].
 //!
 //! Invariant: the words are those that [`Submission::encode`] would write.
 
@@ -10,7 +10,7 @@ use crate::message::CAPABILITIES_MAX;
 #[cfg(doc)]
 use crate::message::MESSAGE_BYTES_MAX;
 
-/// A call of the shape that [`Submission::is_plain_call`] knows, without capabilities: both messages in the message area. Two
+/// A call of the shape that [`Submission::decode_plain_call`] knows, without capabilities: both messages in the message area. Two
 /// words, so it is passed in registers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PlainCall {
@@ -41,18 +41,62 @@ impl PlainCall {
     }
 }
 
+/// What differs from one answer of a server to the next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PlainAnswer {
+    /// Where the next call comes from.
+    pub endpoint: Handle,
+    /// Which call is answered.
+    pub token: u64,
+    /// Bytes of the reply.
+    pub length: u32,
+}
+
+impl PlainAnswer {
+    /// The words of a return-and-receive, made of those of one in which this is zero.
+    #[inline]
+    #[must_use]
+    pub const fn fill_in(&self, words: &[u64; 8]) -> [u64; 8] {
+        let [head, interface, user_data, address, lengths, result_address, _, lists] = *words;
+        let (head, lengths) = (head | (self.endpoint.0 as u64) << 32, lengths | self.length as u64);
+        [head, interface, user_data, address, lengths, result_address, self.token, lists]
+    }
+}
+
+/// Words of a submission that say what is asked for, and of whom; the others say where the messages are.
+pub const HEAD_WORDS: usize = 2;
+
 /// The bits of an offset that has whole words.
 const OFFSET: u64 = 0xffff_fff8;
 
-/// True if parameters and room for results lie in the first `limit` bytes of the message area, `limit` at most
-/// [`MESSAGE_BYTES_MAX`], no capabilities go along, and the list for those that come, if there is one, lies there too.
-#[inline(always)] // On the path of every call, and its parts of every return.
-const fn has_plain_buffers(words: &[u64; 8], limit: u32) -> bool {
+/// True if the two words in front are those of a plain call.
+#[inline(always)] // On the path of every call.
+#[must_use]
+pub const fn is_plain_call_head(head: &[u64; HEAD_WORDS]) -> bool {
+    head[0] as u16 == PlainCall::SHAPE
+}
+
+/// True if the two words in front are those of a plain return.
+#[inline(always)] // On the path of every return.
+#[must_use]
+pub const fn is_plain_return_head(head: &[u64; HEAD_WORDS]) -> bool {
+    /// Opcode and flags, and no exception.
+    const SHAPE: u32 = Opcode::ReturnAndReceive as u32 | (FLAGS as u32) << 8;
+    head[0] as u32 == SHAPE && head[1] == 0
+}
+
+/// True if the other words say that parameters and room for results lie in the first `limit` bytes of the message area, `limit`
+/// at most [`MESSAGE_BYTES_MAX`], that no capabilities go along, and that the list for those that come, if there is one, lies
+/// there too. Says nothing about the operand, which must be 0 for a call.
+#[inline(always)] // On the path of every call and return.
+#[must_use]
+pub const fn has_plain_buffers(rest: &[u64; 8 - HEAD_WORDS], limit: u32) -> bool {
     let limit = limit as u64;
-    (words[3] | words[5]) & !OFFSET == 0
-        && words[3] + (words[4] & 0xffff_ffff) <= limit
-        && words[5] + (words[4] >> 32) <= limit
-        && (words[7] == 0 || is_plain_receive_list(words[7], limit))
+    let [_, parameters, lengths, results, _, lists] = *rest;
+    (parameters | results) & !OFFSET == 0
+        && parameters + (lengths & 0xffff_ffff) <= limit
+        && results + (lengths >> 32) <= limit
+        && (lists == 0 || is_plain_receive_list(lists, limit))
 }
 
 /// True if word 7 says that nothing is sent, and states a valid list for capabilities that come.
@@ -67,46 +111,35 @@ const fn is_plain_receive_list(word: u64, limit: u64) -> bool {
 }
 
 impl Submission {
-    /// True for the shape that almost every submission has: a call that sends no capabilities and whose messages both lie in
-    /// the first `limit` bytes of the message area, at most [`MESSAGE_BYTES_MAX`]; an empty one lies there too. False for every
-    /// other, and for whatever [`Submission::decode`] would refuse.
+    /// Decodes the shape that almost every submission has: a call that sends no capabilities and whose messages both lie in
+    /// the first `limit` bytes of the message area, at most [`MESSAGE_BYTES_MAX`]; an empty one lies there too. `None` for
+    /// every other, and for whatever [`Submission::decode`] would refuse.
     #[inline(always)] // On the path of every call.
     #[must_use]
-    pub const fn is_plain_call(words: &[u64; 8], limit: u32) -> bool {
-        words[0] as u16 == PlainCall::SHAPE && words[6] == 0 && has_plain_buffers(words, limit)
-    }
-
-    /// True for the shape that almost every submission of a server has: a return-and-receive of a reply without capabilities,
-    /// whose messages lie as those of a plain call. False for every other, and for whatever [`Submission::decode`] would
-    /// refuse.
-    #[inline(always)] // On the path of every return.
-    #[must_use]
-    pub const fn is_plain_return(words: &[u64; 8], limit: u32) -> bool {
-        /// Opcode and flags, and no exception.
-        const SHAPE: u32 = Opcode::ReturnAndReceive as u32 | (FLAGS as u32) << 8;
-        words[0] as u32 == SHAPE && words[1] == 0 && has_plain_buffers(words, limit)
-    }
-
-    /// The submission of words that [`Submission::is_plain_call`] says yes to.
-    #[inline(always)] // On the path of every call: saves a copy of the result.
-    #[must_use]
-    pub const fn of_plain_call(words: &[u64; 8]) -> Submission {
-        Submission { opcode: Opcode::Call, operand: 0, ..Submission::of_plain(words) }
-    }
-
-    /// The submission of words that [`Submission::is_plain_return`] says yes to.
-    #[inline(always)] // As above.
-    #[must_use]
-    pub const fn of_plain_return(words: &[u64; 8]) -> Submission {
-        Submission {
-            opcode: Opcode::ReturnAndReceive,
-            method: 0,
-            interface: 0,
-            ..Submission::of_plain(words)
+    pub const fn decode_plain_call(words: &[u64; 8], limit: u32) -> Option<Submission> {
+        let [head, interface, rest @ ..] = words;
+        if is_plain_call_head(&[*head, *interface]) && words[6] == 0 && has_plain_buffers(rest, limit) {
+            Some(Submission { opcode: Opcode::Call, ..Submission::of_plain(words) })
+        } else {
+            None
         }
     }
 
-    #[inline(always)] // As above.
+    /// Decodes the shape that almost every submission of a server has: a return-and-receive of a reply without capabilities,
+    /// whose messages lie as those of a plain call. `None` for every other, and for whatever [`Submission::decode`] would
+    /// refuse.
+    #[inline]
+    #[must_use]
+    pub const fn decode_plain_return(words: &[u64; 8], limit: u32) -> Option<Submission> {
+        let [head, interface, rest @ ..] = words;
+        if is_plain_return_head(&[*head, *interface]) && has_plain_buffers(rest, limit) {
+            Some(Submission { opcode: Opcode::ReturnAndReceive, ..Submission::of_plain(words) })
+        } else {
+            None
+        }
+    }
+
+    #[inline(always)] // As its callers.
     const fn of_plain(words: &[u64; 8]) -> Submission {
         Submission {
             opcode: Opcode::Nop,

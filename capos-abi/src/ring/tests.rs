@@ -32,20 +32,12 @@ fn a_call_round_trips() {
     assert_eq!(Submission::user_data_of(&call().encode()), 77);
 }
 
-fn plain_call(words: &[u64; 8], limit: u32) -> Option<Submission> {
-    Submission::is_plain_call(words, limit).then(|| Submission::of_plain_call(words))
-}
-
-fn plain_return(words: &[u64; 8], limit: u32) -> Option<Submission> {
-    Submission::is_plain_return(words, limit).then(|| Submission::of_plain_return(words))
-}
-
 #[test]
 fn a_plain_call_is_what_the_general_decoder_says() {
     let plain = Submission { send_list: 0, send_count: 0, receive_list: 0, receive_slots: 0, ..call() };
     let area = LAYOUT.area_bytes;
-    assert_eq!(plain_call(&plain.encode(), area), Some(plain));
-    assert_eq!(plain_call(&call().encode(), area), None);
+    assert_eq!(Submission::decode_plain_call(&plain.encode(), area), Some(plain));
+    assert_eq!(Submission::decode_plain_call(&call().encode(), area), None);
     let short = PlainCall::new(plain.handle, plain.interface, plain.method);
     let parameters = (plain.address, plain.length);
     let results = (plain.result_address, plain.result_capacity);
@@ -66,7 +58,7 @@ fn a_plain_call_is_what_the_general_decoder_says() {
         }
         words[3] = words[3].wrapping_add((random() % 4096) & !3);
         words[4] = words[4].wrapping_add(random() % 8192);
-        if let Some(decoded) = plain_call(&words, area) {
+        if let Some(decoded) = Submission::decode_plain_call(&words, area) {
             assert_eq!(Submission::decode(&words, &LAYOUT), Ok(decoded));
             plain_calls += 1;
         }
@@ -186,13 +178,16 @@ fn a_plain_return_is_decoded_as_any_other() {
         ..Submission::new(Opcode::ReturnAndReceive, 5)
     };
     let limit = Layout::DEFAULT.area_bytes;
-    assert_eq!(plain_return(&plain.encode(), limit), Some(plain));
+    assert_eq!(Submission::decode_plain_return(&plain.encode(), limit), Some(plain));
+    let answer = PlainAnswer { endpoint: plain.handle, token: plain.operand, length: plain.length };
+    let without = Submission { handle: Handle::NULL, operand: 0, length: 0, ..plain };
+    assert_eq!(answer.fill_in(&without.encode()), plain.encode());
     let words = plain.encode();
     for word in 0..8 {
         for bit in 0..64 {
             let mut words = words;
             words[word] ^= 1 << bit;
-            if let Some(found) = plain_return(&words, limit) {
+            if let Some(found) = Submission::decode_plain_return(&words, limit) {
                 assert_eq!(Submission::decode(&words, &Layout::DEFAULT), Ok(found), "{word} {bit}");
             }
         }
@@ -206,6 +201,6 @@ fn a_plain_return_is_decoded_as_any_other() {
         Submission { flags: 0, ..plain },
         Submission { address: u64::from(limit), ..plain },
     ] {
-        assert_eq!(plain_return(&other.encode(), limit), None);
+        assert_eq!(Submission::decode_plain_return(&other.encode(), limit), None);
     }
 }

@@ -185,6 +185,13 @@ impl Buffers {
         }
     }
 
+    /// As many handles of the receive list, or fewer if there is less room.
+    pub(crate) fn handles(&self, count: u8) -> &[[u8; RECEIVED_HANDLE_BYTES]] {
+        let list = self.block.bytes().get(list_offsets(&self.sizes).0..).unwrap_or_default();
+        let (handles, _) = list.as_chunks();
+        handles.get(..usize::from(count).min(self.sizes.receives)).unwrap_or_default()
+    }
+
     /// The first `count` handles of the receive list.
     pub(crate) fn received(&self, count: u8) -> impl Iterator<Item = Handle> {
         let start = list_offsets(&self.sizes).0;

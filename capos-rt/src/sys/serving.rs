@@ -7,12 +7,15 @@
 //! server's own.
 
 use core::cell::Cell;
+use core::ptr::NonNull;
 
 use capos_abi::error::{CallError, Transport};
 use capos_abi::handle::Handle;
-use capos_abi::ring::{Completion, FLAG_PARAMETERS_IN_AREA, Opcode, RECEIVED_HANDLE_BYTES, Submission};
+use capos_abi::ring::{
+    Completion, FLAG_PARAMETERS_IN_AREA, Opcode, PlainAnswer, RECEIVED_HANDLE_BYTES, Submission,
+};
 
-use super::buffers::{Buffers, Parts, Sent, Sizes};
+use super::buffers::{Buffers, Sent, Sizes};
 use super::thread::{self, Thread, WaitLimit};
 
 /// A slot, and buffers for a reply (the parameters of [`Sizes`]) and for what is received (its results).
@@ -22,8 +25,15 @@ pub(crate) struct Serving {
     buffers: Buffers,
     /// A receive without its endpoint.
     receive: Submission,
-    /// A return-and-receive without endpoint, token and length.
+    /// A return-and-receive without endpoint, token and length,
     answer: Submission,
+    /// and its words, for the frequent kind.
+    answer_words: [u64; 8],
+    /// Where reply and what is received are in the buffers.
+    reply: NonNull<u8>,
+    room: NonNull<u8>,
+    /// Bytes for what is received.
+    room_bytes: usize,
     /// Bytes for the reply, and the capabilities that may go with it.
     most: (usize, usize),
     /// Bytes that were received.
@@ -83,6 +93,9 @@ impl Serving {
         (answer.length, answer.send_count, answer.send_list) = (0, 0, 0);
         let flags = answer.flags & !FLAG_PARAMETERS_IN_AREA;
         let receive = Submission { opcode: Opcode::Receive, flags, address: 0, ..answer };
+        let parts = buffers.parts(room, 0);
+        let (reply_place, room_place) =
+            (NonNull::from_mut(parts.parameters).cast(), NonNull::from_ref(parts.results).cast());
         let slot = thread.take_slot()?;
         Some(Serving {
             thread,
@@ -90,6 +103,10 @@ impl Serving {
             buffers,
             receive,
             answer,
+            answer_words: answer.encode(),
+            reply: reply_place,
+            room: room_place,
+            room_bytes: room,
             most: (reply, sizes.sends),
             received: 0,
             arrived: 0,
@@ -101,13 +118,16 @@ impl Serving {
     /// What was received, and the buffer for the reply; both empty while a receive is in flight.
     #[inline]
     pub(crate) fn hand(&mut self) -> (Received<'_>, &mut [u8]) {
-        let parts = if self.is_in_flight {
-            Parts::default()
-        } else {
-            self.buffers.parts(self.received, self.arrived)
-        };
-        let received = Received { bytes: parts.results, handles: parts.handles, taken: &self.taken };
-        (received, parts.parameters)
+        if self.is_in_flight {
+            return (Received { bytes: &[], handles: &[], taken: &self.taken }, &mut []);
+        }
+        // SAFETY: so many bytes of the results were initialized and fit the buffer, which lives as long as this value; the
+        // kernel has let go of them.
+        let bytes = unsafe { core::slice::from_raw_parts(self.room.as_ptr(), self.received) };
+        // SAFETY: the buffer for the parameters, another one than that for the results, borrowed with this value.
+        let reply = unsafe { core::slice::from_raw_parts_mut(self.reply.as_ptr(), self.most.0) };
+        let handles = if self.arrived == 0 { &[] } else { self.buffers.handles(self.arrived) };
+        (Received { bytes, handles, taken: &self.taken }, reply)
     }
 
     /// Gives up the handles that nobody took.
@@ -129,18 +149,29 @@ impl Serving {
     /// What the completion says; [`Transport::LimitReached`] if the submission ring is full.
     #[inline]
     pub(crate) fn round(&mut self, endpoint: Handle, answered: Option<Answer<'_>>) -> Result<(), CallError> {
-        let Some(Answer::Plain(token, length)) = answered.filter(|_| !self.is_in_flight) else {
-            self.begin(endpoint, answered)?;
-            let completion = self.thread.wait_for_ever(self.slot);
-            return self.take(completion);
-        };
+        if let Some(Answer::Plain(token, length)) = answered {
+            return self.turn(endpoint, token, length);
+        }
+        self.begin(endpoint, answered)?;
+        let completion = self.thread.wait_for_ever(self.slot);
+        self.take(completion)
+    }
+
+    /// Answers the call in hand with `length` bytes of the reply buffer, and waits for the next: what a server does most.
+    ///
+    /// # Errors
+    /// As for [`Serving::round`].
+    #[inline(always)] // One caller in a server's loop.
+    pub(crate) fn turn(&mut self, endpoint: Handle, token: u64, length: usize) -> Result<(), CallError> {
+        if self.is_in_flight {
+            return Err(Transport::BadMessage.into());
+        }
         self.release_untaken();
-        self.received = 0;
-        self.taken.set(0);
-        let length = length.min(self.most.0) as u32;
-        let submission = Submission { handle: endpoint, operand: token, length, ..self.answer };
+        (self.received, self.taken) = (0, Cell::new(0));
+        let submission = PlainAnswer { endpoint, token, length: length.min(self.most.0) as u32 };
         // SAFETY: slot and buffers are this value's, which waits here until the operation has completed.
-        let completion = unsafe { self.thread.serve_alone(self.slot, submission.encode()) };
+        let completion =
+            unsafe { self.thread.serve_alone(self.slot, submission.fill_in(&self.answer_words)) };
         self.take(completion)
     }
 
@@ -207,8 +238,10 @@ impl Serving {
     #[inline]
     fn take(&mut self, completion: Completion) -> Result<(), CallError> {
         self.is_in_flight = false;
-        CallError::check(completion.result)?;
-        self.received = completion.length as usize;
+        if completion.result < 0 {
+            return CallError::check(completion.result).map(drop);
+        }
+        self.received = (completion.length as usize).min(self.room_bytes);
         self.arrived = completion.capability_count;
         Ok(())
     }

@@ -335,11 +335,11 @@ impl Thread {
         system_call::enter(1, DEADLINE_NEVER, 0);
         let head = self.completion_head.get();
         if self.region.completion_tail() == head.wrapping_add(1) {
-            let completion = Completion::decode(&self.region.read_completion(head));
-            if completion.user_data == user_data {
+            let words = self.region.read_completion(head);
+            if words[0] == user_data {
                 self.completion_head.set(head.wrapping_add(1));
                 self.region.publish_completions(head.wrapping_add(1));
-                return completion;
+                return Completion::decode(&words);
             }
         }
         self.find_alone(slot, user_data)

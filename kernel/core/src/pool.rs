@@ -173,6 +173,16 @@ impl<T> Pool<T> {
         Some(Id::new(id.index, entry.generation))
     }
 
+    /// The same with the new id given, which names the same entry: for a count of renewals that was kept elsewhere.
+    pub fn renew_as(&mut self, id: Id<T>, new: Id<T>) -> Option<Id<T>> {
+        let entry = self.entries.get_mut(id.index as usize)?;
+        if entry.generation != id.generation || new.index != id.index || entry.value.is_none() {
+            return None;
+        }
+        entry.generation = new.generation;
+        Some(new)
+    }
+
     /// Drops the value where it is and frees its entry; false if there is none.
     pub fn discard(&mut self, id: Id<T>) -> bool {
         let Some(entry) = self.entries.get_mut(id.index as usize) else { return false };
@@ -277,8 +287,12 @@ mod tests {
         let new = pool.renew(old).unwrap();
         assert_eq!((pool.get(old), pool.get(new)), (None, Some(&1)));
         assert_eq!((pool.renew(old), pool.id_at(old.index()), pool.used()), (None, Some(new), 1));
-        assert_eq!(pool.remove(new), Some(1));
-        assert_eq!(pool.renew(new), None);
+        let later = Id::from_parts(new.index(), 9).unwrap();
+        assert_eq!(pool.renew_as(old, later), None);
+        assert_eq!(pool.renew_as(new, Id::from_parts(7, 9).unwrap()), None);
+        assert_eq!((pool.renew_as(new, later), pool.get(new), pool.get(later)), (Some(later), None, Some(&1)));
+        assert_eq!(pool.remove(later), Some(1));
+        assert_eq!((pool.renew(later), pool.renew_as(later, new)), (None, None));
     }
 
     #[test]

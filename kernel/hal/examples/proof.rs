@@ -305,13 +305,11 @@ fn check_pinned() {
     assert_eq!(space.map(CODE, pinned.frames()[1].clone(), Access::Execute), Err(MapError::WriteOrExecute));
     pinned.store::<128>(7);
     assert!(pinned.write_record(64, &[1, 2, 3, 4, 5, 6, 7, 8]) && !pinned.write_record(128, &[0; 8]));
-    let mut pair = [0; 2];
-    assert!(pinned.read_record(256, &mut pair) && !pinned.read_record(128, &mut [0; 8]));
-    assert_eq!((pinned.load::<128>(), pair), (7, [1, 2]));
+    assert_eq!((pinned.load::<128>(), pinned.read_record(256)), (7, Some([1, 2])));
+    assert_eq!((pinned.read_record::<8>(128), pinned.read_part::<8, 5, 3>(64)), (None, Some([6, 7, 8])));
     assert!(pinned.write_words(8176, &[8, 9]) && !pinned.write_words(8184, &[0, 0]));
     assert!(!pinned.write_words(4, &[0]) && !pinned.write_words(4088, &[0, 0]));
-    assert!(pinned.read_record(511, &mut pair));
-    assert_eq!(pair, [8, 9]);
+    assert_eq!(pinned.read_record(511), Some([8, 9]));
     check_pinned_copy(&pinned);
     drop(pinned);
     let executable = Frame::new().unwrap().share();
@@ -327,9 +325,8 @@ fn check_pinned_copy(to: &Pinned) {
     assert!(from.write_words(4080, &[1, 2]) && from.write_words(4096, &[3, 4]));
     assert!(to.write_words(4072, &[9, 9, 9]) && to.write_words(4096, &[9, 9]));
     assert!(to.copy_from(4087, &from, 4080, 25));
-    let (mut head, mut tail) = ([0; 1], [0; 2]);
-    assert!(to.read_record(510, &mut head) && to.read_record(256, &mut tail));
-    assert_eq!((head, tail), ([9 | 1 << 56], [3 << 56, 4 << 56]));
+    assert_eq!(to.read_record(510), Some([9 | 1 << 56]));
+    assert_eq!(to.read_record(256), Some([3 << 56, 4 << 56]));
     assert!(to.copy_from(8191, &from, 0, 1) && to.copy_from(9000, &from, 9000, 0));
     assert!(!to.copy_from(8191, &from, 0, 2) && !to.copy_from(0, &from, 8185, 8));
     assert!(!to.copy_from(usize::MAX, &from, 0, 8) && !to.copy_from(0, &from, usize::MAX - 3, 8));

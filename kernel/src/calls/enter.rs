@@ -85,11 +85,7 @@ impl Kernel {
         if ring.pending() != 1 || ring.observe().is_err() {
             return None;
         }
-        let words = ring.submission();
-        if !Submission::is_plain_return(&words, ring.message_limit) {
-            return None;
-        }
-        let submission = Submission::of_plain_return(&words);
+        let submission = Submission::decode_plain_return(&ring.submission(), ring.message_limit)?;
         if !ring.completions.promise() {
             return None;
         }

@@ -10,26 +10,24 @@
 
 use super::enter::Next;
 use super::{Answer, Call, Origin};
-use crate::endpoints::direct::{Direct, Target};
+use crate::endpoints::{Endpoint, Minted};
 use crate::kernel::Kernel;
 use crate::objects::{Object, timer};
 use crate::processes::ring::Ring;
 use crate::processes::thread::{Thread, Wait};
 use capos_abi::error::CallError;
 use capos_abi::handle::Handle;
-use capos_abi::ring::{Completion, Opcode, Submission};
+use capos_abi::ring::{Completion, Submission, is_plain_call_head, is_plain_return_head};
 use capos_abi::system_call::{DEADLINE_NEVER, DEADLINE_NOW, SystemCall};
 use capos_kernel_core::capability::{Capability, SlotStore, Table};
-use capos_kernel_core::derivation::Tree;
+use capos_kernel_core::derivation::{NodeId, Tree};
 use capos_kernel_core::pool::Id;
 use capos_kernel_hal::time::Clock;
 use capos_kernel_hal::user::Seat;
-use capos_schema::endpoint::Endpoint;
+use capos_schema::endpoint::Endpoint as Receiving;
 
-/// What the short way reads.
+/// What the short way reads of the kernel.
 pub(crate) struct Readable<'k> {
-    /// The caller's capabilities.
-    pub(crate) table: &'k Table,
     pub(crate) slots: &'k SlotStore<Object>,
     pub(crate) nodes: &'k Tree,
     pub(crate) clock: &'k Clock,
@@ -42,26 +40,31 @@ pub(crate) struct Taken {
     wait: Wait,
 }
 
-/// What came of a system call on the short way.
+/// What came of a system call on the short way. Small, so that it comes in registers.
+#[derive(Clone, Copy)]
 pub(crate) enum Lone {
     /// It is answered: the thread goes on in ring 3.
     Answered,
     /// It is a call for [`Kernel::finish_lone`].
-    Taken(Taken),
-    /// It is a call to another process, or the answer to one, for the scheduler to go on with, and nothing has changed.
-    Direct(Direct),
+    Taken,
+    /// It is a call to another process that may go directly, through a working capability that permits it: object, node and
+    /// method. Nothing has changed.
+    Call(Id<Minted>, NodeId, u16),
+    /// It is an answer to a call and waits for the next one of this endpoint, likewise.
+    Return(Id<Endpoint>, NodeId),
     /// It is something else, and nothing has changed.
     Other,
 }
 
-/// Serves the system call of a thread that has just left ring 3, if it has the frequent shape. A call that goes on directly
-/// leaves its submission in `words`.
+/// Serves the system call of a thread that has just left ring 3, if it has the frequent shape. What [`Lone::Taken`] means goes
+/// into `taken`.
 #[inline(always)] // One caller, in the loop around ring 3.
 pub(crate) fn serve(
     seat: &mut Seat<'_>,
     ring: &mut Ring,
+    table: &Table,
     readable: &Readable<'_>,
-    words: &mut [u64; 8],
+    taken: &mut Option<Taken>,
 ) -> Lone {
     let (number, [completions, deadline, ..]) = seat.system_call();
     if number != SystemCall::Enter as u64 || (deadline != DEADLINE_NEVER && deadline != DEADLINE_NOW) {
@@ -79,38 +82,45 @@ pub(crate) fn serve(
         seat.set_result(ready.into());
         return Lone::Answered;
     }
-    if !ring.copy_submission(words) {
+    let Some(head) = ring.submission_head() else { return Lone::Other };
+    let is_call = is_plain_call_head(&head);
+    if !is_call && !is_plain_return_head(&head) {
         return Lone::Other;
     }
-    let is_return = words[0] as u8 == Opcode::ReturnAndReceive as u8;
-    if !is_return && !Submission::is_plain_call(words, ring.message_limit) {
+    let handle = Handle((head[0] >> 32) as u32);
+    let Ok(capability) = table.get(readable.slots, handle) else { return Lone::Other };
+    if !readable.nodes.is_live(capability.node) {
         return Lone::Other;
     }
-    let handle = Handle((words[0] >> 32) as u32);
-    let Ok(capability) = readable.table.get(readable.slots, handle) else { return Lone::Other };
-    if !readable.nodes.is_live(capability.node) || !ring.completions.has_room() {
-        return Lone::Other;
+    // For one completion more than there are: an answer, or the next call.
+    let waits = || u64::from(ready) + 1 == completions && deadline == DEADLINE_NEVER;
+    if !is_call {
+        return match capability.object {
+            Object::Endpoint(endpoint) if capability.permits(Receiving::RECEIVE) && waits() => {
+                Lone::Return(endpoint, capability.node)
+            }
+            _ => Lone::Other,
+        };
     }
-    // Somebody waits here, for an answer or for the next call.
-    let is_waiting = u64::from(ready) < completions && deadline == DEADLINE_NEVER;
-    let node = capability.node;
-    if is_return {
-        let Object::Endpoint(endpoint) = capability.object else { return Lone::Other };
-        let is_permitted = capability.permits(Endpoint::RECEIVE)
-            && is_waiting
-            && Submission::is_plain_return(words, ring.message_limit);
-        let to = Target::Endpoint(endpoint);
-        return if is_permitted { Lone::Direct(Direct { to, node, completions }) } else { Lone::Other };
-    }
-    if words[1] != capability.interface || !capability.permits((words[0] >> 16) as u16) {
+    let method = (head[0] >> 16) as u16;
+    if head[1] != capability.interface || !capability.permits(method) {
         return Lone::Other;
     }
     if let Object::Service(object) = capability.object
-        && is_waiting
+        && waits()
     {
-        return Lone::Direct(Direct { to: Target::Object(object), node, completions });
+        return Lone::Call(object, capability.node, method);
     }
-    let submission = Submission::of_plain_call(words);
+    if !ring.completions.has_room() {
+        return Lone::Other;
+    }
+    let Some([user_data, parameters, lengths, results, operand, lists]) = ring.submission_rest() else {
+        return Lone::Other;
+    };
+    let words = [head[0], head[1], user_data, parameters, lengths, results, operand, lists];
+    let Some(submission) = Submission::decode_plain_call(&words, ring.message_limit) else {
+        return Lone::Other;
+    };
     ring.take_submission();
     ring.publish_taken();
     if (u64::from(ready) + 1 >= completions || deadline == DEADLINE_NOW)
@@ -126,7 +136,8 @@ pub(crate) fn serve(
     }
     ring.completions.promise();
     let wait = Wait { completions, deadline, timer: Handle::NULL };
-    Lone::Taken(Taken { submission, capability: *capability, wait })
+    *taken = Some(Taken { submission, capability: *capability, wait });
+    Lone::Taken
 }
 
 impl Kernel {

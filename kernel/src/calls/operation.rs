@@ -120,6 +120,9 @@ impl Kernel {
         origin: &Origin,
         kind: Option<RecordKind>,
     ) -> Result<Reserved, Transport> {
+        if kind.is_some() {
+            self.settle_exchange(origin.thread);
+        }
         let own = kind.zip(self.threads.get(origin.thread)).map(|(kind, thread)| thread.kept(kind));
         let reserved = match own {
             Some(None) => Reserved::Own,
@@ -196,6 +199,9 @@ impl Kernel {
         parked: Parked,
         node: Option<NodeId>,
     ) -> Id<Operation> {
+        if let Some(kind) = parked.kind() {
+            self.set_record_free(id, kind, false);
+        }
         if let Some(operation) = self.operations.get_mut(id) {
             let before = operation.node;
             *operation = Operation { origin: *origin, parked, node };
@@ -325,9 +331,11 @@ impl Kernel {
             let own = thread.kept_mut(kind);
             if *own == Some(id) {
                 *own = self.operations.renew(id);
-                if let Some(record) = own.and_then(|own| self.operations.get_mut(own)) {
+                let Some(id) = *own else { return };
+                if let Some(record) = self.operations.get_mut(id) {
                     record.parked = Parked::Kept;
                 }
+                self.set_record_free(id, kind, true);
                 return;
             }
             self.operation_links.remove(&mut thread.operations, id.index());
@@ -340,11 +348,13 @@ impl Kernel {
     /// The charge for a record that goes ends, unless it is its thread's own.
     fn end_operation_charge(&mut self, id: Id<Operation>, origin: &Origin) {
         if let Some(thread) = self.threads.get_mut(origin.thread) {
-            for own in [&mut thread.kept_call, &mut thread.kept_receive] {
-                if *own == Some(id) {
-                    *own = None;
-                    return;
-                }
+            if thread.kept_call == Some(id) {
+                (thread.kept_call, thread.exchange.call_node) = (None, None);
+                return;
+            }
+            if thread.kept_receive == Some(id) {
+                (thread.kept_receive, thread.exchange.receive_node) = (None, None);
+                return;
             }
         }
         self.return_entries(origin.process, Kind::Operation, 1);
@@ -395,6 +405,7 @@ impl Kernel {
     /// `cancel`: the operation completes as cancelled, and the cancel with 0. What a device or `work` has already begun runs
     /// to its end.
     pub(crate) fn cancel(&mut self, origin: &Origin) -> Result<Answer, CallError> {
+        self.settle_exchange(origin.thread);
         let thread = self.threads.get(origin.thread).ok_or(Transport::Disconnected)?;
         let mut next = thread.operations.first();
         while let Some(index) = next {

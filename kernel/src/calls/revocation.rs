@@ -87,6 +87,7 @@ impl Kernel {
     fn cut(&mut self, one: NodeUse) {
         match one {
             NodeUse::Operation(index) => {
+                self.settle_record(index);
                 if let Some(operation) = self.operations.id_at(index) {
                     self.cut_operation(operation);
                 }

@@ -4,83 +4,145 @@
 //! `calls::lone` has looked at and left in its ring; on success the other side runs at once, without the run queue. A path
 //! of its own, so that what is rare costs nothing here.
 //!
-//! Invariant: whatever is not plain, would be refused or concerns a third party is left to the general way untouched. Both
-//! ways leave the same records behind, so each half of a call may take either: here they are the ones that the threads keep
-//! (`Thread::kept_call`, `Thread::kept_receive`), already charged for, in their lists and at their node. Nothing is
-//! allocated, queued or left over, so the scheduler need not look around.
+//! Invariant: whatever is not plain, would be refused or concerns a third party is left to the general way untouched. What is
+//! under way is kept in the threads (`processes::exchange`) until the general way asks for it (`settling`), so each half of a
+//! call may take either. Nothing is allocated, charged, queued or left over, so the scheduler need not look around.
 
-use super::receive::{call_of, token_of};
 use super::{Endpoint, Minted};
-use crate::calls::operation::{Operation, Parked};
+use crate::calls::operation::Operation;
 use crate::kernel::{Kernel, NodeUse};
+use crate::processes::Process;
+use crate::processes::exchange::{Exchange, State};
 use crate::processes::thread::{Thread, ThreadState, Wait};
 use capos_abi::handle::Handle;
-use capos_abi::ring::{Completion, FLAG_RESULT_IN_AREA, RECEIVED_HEADER_BYTES, ReceivedHeader, Submission};
+use capos_abi::ring::{HEAD_WORDS, RECEIVED_HEADER_BYTES, ReceivedHeader, has_plain_buffers};
 use capos_abi::system_call::DEADLINE_NEVER;
 use capos_kernel_core::derivation::{NodeId, Tree};
-use capos_kernel_core::pool::Id;
+use capos_kernel_core::pool::{Id, Pool};
 
-/// What a plain submission that is alone in its ring asks for. It came through a working capability that permits it.
-pub(crate) struct Direct {
-    pub(crate) to: Target,
-    /// That of the capability.
-    pub(crate) node: NodeId,
-    /// Completions that its thread waits for, without a deadline: more than there are.
-    pub(crate) completions: u64,
-}
+/// The submission's other words.
+type Rest = [u64; 8 - HEAD_WORDS];
 
-/// Whom the submission concerns.
-#[derive(Clone, Copy)]
-pub(crate) enum Target {
-    /// A call to an object.
-    Object(Id<Minted>),
-    /// An answer, and the next call of an endpoint.
-    Endpoint(Id<Endpoint>),
+impl Exchange {
+    /// The call is over: its token names nothing any more.
+    #[inline(always)]
+    const fn end_call(&mut self) {
+        const GENERATION: u64 = 1 << 32;
+        self.state = State::Idle;
+        let next = self.token.wrapping_add(GENERATION);
+        self.token = if next < GENERATION { next + GENERATION } else { next };
+    }
 }
 
 impl Thread {
-    /// True if one more completion ends what the thread waits for, and nothing else must be looked after then.
+    /// True if the thread waits. With something under way on the direct way, one completion ends that: it waits for one more
+    /// than there were, and any would have woken it.
     #[inline(always)]
-    fn waits_for_one(&self) -> bool {
-        // Anything that waits has too few.
-        matches!(self.state, ThreadState::Waiting(wait)
-            if wait.deadline == DEADLINE_NEVER && wait.completions == u64::from(self.ring.completions.ready()) + 1)
+    const fn waits(&self) -> bool {
+        matches!(self.state, ThreadState::Waiting(_))
     }
 
-    /// Takes the lone submission of the thread, which waits from now on.
+    /// Takes the lone submission of the thread, whose last words these are, and which waits from now on.
     #[inline(always)]
-    fn submit_and_wait(&mut self, completions: u64) {
+    fn submit_and_wait(&mut self, [user_data, _, lengths, result_address, _, lists]: &Rest) {
+        let exchange = &mut self.exchange;
+        (exchange.user_data, exchange.lengths) = (*user_data, *lengths);
+        (exchange.result_address, exchange.lists) = (*result_address, *lists);
         self.ring.completions.promise();
         self.ring.take_submission();
         self.ring.publish_taken();
+        let (_, [completions, ..]) = self.context.system_call();
         let wait = Wait { completions, deadline: DEADLINE_NEVER, timer: Handle::NULL };
         self.state = ThreadState::Waiting(wait);
     }
 
     /// Completes what the thread waits for, which goes on.
     #[inline(always)]
-    fn complete_and_go_on(&mut self, user_data: u64, length: u32) {
-        self.ring.post(&Completion { length, ..Completion::new(user_data, 0) });
+    fn complete_and_go_on(&mut self, length: u32) {
+        self.ring.post_message(self.exchange.user_data, length);
         self.context.set_result(u64::from(self.ring.completions.ready()));
         self.state = ThreadState::Ready;
         self.wakes += 1;
     }
 }
 
-impl Operation {
-    /// Makes a record that is kept a use of `node`, which it mostly is; false if that is dead.
-    #[inline(always)]
-    fn is_at(&mut self, node: NodeId, id: Id<Operation>, nodes: &mut Tree) -> bool {
-        self.node == Some(node) || self.move_to(node, id, nodes)
-    }
+/// What became of a message.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Sent {
+    /// It is there, and its receiver goes on.
+    Yes,
+    /// Nothing has changed: it is for the general way.
+    No,
+    /// Likewise, because the sender's own record is a use of another node.
+    Elsewhere,
+}
 
-    #[cold]
-    #[inline(never)]
-    fn move_to(&mut self, node: NodeId, id: Id<Operation>, nodes: &mut Tree) -> bool {
-        let is_moved = nodes.move_use(NodeUse::Operation(id.index()).number(), node);
-        self.node = is_moved.then_some(node);
-        is_moved
+/// Lets the lone call of `client` arrive at `server`, which waits for it.
+#[inline(never)] // In registers of its own.
+fn send(client: &mut Thread, server: &mut Thread, minted: &Minted, node: NodeId, method: u16) -> Sent {
+    if !server.waits() || client.exchange.state != State::Idle {
+        return Sent::No;
     }
+    if client.exchange.call_node != Some(node) {
+        return Sent::Elsewhere;
+    }
+    let Some(rest) = client.ring.submission_rest() else { return Sent::No };
+    let [_, address, lengths, _, operand, _] = rest;
+    let length = lengths as u32;
+    let fits = RECEIVED_HEADER_BYTES as u32 + length <= server.exchange.result_capacity();
+    let is_plain = operand == 0 && has_plain_buffers(&rest, client.ring.message_limit);
+    if !fits || !is_plain || !client.ring.completions.has_room() {
+        return Sent::No;
+    }
+    // What is in the server's buffer before its receive completes is nobody's concern.
+    let place = server.exchange.result_address;
+    let header = ReceivedHeader {
+        interface: minted.interface,
+        method,
+        capability_count: 0,
+        cookie: minted.cookie,
+        token: client.exchange.token,
+        length,
+    };
+    let message = place + RECEIVED_HEADER_BYTES as u64;
+    let is_written = server.ring.write_area_words(place, &header.encode())
+        && (length == 0 || server.ring.copy_area(message, &client.ring, address, length));
+    if !is_written {
+        return Sent::No;
+    }
+    client.submit_and_wait(&rest);
+    server.exchange.state = State::Idle;
+    server.complete_and_go_on(RECEIVED_HEADER_BYTES as u32 + length);
+    Sent::Yes
+}
+
+/// Lets the answer of `server` arrive at `client`, which waits for it, and the server wait for the next call.
+#[inline(never)] // As above.
+fn answer(server: &mut Thread, client: &mut Thread, node: NodeId) -> Sent {
+    if !client.waits() || server.exchange.state != State::Idle {
+        return Sent::No;
+    }
+    if server.exchange.receive_node != Some(node) {
+        return Sent::Elsewhere;
+    }
+    let Some(rest) = server.ring.submission_rest() else { return Sent::No };
+    let [_, address, lengths, _, token, _] = rest;
+    let length = lengths as u32;
+    let fits = token == client.exchange.token
+        && length <= client.exchange.result_capacity()
+        && lengths >> 32 >= RECEIVED_HEADER_BYTES as u64;
+    let is_plain = has_plain_buffers(&rest, server.ring.message_limit);
+    if !fits || !is_plain || !server.ring.completions.has_room() {
+        return Sent::No;
+    }
+    let place = client.exchange.result_address;
+    if length != 0 && !client.ring.copy_area(place, &server.ring, address, length) {
+        return Sent::No;
+    }
+    server.submit_and_wait(&rest);
+    client.exchange.end_call();
+    client.complete_and_go_on(length);
+    Sent::Yes
 }
 
 impl Kernel {
@@ -90,60 +152,26 @@ impl Kernel {
     pub(crate) fn call_directly(
         &mut self,
         caller: Id<Thread>,
-        words: &[u64; 8],
         object: Id<Minted>,
         node: NodeId,
-        completions: u64,
+        method: u16,
     ) -> Option<Id<Thread>> {
-        let minted = self.minted.get_mut(object).filter(|minted| !minted.is_dead)?;
-        let endpoint_id = minted.endpoint;
-        let endpoint = self.endpoints.get_mut(endpoint_id)?;
-        if endpoint.receivers == 0 || !endpoint.calls.is_empty() {
-            return None;
-        }
-        let (receive_id, server_id) = endpoint.waiting?;
+        let minted = self.minted.get(object).filter(|minted| !minted.is_dead)?;
+        let endpoint = self.endpoints.get_mut(minted.endpoint)?;
+        let server_id = endpoint.waiting.filter(|_| endpoint.receivers > 0 && endpoint.calls.is_empty())?;
         let (client, server) = self.threads.get_two_mut(caller, server_id)?;
-        let call_id = client.kept_call?;
-        let (call, receive) = self.operations.get_two_mut(call_id, receive_id)?;
-        let length = words[4] as u32;
-        let to = &receive.origin.submission;
-        let is_plain = matches!(call.parked, Parked::Kept)
-            && server.waits_for_one()
-            && RECEIVED_HEADER_BYTES as u32 + length <= to.result_capacity;
-        let (payer, worker) = self.processes.get_two_mut(client.process, server.process)?;
-        if !is_plain || !worker.has_no_calls() || !call.is_at(node, call_id, &mut self.nodes) {
-            return None;
+        let worker = self.processes.get_mut(server.process).filter(|worker| worker.has_no_calls())?;
+        match send(client, server, minted, node, method) {
+            Sent::Yes => {}
+            Sent::No => return None,
+            Sent::Elsewhere => return self.move_kept_call(caller, node),
         }
-        // What is in the server's buffer before its receive completes is nobody's concern.
-        let header = ReceivedHeader {
-            interface: words[1],
-            method: (words[0] >> 16) as u16,
-            capability_count: 0,
-            cookie: minted.cookie,
-            token: token_of(call_id),
-            length,
-        };
-        let place = to.result_address;
-        let is_written = server.ring.write_area_words(place, &header.encode())
-            && (length == 0
-                || server.ring.copy_area(
-                    place + RECEIVED_HEADER_BYTES as u64,
-                    &client.ring,
-                    words[3],
-                    length,
-                ));
-        if !is_written {
-            return None;
-        }
-        Kernel::bill_call(payer, worker);
-        worker.received_first = Some(call_id);
-        minted.holders += 1;
+        client.exchange.state = State::Calls { object, server: server.process };
         endpoint.waiting = None;
-        receive.parked = Parked::Kept;
-        call.origin.submission = Submission::of_plain_call(words);
-        call.parked = Parked::Delivered { endpoint: endpoint_id, object, server: server.process };
-        client.submit_and_wait(completions);
-        server.complete_and_go_on(to.user_data, RECEIVED_HEADER_BYTES as u32 + length);
+        // The bill that is open is the caller's.
+        worker.processor.payer = self.billing.payer;
+        worker.calls_served += 1;
+        worker.direct_caller = Some(caller);
         Some(server_id)
     }
 
@@ -152,52 +180,60 @@ impl Kernel {
     #[inline(never)] // As above.
     pub(crate) fn return_directly(
         &mut self,
-        server_id: Id<Thread>,
-        words: &[u64; 8],
+        (server_id, process): (Id<Thread>, Id<Process>),
         endpoint_id: Id<Endpoint>,
         node: NodeId,
-        completions: u64,
     ) -> Option<Id<Thread>> {
-        let endpoint = self.endpoints.get_mut(endpoint_id)?;
-        let has_header_room = (words[4] >> 32) as usize >= RECEIVED_HEADER_BYTES;
-        if !endpoint.is_quiet() || !has_header_room {
-            return None;
-        }
-        let call_id = call_of(words[6])?;
-        let caller = self.operations.get(call_id)?.origin.thread;
+        let endpoint = self.endpoints.get_mut(endpoint_id).filter(|endpoint| endpoint.is_quiet())?;
+        let worker = self.processes.get_mut(process).filter(|worker| worker.received.is_empty())?;
+        let caller = worker.direct_caller?;
         let (server, client) = self.threads.get_two_mut(server_id, caller)?;
-        let receive_id = server.kept_receive?;
-        let (call, receive) = self.operations.get_two_mut(call_id, receive_id)?;
-        let Parked::Delivered { object, .. } = call.parked else { return None };
-        let worker = self.processes.get_mut(server.process)?;
-        // The last one to hold the object takes it along.
-        let minted = self.minted.get_mut(object).filter(|minted| minted.holders > 1)?;
-        let length = words[4] as u32;
-        let to = &call.origin.submission;
-        let is_plain = worker.received_first == Some(call_id)
-            && worker.received.is_empty()
-            && matches!(receive.parked, Parked::Kept)
-            && client.kept_call == Some(call_id)
-            && client.waits_for_one()
-            && to.flags & FLAG_RESULT_IN_AREA != 0
-            && length <= to.result_capacity;
-        if !is_plain || !receive.is_at(node, receive_id, &mut self.nodes) {
+        if !matches!(client.exchange.state, State::Calls { .. }) {
             return None;
         }
-        if length != 0 && !client.ring.copy_area(to.result_address, &server.ring, words[3], length) {
-            return None;
+        match answer(server, client, node) {
+            Sent::Yes => {}
+            Sent::No => return None,
+            Sent::Elsewhere => return self.move_kept_receive(server_id, node),
         }
+        server.exchange.state = State::Receives(endpoint_id);
+        endpoint.waiting = Some(server_id);
         // It has no other call in its hands: it works for itself now.
-        worker.processor.payer = server.process;
-        worker.received_first = None;
-        minted.holders -= 1;
-        endpoint.waiting = Some((receive_id, server_id));
-        receive.origin.submission = Submission::of_plain_return(words);
-        receive.parked = Parked::Receive(endpoint_id);
-        call.parked = Parked::Kept;
-        server.submit_and_wait(completions);
-        client.complete_and_go_on(to.user_data, length);
-        client.kept_call = self.operations.renew(call_id);
+        worker.processor.payer = process;
+        worker.direct_caller = None;
         Some(caller)
     }
+
+    /// The thread calls through another capability than the last time: its own record becomes a use of that one's node. This
+    /// time the call takes the general way.
+    #[cold]
+    #[inline(never)]
+    fn move_kept_call(&mut self, id: Id<Thread>, node: NodeId) -> Option<Id<Thread>> {
+        let thread = self.threads.get_mut(id)?;
+        let record = thread.kept_call.filter(|_| thread.exchange.call_node.is_some())?;
+        thread.exchange.call_node = move_record(&mut self.operations, &mut self.nodes, record, node);
+        None
+    }
+
+    /// The same for a receive.
+    #[cold]
+    #[inline(never)]
+    fn move_kept_receive(&mut self, id: Id<Thread>, node: NodeId) -> Option<Id<Thread>> {
+        let thread = self.threads.get_mut(id)?;
+        let record = thread.kept_receive.filter(|_| thread.exchange.receive_node.is_some())?;
+        thread.exchange.receive_node = move_record(&mut self.operations, &mut self.nodes, record, node);
+        None
+    }
+}
+
+/// Makes a record that is kept a use of another node; returns where it is one then.
+fn move_record(
+    operations: &mut Pool<Operation>,
+    nodes: &mut Tree,
+    id: Id<Operation>,
+    node: NodeId,
+) -> Option<NodeId> {
+    let record = operations.get_mut(id)?;
+    record.node = nodes.move_use(NodeUse::Operation(id.index()).number(), node).then_some(node);
+    record.node
 }

@@ -75,6 +75,7 @@ impl Kernel {
             self.complete_operation(operation, Err(Transport::Disconnected.into()));
             return true;
         }
+        let Some(endpoint) = self.endpoints.get(id) else { return false };
         if let Some(event) = self.fair.first(&endpoint.events) {
             self.forget_event(id, event);
             return true;

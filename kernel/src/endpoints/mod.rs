@@ -1,7 +1,7 @@
 //! Endpoints: objects that a process serves, and the life of a call to one.
 //!
 //! An [`Endpoint`] is the receive side of a service; a [`Minted`] is an object of it, with the cookie that its server chose.
-//! `receive` brings calls and receives together, from their `queues`, `reply` ends a call, `direct` does both on a short way, `events` tells servers what they must know, `end` is
+//! `receive` brings calls and receives together, from their `queues`, `reply` ends a call, `direct` does both on a short way (`settling` leads from there to the general one), `events` tells servers what they must know, `end` is
 //! the death of a server and of an endpoint. Called by `calls::submission` for the opcodes, by `objects` for references, by
 //! `work` and by the end of processes; calls `calls::passage` for what travels.
 //!
@@ -15,6 +15,7 @@ mod events;
 mod queues;
 mod receive;
 mod reply;
+mod settling;
 
 use crate::calls::operation::Operation;
 use crate::holdings::Kind;
@@ -36,9 +37,11 @@ pub(crate) struct Endpoint {
     root: Option<Id<Minted>>,
     /// Capabilities to the receive side; without one it is closed.
     receivers: u32,
-    /// The receive that has waited longest and its thread, if it is plain: its record the one that the thread keeps, its
-    /// buffer in the message area, and nothing in the queue when it came. Most servers have such a one and no other.
-    waiting: Option<(Id<Operation>, Id<Thread>)>,
+    /// The receive that has waited longest, if nothing was in the queue when it came: most servers have one and no other. On
+    /// the direct way its thread,
+    waiting: Option<Id<Thread>>,
+    /// otherwise its record.
+    front: Option<Id<Operation>>,
     /// All other receives, a line for each process.
     receives: FairQueue,
     /// Calls that wait, a line for each caller.
@@ -50,7 +53,11 @@ pub(crate) struct Endpoint {
 impl Endpoint {
     /// True if nothing waits: neither a call, nor a receive, nor what a server must be told.
     const fn is_quiet(&self) -> bool {
-        self.calls.is_empty() && self.events.is_empty() && self.receives.is_empty() && self.waiting.is_none()
+        self.calls.is_empty() && self.events.is_empty() && self.has_no_receives()
+    }
+
+    const fn has_no_receives(&self) -> bool {
+        self.waiting.is_none() && self.front.is_none() && self.receives.is_empty()
     }
 }
 
@@ -92,6 +99,7 @@ impl Kernel {
                 root: None,
                 receivers: 0,
                 waiting: None,
+                front: None,
                 receives: queue,
                 calls: queue,
                 events: queue,

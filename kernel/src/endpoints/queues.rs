@@ -10,60 +10,57 @@ use super::Endpoint;
 use crate::calls::operation::Operation;
 use crate::kernel::Kernel;
 use crate::processes::Process;
-use crate::processes::thread::Thread;
-use capos_abi::ring::FLAG_RESULT_IN_AREA;
 use capos_kernel_core::pool::Id;
 
 impl Kernel {
     /// The receive that has its turn.
-    pub(super) fn first_receive(&self, id: Id<Endpoint>) -> Option<Id<Operation>> {
+    pub(super) fn first_receive(&mut self, id: Id<Endpoint>) -> Option<Id<Operation>> {
+        self.settle_endpoint(id);
         let endpoint = self.endpoints.get(id)?;
         let queued = || self.queued_operation(self.fair.first(&endpoint.receives)?);
-        endpoint.waiting.map(|(receive, _)| receive).or_else(queued)
+        endpoint.front.or_else(queued)
     }
 
     /// The oldest receive of `server`.
-    pub(super) fn first_receive_of(&self, id: Id<Endpoint>, server: Id<Process>) -> Option<Id<Operation>> {
+    pub(super) fn first_receive_of(
+        &mut self,
+        id: Id<Endpoint>,
+        server: Id<Process>,
+    ) -> Option<Id<Operation>> {
+        self.settle_endpoint(id);
         let endpoint = self.endpoints.get(id)?;
         let is_its =
             |id: &Id<Operation>| self.operations.get(*id).is_some_and(|one| one.origin.process == server);
         let queued = || self.queued_operation(self.fair.first_of(&endpoint.receives, server.index())?);
-        endpoint.waiting.map(|(receive, _)| receive).filter(is_its).or_else(queued)
+        endpoint.front.filter(is_its).or_else(queued)
     }
 
     /// A receive of `process` begins to wait.
     pub(crate) fn add_receive(&mut self, id: Id<Endpoint>, receive: Id<Operation>, process: Id<Process>) {
-        let plain = self.plain_receive(receive);
         let Some(endpoint) = self.endpoints.get_mut(id) else { return };
-        if plain.is_some() && endpoint.waiting.is_none() && endpoint.receives.is_empty() {
-            endpoint.waiting = plain;
+        if endpoint.has_no_receives() {
+            endpoint.front = Some(receive);
         } else {
             let element = Kernel::operation_element(receive.index());
             self.fair.push(&mut endpoint.receives, element, process.index());
         }
     }
 
-    /// The receive and its thread, if the direct way may serve it: the record is the thread's own, and the buffer lies in the
-    /// message area.
-    fn plain_receive(&self, id: Id<Operation>) -> Option<(Id<Operation>, Id<Thread>)> {
-        let origin = self.operations.get(id)?.origin;
-        let is_plain = origin.submission.flags & FLAG_RESULT_IN_AREA != 0
-            && self.threads.get(origin.thread)?.kept_receive == Some(id);
-        is_plain.then_some((id, origin.thread))
-    }
-
     /// A receive waits no more.
     pub(crate) fn remove_receive(&mut self, id: Id<Endpoint>, receive: Id<Operation>) {
         let Some(endpoint) = self.endpoints.get_mut(id) else { return };
-        if endpoint.waiting.is_some_and(|(waiting, _)| waiting == receive) {
-            endpoint.waiting = None;
+        if endpoint.front == Some(receive) {
+            endpoint.front = None;
         } else {
             self.fair.remove(&mut endpoint.receives, Kernel::operation_element(receive.index()));
         }
     }
 
     /// The oldest call that `server` has in its hands.
-    pub(crate) fn first_received(&self, server: Id<Process>) -> Option<Id<Operation>> {
+    pub(crate) fn first_received(&mut self, server: Id<Process>) -> Option<Id<Operation>> {
+        if let Some(caller) = self.processes.get(server)?.direct_caller {
+            self.settle_exchange(caller);
+        }
         let process = self.processes.get(server)?;
         process.received_first.or_else(|| self.operations.id_at(process.received.first()?))
     }
@@ -93,6 +90,6 @@ impl Kernel {
 impl Process {
     /// True if it has no call in its hands.
     pub(super) const fn has_no_calls(&self) -> bool {
-        self.received_first.is_none() && self.received.is_empty()
+        self.direct_caller.is_none() && self.received_first.is_none() && self.received.is_empty()
     }
 }

@@ -53,7 +53,7 @@ impl Kernel {
     }
 
     /// The receive that a call would get at once, and its process; none if other calls wait.
-    fn waiting_receive(&self, id: Id<Endpoint>) -> Option<(Id<Operation>, Id<Process>)> {
+    fn waiting_receive(&mut self, id: Id<Endpoint>) -> Option<(Id<Operation>, Id<Process>)> {
         self.endpoints.get(id).filter(|endpoint| endpoint.calls.is_empty())?;
         let receive = self.first_receive(id)?;
         Some((receive, self.operations.get(receive)?.origin.process))
@@ -92,7 +92,10 @@ impl Kernel {
         let Some(endpoint) = self.endpoints.get(id) else { return };
         match self.fair.first_of(&endpoint.events, process.index()) {
             Some(event) => self.tell(id, event, receive),
-            None => self.match_calls(id),
+            None => {
+                self.match_calls(id);
+                self.open_direct_way(id, receive);
+            }
         }
     }
 
@@ -112,8 +115,11 @@ impl Kernel {
     /// Delivers or refuses one call; false if there is none, or no receive.
     pub(super) fn match_one(&mut self, id: Id<Endpoint>) -> bool {
         let Some(endpoint) = self.endpoints.get(id) else { return false };
-        let call = self.fair.first(&endpoint.calls).and_then(|element| self.queued_operation(element));
-        let (Some(call), Some(receive)) = (call, self.first_receive(id)) else { return false };
+        let Some(call) = self.fair.first(&endpoint.calls).and_then(|element| self.queued_operation(element))
+        else {
+            return false;
+        };
+        let Some(receive) = self.first_receive(id) else { return false };
         match self.deliver(call, receive) {
             Ok(()) => {}
             Err(Refusal::Receiver(error)) => self.complete_operation(receive, Err(error.into())),

@@ -45,6 +45,7 @@ impl Kernel {
     fn reply_to(&mut self, origin: &Origin) -> Result<(), Transport> {
         let token = origin.submission.operand;
         let id = call_of(token).ok_or(Transport::CallerGone)?;
+        self.settle_record(id.index());
         let call = self.operations.get(id).copied().ok_or(Transport::CallerGone)?;
         let endpoint = match call.parked {
             Parked::Delivered { endpoint, server, .. } if server == origin.process => endpoint,

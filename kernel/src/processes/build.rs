@@ -7,6 +7,7 @@
 //! it, and its limit to its creator, before it exists.
 
 use super::layout::{CAPSET, IMAGE_WINDOW, LOW_UPPER_TABLES, PAGE, RING, STACK_END};
+use super::exchange::Exchange;
 use super::name::Name;
 use super::ring::Ring;
 use super::thread::{Debt, Thread, ThreadState};
@@ -170,6 +171,7 @@ impl Process {
             parked: List::EMPTY,
             received: List::EMPTY,
             received_first: None,
+            direct_caller: None,
             has_minted: false,
             swept: 0,
             has_lent: false,
@@ -346,6 +348,7 @@ impl Kernel {
             operations: List::EMPTY,
             kept_call: None,
             kept_receive: None,
+            exchange: Exchange::NONE,
             debt: Debt::None,
         };
         let Some(thread) = insert(&mut self.threads, thread) else {

@@ -82,6 +82,7 @@ impl Kernel {
 
     /// Takes one operation of the thread back, or the thread itself. Revocations that it began run to their end first.
     fn end_thread(&mut self, id: Id<Process>, thread: Id<Thread>) -> EndStep {
+        self.settle_exchange(thread);
         let mut next = self.threads.get(thread).and_then(|thread| thread.operations.first());
         let has_operations = next.is_some();
         while let Some(index) = next {

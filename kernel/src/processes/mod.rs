@@ -8,6 +8,7 @@
 
 pub(crate) mod build;
 pub(crate) mod end;
+pub(crate) mod exchange;
 pub(crate) mod layout;
 pub(crate) mod name;
 pub(crate) mod ring;
@@ -122,6 +123,8 @@ pub(crate) struct Process {
     pub(crate) received: Waiters,
     /// One more, which it received before those, if it had none in its hands then: most servers have one and no other.
     pub(crate) received_first: Option<Id<Operation>>,
+    /// In place of that one: whose call it is, while that is on the direct way.
+    pub(crate) direct_caller: Option<Id<Thread>>,
     /// It has minted objects of endpoints, which die with it.
     pub(crate) has_minted: bool,
     /// How far its end has looked for them.

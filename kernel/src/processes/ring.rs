@@ -8,7 +8,7 @@
 
 use alloc::vec::Vec;
 use capos_abi::message::MESSAGE_BYTES_MAX;
-use capos_abi::ring::{self, COMPLETION_BYTES, Completion, HEADER_BYTES, Layout, SUBMISSION_BYTES, offset};
+use capos_abi::ring::{self, COMPLETION_BYTES, Completion, HEAD_WORDS, HEADER_BYTES, Layout, SUBMISSION_BYTES, offset};
 use capos_kernel_core::completion::{Completions, Entry, HeadOutOfRange};
 use capos_kernel_core::storage;
 use capos_kernel_hal::PAGE_BYTES;
@@ -87,16 +87,25 @@ impl Ring {
 
     /// The kernel's copy of the next submission.
     pub(crate) fn submission(&self) -> [u64; 8] {
-        let mut words = [u64::MAX; 8];
-        self.copy_submission(&mut words);
-        words
+        self.pages.read_record(self.next_record()).unwrap_or([u64::MAX; 8])
     }
 
-    /// The same, into `words`; false if there is none.
+    /// The same in two parts, each looked at once: the words that say what is asked for,
     #[inline(always)]
-    pub(crate) fn copy_submission(&self, words: &mut [u64; 8]) -> bool {
+    pub(crate) fn submission_head(&self) -> Option<[u64; HEAD_WORDS]> {
+        self.pages.read_part::<8, 0, HEAD_WORDS>(self.next_record())
+    }
+
+    /// and the others.
+    #[inline(always)]
+    pub(crate) fn submission_rest(&self) -> Option<[u64; 8 - HEAD_WORDS]> {
+        self.pages.read_part::<8, HEAD_WORDS, { 8 - HEAD_WORDS }>(self.next_record())
+    }
+
+    #[inline(always)]
+    fn next_record(&self) -> usize {
         let place = (self.submission_head & (self.layout.submission_entries - 1)) as usize;
-        self.pages.read_record(HEADER_BYTES / SUBMISSION_BYTES + place, words)
+        HEADER_BYTES / SUBMISSION_BYTES + place
     }
 
     /// Counts the next submission as taken; [`Ring::publish_taken`] tells ring 3.
@@ -109,6 +118,14 @@ impl Ring {
     #[inline(always)]
     pub(crate) fn publish_taken(&self) {
         self.pages.store::<{ offset::SUBMISSION_HEAD }>(self.submission_head);
+    }
+
+    /// Redeems a promised completion entry with a message of `length` bytes.
+    #[inline(always)] // On the direct way.
+    pub(crate) fn post_message(&mut self, user_data: u64, length: u32) {
+        if let Some(entry) = self.completions.post() {
+            self.publish(entry, &Completion { length, ..Completion::new(user_data, 0) });
+        }
     }
 
     /// Redeems a promised completion entry.

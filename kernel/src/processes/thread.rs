@@ -5,6 +5,7 @@
 //! Invariant: a thread in state [`ThreadState::Waiting`] is in no run queue, and is woken by a completion or its deadline.
 
 use super::Process;
+use super::exchange::Exchange;
 use super::ring::Ring;
 use crate::calls::message::Filling;
 use crate::calls::operation::Operation;
@@ -72,6 +73,8 @@ pub(crate) struct Thread {
     pub(crate) kept_call: Option<Id<Operation>>,
     /// Its own record for a receive.
     pub(crate) kept_receive: Option<Id<Operation>>,
+    /// What it has under way on the direct way.
+    pub(crate) exchange: Exchange,
     /// Counts until nothing is left over.
     pub(crate) debt: Debt,
 }

@@ -9,6 +9,7 @@ use alloc::vec;
 use capos_rt::Cap;
 use capos_rt::abi::error::CallError;
 use capos_rt::abi::outcome::OutcomeKind;
+use capos_rt::schema::device::Device;
 use capos_rt::schema::endpoint::Endpoint;
 use capos_rt::schema::interface::{Description, Interface};
 use capos_rt::schema::process_handle::ProcessHandle;
@@ -33,12 +34,15 @@ impl Interface for Echo {
 /// # Errors
 /// Those of the calls.
 pub(crate) fn counts(context: &Context) -> Result<(), CallError> {
-    let (server, object) = start(context, false)?;
-    for (name, length) in [("call-0", 0), ("call-64", 64)] {
-        round(context, &object, name, length, 1000)?;
-    }
+    let (server, device) = start::<Device>(context, false)?;
+    // A method without parameters and results, by its generated client.
+    device.reset()?;
+    context.count("call-0", 1000, |_| device.reset())?;
     server.kill(OutcomeKind::Killed as u16)?;
-    let (server, object) = start(context, true)?;
+    let (server, object) = start::<Echo>(context, false)?;
+    round(context, &object, "call-64", 64, 1000)?;
+    server.kill(OutcomeKind::Killed as u16)?;
+    let (server, object) = start::<Echo>(context, true)?;
     for (name, length) in [("call-4k", 4096), ("call-64k", 65_536)] {
         round(context, &object, name, length, 20)?;
     }
@@ -60,8 +64,11 @@ fn round(
 }
 
 /// Starts a server; with `is_large` one that takes messages of every size.
-fn start(context: &Context, is_large: bool) -> Result<(Cap<ProcessHandle>, Cap<Echo>), CallError> {
-    let serving = context.spawner.create_endpoint(Echo::DESCRIPTION.id, 1)?;
+fn start<T: Interface>(
+    context: &Context,
+    is_large: bool,
+) -> Result<(Cap<ProcessHandle>, Cap<T>), CallError> {
+    let serving = context.spawner.create_endpoint(T::DESCRIPTION.id, T::DESCRIPTION.all_methods)?;
     let made = context.spawner.create("echo", &context.echo, LIMIT, 0, 0, 0, 0)?;
     made.process.grant("endpoint", &serving.receiver, Endpoint::ALL_METHODS)?;
     made.process.grant("memory", &made.memory, VirtualMemory::ALL_METHODS)?;

@@ -35,7 +35,9 @@ fn serve_small(endpoint: &Cap<Endpoint>) -> Result<(), CallError> {
     loop {
         let (message, reply) = server.buffers();
         let length = message.len();
-        if let Some(place) = reply.get_mut(..length) {
+        if let Some(place) = reply.get_mut(..length)
+            && length > 0
+        {
             place.copy_from_slice(message);
         }
         header = if header.interface == KERNEL_INTERFACE {

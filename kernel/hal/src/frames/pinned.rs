@@ -77,15 +77,26 @@ impl Pinned {
         self.field::<OFFSET>().publish(value);
     }
 
-    /// Reads record `index` of all the memory taken as records of `N` words, a power of two; false if there is none.
+    /// Reads record `index` of all the memory taken as records of `N` words, a power of two. `None` if there is none.
     #[inline(always)]
-    pub fn read_record<const N: usize>(&self, index: usize, words: &mut [u64; N]) -> bool {
-        let Some(from) = self.record::<N>(index) else { return false };
+    pub fn read_record<const N: usize>(&self, index: usize) -> Option<[u64; N]> {
+        self.read_part::<N, 0, N>(index)
+    }
+
+    /// Reads `LENGTH` words of such a record, from word `FROM` on.
+    #[inline(always)]
+    pub fn read_part<const N: usize, const FROM: usize, const LENGTH: usize>(
+        &self,
+        index: usize,
+    ) -> Option<[u64; LENGTH]> {
+        const { assert!(FROM + LENGTH <= N) };
+        let from = self.record::<N>(index)?;
+        let mut words = [0; LENGTH];
         for (index, word) in words.iter_mut().enumerate() {
             // SAFETY: the record's words are in its frame; volatile, because ring 3 may change them.
-            *word = unsafe { from.wrapping_add(index).read_volatile() };
+            *word = unsafe { from.wrapping_add(FROM + index).read_volatile() };
         }
-        true
+        Some(words)
     }
 
     /// Writes record `index`, counted as in [`Pinned::read_record`]; false if there is none.
@@ -141,7 +152,8 @@ impl Pinned {
     fn record<const N: usize>(&self, index: usize) -> Option<*mut u64> {
         const { assert!(N.is_power_of_two() && N * WORD <= PAGE_BYTES) };
         let in_a_frame = PAGE_BYTES / (N * WORD);
-        let start = self.starts.get(index / in_a_frame)?;
+        // The rings mostly lie in the first frame.
+        let start = if index < in_a_frame { &self.header } else { self.starts.get(index / in_a_frame)? };
         Some(start.as_ptr().cast::<u64>().wrapping_add(index % in_a_frame * N))
     }
 }
