@@ -60,7 +60,9 @@ pub const COMPLETION_BYTES: usize = 32;
 
 pub use index::Index;
 pub use layout::Layout;
-pub use plain::{HEAD_WORDS, PlainAnswer, PlainCall, has_plain_buffers, is_plain_call_head, is_plain_return_head};
+pub use plain::{
+    HEAD_WORDS, PlainAnswer, PlainCall, has_plain_buffers, is_plain_call_head, is_plain_return_head,
+};
 pub use received::{
     EVENT_ABANDONED, EVENT_UNREFERENCED, KERNEL_INTERFACE, MINT_BYTES, Mint, RECEIVED_HEADER_BYTES,
     ReceivedHeader,

@@ -60,8 +60,6 @@ enum Place {
 pub(crate) struct Parts<'b> {
     /// As many bytes of the results as were asked for, or fewer if there is less room.
     pub(crate) results: &'b [u8],
-    /// As many handles of the receive list as were asked for, or fewer if there is less room.
-    pub(crate) handles: &'b [[u8; RECEIVED_HANDLE_BYTES]],
     /// The buffer for the parameters.
     pub(crate) parameters: &'b mut [u8],
 }
@@ -124,9 +122,9 @@ impl Buffers {
 
     /// Everything at once: see [`Parts`].
     #[inline]
-    pub(crate) fn parts(&mut self, length: usize, count: u8) -> Parts<'_> {
-        let (receive_list, start) = list_offsets(&self.sizes);
-        let (lists, messages) = self.block.bytes_mut().split_at_mut_checked(start).unwrap_or_default();
+    pub(crate) fn parts(&mut self, length: usize) -> Parts<'_> {
+        let (_, start) = list_offsets(&self.sizes);
+        let (_, messages) = self.block.bytes_mut().split_at_mut_checked(start).unwrap_or_default();
         let (results, parameters) = match (&self.results, &mut self.parameters) {
             // The results lie behind the parameters.
             (Place::Area(results), Place::Area(_)) => {
@@ -136,10 +134,8 @@ impl Buffers {
             (Place::Heap(results), Place::Heap(parameters)) => (bytes_of(results), bytes_of_mut(parameters)),
             _ => Default::default(),
         };
-        let (handles, _) = lists.get(receive_list..).unwrap_or_default().as_chunks();
         Parts {
             results: results.get(..length.min(self.sizes.results)).unwrap_or_default(),
-            handles: handles.get(..usize::from(count).min(self.sizes.receives)).unwrap_or_default(),
             parameters: parameters.get_mut(..self.sizes.parameters).unwrap_or_default(),
         }
     }

@@ -93,7 +93,7 @@ impl Serving {
         (answer.length, answer.send_count, answer.send_list) = (0, 0, 0);
         let flags = answer.flags & !FLAG_PARAMETERS_IN_AREA;
         let receive = Submission { opcode: Opcode::Receive, flags, address: 0, ..answer };
-        let parts = buffers.parts(room, 0);
+        let parts = buffers.parts(room);
         let (reply_place, room_place) =
             (NonNull::from_mut(parts.parameters).cast(), NonNull::from_ref(parts.results).cast());
         let slot = thread.take_slot()?;

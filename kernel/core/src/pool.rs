@@ -290,7 +290,10 @@ mod tests {
         let later = Id::from_parts(new.index(), 9).unwrap();
         assert_eq!(pool.renew_as(old, later), None);
         assert_eq!(pool.renew_as(new, Id::from_parts(7, 9).unwrap()), None);
-        assert_eq!((pool.renew_as(new, later), pool.get(new), pool.get(later)), (Some(later), None, Some(&1)));
+        assert_eq!(
+            (pool.renew_as(new, later), pool.get(new), pool.get(later)),
+            (Some(later), None, Some(&1))
+        );
         assert_eq!(pool.remove(later), Some(1));
         assert_eq!((pool.renew(later), pool.renew_as(later, new)), (None, None));
     }

@@ -31,7 +31,8 @@ impl Kernel {
                 exchange.call_node = None;
                 let submission = exchange.submission(Opcode::Call);
                 if let Some(endpoint) = self.minted.get(object).map(|minted| minted.endpoint)
-                    && let Some(record) = thread.kept_call.and_then(|call| self.operations.get_mut(call)) {
+                    && let Some(record) = thread.kept_call.and_then(|call| self.operations.get_mut(call))
+                {
                     record.origin.submission = submission;
                     record.parked = Parked::Delivered { endpoint, object, server };
                 }

@@ -6,8 +6,8 @@
 //! Invariant: a process is made whole or not at all; its record, ring, registers, stack, data and page tables are charged to
 //! it, and its limit to its creator, before it exists.
 
-use super::layout::{CAPSET, IMAGE_WINDOW, LOW_UPPER_TABLES, PAGE, RING, STACK_END};
 use super::exchange::Exchange;
+use super::layout::{CAPSET, IMAGE_WINDOW, LOW_UPPER_TABLES, PAGE, RING, STACK_END};
 use super::name::Name;
 use super::ring::Ring;
 use super::thread::{Debt, Thread, ThreadState};

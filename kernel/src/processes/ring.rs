@@ -8,7 +8,9 @@
 
 use alloc::vec::Vec;
 use capos_abi::message::MESSAGE_BYTES_MAX;
-use capos_abi::ring::{self, COMPLETION_BYTES, Completion, HEAD_WORDS, HEADER_BYTES, Layout, SUBMISSION_BYTES, offset};
+use capos_abi::ring::{
+    self, COMPLETION_BYTES, Completion, HEAD_WORDS, HEADER_BYTES, Layout, SUBMISSION_BYTES, offset,
+};
 use capos_kernel_core::completion::{Completions, Entry, HeadOutOfRange};
 use capos_kernel_core::storage;
 use capos_kernel_hal::PAGE_BYTES;

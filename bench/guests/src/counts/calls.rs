@@ -64,10 +64,7 @@ fn round(
 }
 
 /// Starts a server; with `is_large` one that takes messages of every size.
-fn start<T: Interface>(
-    context: &Context,
-    is_large: bool,
-) -> Result<(Cap<ProcessHandle>, Cap<T>), CallError> {
+fn start<T: Interface>(context: &Context, is_large: bool) -> Result<(Cap<ProcessHandle>, Cap<T>), CallError> {
     let serving = context.spawner.create_endpoint(T::DESCRIPTION.id, T::DESCRIPTION.all_methods)?;
     let made = context.spawner.create("echo", &context.echo, LIMIT, 0, 0, 0, 0)?;
     made.process.grant("endpoint", &serving.receiver, Endpoint::ALL_METHODS)?;

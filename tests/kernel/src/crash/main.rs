@@ -11,6 +11,7 @@
 mod behave;
 mod calls;
 mod contents;
+mod direct;
 mod memory;
 mod notify;
 mod revoked;
@@ -34,7 +35,10 @@ fn main(capabilities: &CapSet) -> ExitStatus {
         way();
         return ExitStatus::exited(SURVIVED);
     }
-    let way = behave::find(argument).or_else(|| calls::find(argument)).or_else(|| notify::find(argument));
+    let way = behave::find(argument)
+        .or_else(|| calls::find(argument))
+        .or_else(|| direct::find(argument))
+        .or_else(|| notify::find(argument));
     ExitStatus::exited(way.map_or(NOT_ASKED, |way| way(capabilities)))
 }
 

@@ -202,7 +202,11 @@ fn with_heap(context: &Context, argument: &str) -> Result<Child, alloc::string::
 }
 
 /// Makes `crash` with the receive side.
-fn server(context: &Context, service: &Service, argument: &str) -> Result<Child, alloc::string::String> {
+pub(crate) fn server(
+    context: &Context,
+    service: &Service,
+    argument: &str,
+) -> Result<Child, alloc::string::String> {
     let child = with_heap(context, argument)?;
     child::grant(&child, "endpoint", &service.endpoint, Endpoint::ALL_METHODS)?;
     done("start", child.process.start())?;

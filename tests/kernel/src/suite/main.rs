@@ -17,6 +17,7 @@ mod child;
 mod code_memory;
 mod context;
 mod crashes;
+mod direct;
 mod endpoints;
 mod harness;
 mod image_data;
@@ -59,6 +60,7 @@ fn main(capabilities: &CapSet) -> ExitStatus {
     endpoints::run(&mut harness);
     transfers::run(&mut harness);
     lives::run(&mut harness);
+    direct::run(&mut harness);
     stubs::run(&mut harness);
     stub_answers::run(&mut harness);
     memory_objects::run(&mut harness);
