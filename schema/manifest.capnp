@@ -13,7 +13,7 @@ struct SystemManifest {
   # The process whose end is the outcome of the run.
 
   processes @3 :List(Process);
-  # In the order in which they are started.
+  # In the order in which they are started, those that drive a device before all others.
 
   struct Process {
     name @0 :Text;
@@ -78,6 +78,8 @@ struct SystemManifest {
     process @4 :Text;
     service @5 :Text;
     # Who serves what, for the source "service".
+    device @6 :UInt32;
+    # The kind of device, for the source "device": its number in the virtio specification.
   }
 
   enum Source {
@@ -99,5 +101,7 @@ struct SystemManifest {
     # The root object of a process's endpoint.
     accounting @11;
     # The process's own.
+    device @12;
+    # A Device: the machine's of the kind that the grant names.
   }
 }

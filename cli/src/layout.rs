@@ -90,6 +90,14 @@ impl Layout {
         self.file("capos-wasm.elf")
     }
 
+    /// The driver of the random device.
+    ///
+    /// # Errors
+    /// It is missing.
+    pub fn random_driver(&self) -> Result<PathBuf, Failure> {
+        self.file("virtio-rng.elf")
+    }
+
     /// The accelerator probe.
     ///
     /// # Errors

@@ -82,6 +82,8 @@ pub(crate) struct Kernel {
     pub(crate) work: Work,
     pub(crate) console: ConsoleDevice,
     pub(crate) generator: Generator,
+    /// A process has fed the generator.
+    pub(crate) is_fed: bool,
     /// The operation that waits for the generator's seed, if one does, over [`Kernel::wait_links`].
     pub(crate) seed_waiter: Waiters,
     /// The number of the next process; numbers are never reused.
@@ -132,6 +134,7 @@ impl Kernel {
             work: Work::with_capacity(sizes.processes, sizes.memory_objects, sizes.endpoints)?,
             console: ConsoleDevice::new(hardware.console)?,
             generator: Generator::new(),
+            is_fed: false,
             seed_waiter: List::EMPTY,
             next_number: 1,
             next_mint: 1,

@@ -24,8 +24,6 @@ use capos_kernel_core::options::Options;
 use capos_kernel_core::pool::Id;
 use capos_kernel_core::run_queue::WEIGHT_TOTAL;
 use capos_kernel_hal::checksum::crc32c;
-use capos_kernel_hal::time::Clock;
-use capos_kernel_hal::virtio::rng::Rng;
 use capos_kernel_hal::{Hardware, cpu, entropy, frames, power};
 
 /// Frames that are left to ring 0: what it may need for a moment that is in nobody's account.
@@ -36,21 +34,18 @@ const INIT_FRAMES: u64 = 1024;
 /// Bytes that init may promise to processes: more than any machine has. How much of it is set aside is the manifest's
 /// affair, and that cannot be more than there is.
 const LIMIT: u64 = 1 << 48;
-/// How long the host's random source may take at start-up, in nanoseconds.
-const RANDOM_PATIENCE: u64 = 50_000_000;
-/// Bytes taken from each random source at start-up.
+/// Bytes taken from the processor's random source at start-up.
 const RANDOM_BYTES: usize = 64;
 
 /// Makes the kernel and starts init.
-pub(crate) fn boot(mut hardware: Hardware) -> Kernel {
+pub(crate) fn boot(hardware: Hardware) -> Kernel {
     log_hardware();
     let bytes = hardware.ramdisk.bytes();
     let package = Package::parse(bytes).unwrap_or_else(|error| refuse(format_args!("{error}")));
     let options = read_options(&package);
-    let rng = hardware.rng.take();
     let mut kernel = Kernel::new(hardware, package)
         .unwrap_or_else(|_| fail(format_args!("the machine has too little memory for the kernel's tables")));
-    kernel.feed_generator(rng);
+    kernel.feed_generator();
     kernel.start_init();
     kernel.clock.settle();
     log_line!("clock {} Hz ({})", kernel.clock.time_stamp_frequency(), kernel.clock.calibration());
@@ -97,8 +92,8 @@ fn read_options(package: &Package<'static>) -> Options {
 }
 
 impl Kernel {
-    /// Feeds the generator from the processor and from the host.
-    fn feed_generator(&mut self, rng: Option<Rng>) {
+    /// Feeds the generator from the processor. The host's random source has a driver, which feeds it later.
+    fn feed_generator(&mut self) {
         let mut bytes = [0; RANDOM_BYTES];
         let from_seed = fill_from(&mut bytes, entropy::rdseed);
         let processor = if from_seed > 0 {
@@ -109,11 +104,9 @@ impl Kernel {
             self.generator.feed_counted(bytes.get(..from_random).unwrap_or(&[]));
             ("RDRAND", from_random)
         };
-        let host = rng.map_or(0, |mut rng| read_host(&mut rng, &self.clock, &mut bytes));
-        self.generator.feed_counted(bytes.get(..host).unwrap_or(&[]));
         let state = if self.generator.is_seeded() { "seeded" } else { "not seeded: it refuses" };
         let (name, count) = processor;
-        log_line!("random generator: {count} bytes of {name}, {host} bytes of the host; {state}");
+        log_line!("random generator: {count} bytes of {name}; {state}");
     }
 
     fn start_init(&mut self) {
@@ -193,8 +186,4 @@ fn fill_from(bytes: &mut [u8], source: impl Fn() -> Option<u64>) -> usize {
         count += place.len();
     }
     count
-}
-
-fn read_host(rng: &mut Rng, clock: &Clock, bytes: &mut [u8]) -> usize {
-    rng.read(bytes, clock, RANDOM_PATIENCE).min(bytes.len())
 }

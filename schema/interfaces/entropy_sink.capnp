@@ -10,6 +10,6 @@ interface EntropySink @0x9c47e5b02d6f18a3 {
   # to what the generator holds, never replace it.
 
   seeded @1 () -> ();
-  # Completes once the generator has been seeded: 256 bits from counted sources are in, and reading is not refused any more.
-  # One may wait at a time: exception "overloaded" for another.
+  # Completes once somebody has fed the generator, and it is seeded: 256 bits from counted sources are in, and reading is not
+  # refused any more. One may wait at a time: exception "overloaded" for another.
 }

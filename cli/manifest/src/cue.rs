@@ -11,12 +11,14 @@ use crate::document::{Console, Instance, Methods, Preopen, Size, Text, Verify};
 /// A field: its label and its value, both as CUE.
 type Row = (String, String);
 
-/// The manifest of a system with this one instance.
-pub(crate) fn print(system: &str, instance: &Instance) -> String {
+/// The manifest of a system with this one instance and these drivers.
+pub(crate) fn print(system: &str, instance: &Instance, drivers: &[&str]) -> String {
     let mut text =
         String::from("package system\n\nimport \"capos.local/cue/defaults\"\n\ndefaults.#System & {\n");
     // Writing into a String cannot fail.
-    let _ = writeln!(text, "\tname: {}\n\tprocesses: [{{", string(system));
+    let drivers: Vec<String> = drivers.iter().map(|name| string(name)).collect();
+    let _ =
+        writeln!(text, "\tname: {}\n\tdrivers: [{}]\n\tprocesses: [{{", string(system), drivers.join(", "));
     let mut rows = vec![row("name", string(&instance.name)), row("binary", string(&instance.binary))];
     rows.extend(instance.argv0.as_ref().map(|name| row("argv0", literal(name))));
     if !instance.args.is_empty() {

@@ -17,6 +17,9 @@ use crate::verify::IMPLIED;
 /// The launch parameters in the CapSet of a WASI instance: a message that init makes, and no part of the image.
 const LAUNCH: &str = "launch";
 
+/// What is said of a process that may have a device access memory.
+const REACHES_ALL_MEMORY: &str = "drives a device: without an IOMMU it can reach all of the machine's memory";
+
 /// One line for the system, one for each process, and one for each capability: name, interface, methods, and the part of
 /// the image it is.
 #[must_use]
@@ -33,6 +36,9 @@ pub fn describe(system: &System) -> String {
         }
         if rows.is_empty() {
             text.push_str("  holds nothing\n");
+        }
+        if process.reaches_all_memory() {
+            let _ = writeln!(text, "  {REACHES_ALL_MEMORY}");
         }
     }
     text
@@ -74,7 +80,7 @@ fn rows(process: &Process) -> Vec<[String; 3]> {
             (None, _) => match (&held.serves, &held.from) {
                 (Some(interface), _) => format!("  (serves {interface})"),
                 (None, Some(from)) => format!("  (served by \"{from}\")"),
-                (None, None) => String::new(),
+                (None, None) => held.device.map_or(String::new(), |device| format!("  ({device})")),
             },
             (Some(part), _) => format!("  (part \"{part}\")"),
         };
@@ -91,6 +97,8 @@ struct Holding {
     methods: Vec<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     part: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    device: Option<&'static str>,
     /// The process that serves it.
     #[serde(skip_serializing_if = "Option::is_none")]
     from: Option<String>,
@@ -112,7 +120,12 @@ fn holdings(process: &Process) -> Vec<Holding> {
             Source::Service { process, .. } => Some(process.clone()),
             _ => None,
         };
-        Holding { name: name.to_owned(), interface: held.interface.name, methods, part, from, serves: None }
+        let device = match source {
+            Source::Device(device) => Some(device.name()),
+            _ => None,
+        };
+        let (name, interface) = (name.to_owned(), held.interface.name);
+        Holding { name, interface, methods, part, device, from, serves: None }
     };
     let serves = process.serves.iter().map(|service| {
         let (interface, methods) = RECEIVE_SIDE;
@@ -121,6 +134,7 @@ fn holdings(process: &Process) -> Vec<Holding> {
             interface: interface.name,
             methods: method_names(interface, methods),
             part: None,
+            device: None,
             from: None,
             serves: Some(service.interface.name),
         }
@@ -149,6 +163,8 @@ struct ProcessDocument<'a> {
     time_nanoseconds: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     instance: Option<InstanceDocument<'a>>,
+    /// True for a driver: there is no IOMMU between its device and the memory of others.
+    reaches_all_memory: bool,
     holds: Vec<Holding>,
 }
 
@@ -187,6 +203,7 @@ fn process_document(process: &Process) -> ProcessDocument<'_> {
             arguments: texts(&launch.arguments),
             environment: texts(&launch.environment),
         }),
+        reaches_all_memory: process.reaches_all_memory(),
         holds: holdings(process),
     }
 }

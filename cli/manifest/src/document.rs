@@ -25,6 +25,8 @@ pub struct Document {
     /// The edges between them.
     #[serde(default)]
     pub offers: Vec<Offer>,
+    /// The drivers; none for those that the system needs.
+    pub drivers: Option<Vec<String>>,
     /// Files that the kernel offers as memory objects.
     #[serde(default)]
     pub parts: Entries<String>,

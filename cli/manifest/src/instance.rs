@@ -13,6 +13,7 @@ use crate::cue;
 use crate::document::{
     self, Caps, Console, Document, Entries, InstanceLimits, Methods, Process, Size, Streams, Text, Verify,
 };
+use crate::drivers::DRIVERS;
 use crate::library::Library;
 use crate::quantity::{duration_text, size_text};
 use crate::refusal::{Refusal, Refusals};
@@ -63,8 +64,14 @@ impl Instance {
         }
         let name = instance.name.clone();
         let processes = vec![Process::Instance(Box::new(instance))];
-        let document =
-            Document { name, main: None, processes, offers: Vec::new(), parts: Entries::default() };
+        let document = Document {
+            name,
+            main: None,
+            processes,
+            offers: Vec::new(),
+            drivers: None,
+            parts: Entries::default(),
+        };
         resolve(&document, &Positions::default(), Path::new("."), self.module.clone(), library)
     }
 
@@ -75,7 +82,8 @@ impl Instance {
     pub fn manifest(&self) -> Result<String, Refusals> {
         let path = std::path::absolute(&self.binary).unwrap_or_else(|_| self.binary.clone());
         let instance = self.instance(self.text_of(&path, false)?)?;
-        Ok(cue::print(&instance.name, &instance))
+        let drivers = DRIVERS.iter().filter(|driver| driver.serves(&instance)).map(|driver| driver.name);
+        Ok(cue::print(&instance.name, &instance, &drivers.collect::<Vec<_>>()))
     }
 
     /// A path as a document states it. A path that is not UTF-8 cannot be stated; with `is_name` it is only a name, and

@@ -25,6 +25,7 @@
 mod cue;
 mod describe;
 pub mod document;
+mod drivers;
 mod graph;
 mod instance;
 mod library;

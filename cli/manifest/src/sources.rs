@@ -9,6 +9,7 @@ use capos_schema::accounting::Accounting;
 use capos_schema::boot_package::BootPackage;
 use capos_schema::code_memory::CodeMemory;
 use capos_schema::console::Console;
+use capos_schema::device;
 use capos_schema::endpoint::Endpoint;
 use capos_schema::entropy_sink::EntropySink;
 use capos_schema::entropy_source::EntropySource;
@@ -32,7 +33,7 @@ pub(crate) struct Held {
 }
 
 /// The names at the kernel, without those of the parts.
-const KERNEL: [(&str, Source); 10] = [
+const KERNEL: [(&str, Source); 14] = [
     ("stdout", Source::ConsoleOutput),
     ("stderr", Source::ConsoleError),
     ("timer", Source::Timer),
@@ -43,7 +44,45 @@ const KERNEL: [(&str, Source); 10] = [
     ("spawner", Source::ProcessSpawner),
     ("boot", Source::BootPackage),
     ("code", Source::CodeMemory),
+    (Device::Network.name(), Source::Device(Device::Network)),
+    (Device::Block.name(), Source::Device(Device::Block)),
+    (Device::Console.name(), Source::Device(Device::Console)),
+    (Device::Entropy.name(), Source::Device(Device::Entropy)),
 ];
+
+/// The kinds of devices that a process can drive, by their numbers in the virtio specification.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+pub enum Device {
+    /// A network card.
+    Network = 1,
+    /// A disk.
+    Block = 2,
+    /// A console with several ports.
+    Console = 3,
+    /// The host's random source.
+    Entropy = 4,
+}
+
+impl Device {
+    const ALL: [Device; 4] = [Device::Network, Device::Block, Device::Console, Device::Entropy];
+
+    /// What the kernel offers it as.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Device::Network => "virtio-net",
+            Device::Block => "virtio-blk",
+            Device::Console => "virtio-console",
+            Device::Entropy => "virtio-rng",
+        }
+    }
+
+    /// The kind with this number.
+    pub(crate) fn from_number(number: u32) -> Option<Device> {
+        Device::ALL.into_iter().find(|device| *device as u32 == number)
+    }
+}
 
 /// What the kernel offers under which name, without the parts.
 pub(crate) fn kernel_offers() -> impl Iterator<Item = (&'static str, Held)> {
@@ -67,6 +106,7 @@ pub(crate) fn offered(source: &Source) -> Held {
         Source::BootPackage => (BootPackage::DESCRIPTION, BootPackage::ALL_METHODS),
         Source::CodeMemory => (CodeMemory::DESCRIPTION, CodeMemory::ALL_METHODS),
         Source::Service { service, .. } => (service.interface, service.methods),
+        Source::Device(_) => (device::Device::DESCRIPTION, device::Device::ALL_METHODS),
     };
     Held { source: source.clone(), interface, methods }
 }
@@ -81,6 +121,11 @@ pub(crate) fn is_personal(source: &Source) -> bool {
 
 /// What a process may do with the receive side of what it serves.
 pub(crate) const RECEIVE_SIDE: (&Description, u64) = (Endpoint::DESCRIPTION, Endpoint::ALL_METHODS);
+/// True if the holder of this may have its device access memory: without an IOMMU that is all of the machine's.
+pub(crate) fn reaches_all_memory(source: &Source, methods: u64) -> bool {
+    let needed = mask(&[device::Device::OPEN, device::Device::ALLOCATE]);
+    matches!(source, Source::Device(_)) && methods & needed != 0
+}
 
 /// The names of the methods in a mask, in the order of the schema.
 pub(crate) fn method_names(interface: &Description, methods: u64) -> Vec<&'static str> {

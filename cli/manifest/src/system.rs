@@ -14,7 +14,9 @@ use capos_abi::ring::Layout;
 use capos_schema::interface::Description;
 use serde::Deserialize;
 
-/// Processes at most: init waits for all of them at once.
+use crate::sources::{Device, reaches_all_memory};
+
+/// Processes at most that a manifest lists; the drivers come on top. init waits for all of them at once.
 pub(crate) const PROCESSES_MAX: usize = 20;
 
 /// A system: the typed form of `schema/manifest.capnp`.
@@ -24,7 +26,7 @@ pub struct System {
     pub name: String,
     /// The process whose end is the outcome of the run.
     pub main: String,
-    /// In the order in which they are started.
+    /// In the order in which they are started, those that drive a device before all others.
     pub processes: Vec<Process>,
 }
 
@@ -168,6 +170,8 @@ pub enum Source {
         /// The endpoint.
         service: Service,
     },
+    /// The right to drive the machine's device of a kind.
+    Device(Device),
 }
 
 /// What a WASI instance is told at its start: the typed form of `schema/launch.capnp`.
@@ -221,6 +225,20 @@ pub struct Package {
     pub parts: Vec<(String, Contents)>,
     /// The files of the host that the parts were or will be read from: who writes a file must not choose one of these.
     pub files: Vec<PathBuf>,
+}
+
+impl Process {
+    /// True for a process that drives a device.
+    #[must_use]
+    pub fn is_driver(&self) -> bool {
+        self.grants.iter().any(|grant| matches!(grant.source, Source::Device(_)))
+    }
+
+    /// True if what the process can reach through its device ends only where the machine's memory does.
+    #[must_use]
+    pub fn reaches_all_memory(&self) -> bool {
+        self.grants.iter().any(|grant| reaches_all_memory(&grant.source, grant.methods))
+    }
 }
 
 impl System {

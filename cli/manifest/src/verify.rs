@@ -6,6 +6,7 @@
 
 use std::collections::HashSet;
 
+use crate::drivers::DRIVERS;
 use crate::refusal::{Refusal, Refusals};
 use crate::sources::offered;
 use crate::system::{Grant, PROCESSES_MAX, Process, Source, System, When};
@@ -32,7 +33,7 @@ pub fn verify(system: &System, parts: &[&str]) -> Result<(), Refusals> {
             refuse(format!("{path}{at}"), message);
         }
     }
-    if system.processes.len() > PROCESSES_MAX {
+    if system.processes.len() > PROCESSES_MAX + DRIVERS.len() {
         refuse("processes".to_owned(), format!("{} processes", system.processes.len()));
     }
     let is_main_restarted =
@@ -182,10 +183,10 @@ mod tests {
         );
         let many = refused(|it| {
             let copy = |index| Process { name: format!("p{index}"), ..it.processes[0].clone() };
-            let copies: Vec<Process> = (0..20).map(copy).collect();
+            let copies: Vec<Process> = (0..21).map(copy).collect();
             it.processes.extend(copies);
         });
-        assert_eq!(many, "processes: 21 processes");
+        assert_eq!(many, "processes: 22 processes");
         let doubled = refused(|it| it.processes.push(it.processes[0].clone()));
         assert_eq!(doubled, "processes[1].name: duplicate name \"hello\"");
     }

@@ -14,6 +14,7 @@ use capos_schema::interface;
 use capos_schema::launch_capnp::launch_parameters;
 use capos_schema::manifest_capnp::system_manifest::{self, grant, process, restart, service};
 
+use crate::sources::Device;
 use crate::system::{
     Grant, Launch, Preopen, Process, ProcessorLimits, Restart, RingSizes, Service, Source, System, When,
 };
@@ -93,6 +94,7 @@ fn write_process(mut builder: process::Builder<'_>, process: &Process) {
         builder.set_source(number_of(&grant.source));
         match &grant.source {
             Source::Part(part) => builder.set_part(part.as_str()),
+            Source::Device(device) => builder.set_device(*device as u32),
             Source::Service { process, service } => {
                 builder.set_process(process.as_str());
                 builder.set_service(service.name.as_str());
@@ -244,7 +246,7 @@ fn read_grant(reader: grant::Reader<'_>, services: &Services) -> Result<Grant, W
             service.ok_or_else(|| WireError("a grant of a service that nobody serves".to_owned()))?;
         Source::Service { service: service.clone(), process }
     } else {
-        source_of(number, reader.get_part()?.to_string()?)?
+        source_of(number, reader.get_part()?.to_string()?, reader.get_device())?
     };
     Ok(Grant { name: reader.get_name()?.to_string()?, source, methods: reader.get_methods() })
 }
@@ -285,11 +287,12 @@ fn number_of(source: &Source) -> system_manifest::Source {
         Source::ProcessSpawner => system_manifest::Source::ProcessSpawner,
         Source::BootPackage => system_manifest::Source::BootPackage,
         Source::CodeMemory => system_manifest::Source::CodeMemory,
+        Source::Device(_) => system_manifest::Source::Device,
         Source::Service { .. } => system_manifest::Source::Service,
     }
 }
 
-fn source_of(number: system_manifest::Source, part: String) -> Result<Source, WireError> {
+fn source_of(number: system_manifest::Source, part: String, kind: u32) -> Result<Source, WireError> {
     Ok(match number {
         system_manifest::Source::ConsoleOutput => Source::ConsoleOutput,
         system_manifest::Source::ConsoleError => Source::ConsoleError,
@@ -302,6 +305,10 @@ fn source_of(number: system_manifest::Source, part: String) -> Result<Source, Wi
         system_manifest::Source::ProcessSpawner => Source::ProcessSpawner,
         system_manifest::Source::BootPackage => Source::BootPackage,
         system_manifest::Source::CodeMemory => Source::CodeMemory,
+        system_manifest::Source::Device => {
+            let unknown = || WireError(format!("a grant of a device of the unknown kind {kind}"));
+            Source::Device(Device::from_number(kind).ok_or_else(unknown)?)
+        }
         system_manifest::Source::Service => {
             return Err(WireError("a grant of a service that nobody serves".to_owned()));
         }
@@ -338,6 +345,7 @@ mod tests {
             Source::ProcessSpawner,
             Source::BootPackage,
             Source::CodeMemory,
+            Source::Device(Device::Entropy),
             Source::Service { process: "plain".to_owned(), service: service.clone() },
         ];
         let grants = sources

@@ -48,7 +48,8 @@ fn runs(system: &System, part: &str) -> bool {
 fn check_one(system: &System, part: &str, bytes: &[u8]) -> Result<(), Failure> {
     engine::check(bytes).map_err(|refusal| {
         let process = system.processes.iter().find(|process| process.module.as_deref() == Some(part));
-        match process.filter(|_| system.processes.len() > 1) {
+        let others = system.processes.iter().filter(|process| !process.is_driver()).count();
+        match process.filter(|_| others > 1) {
             Some(process) => Failure::request(format!("process \"{}\": {refusal}", process.name)),
             None => Failure::request(refusal.to_string()),
         }

@@ -22,7 +22,7 @@ use crate::outcome::one_line;
 use crate::progress::Progress;
 
 /// The programs that the prepared system holds, besides kernel and init.
-const PREPARED: [&str; 1] = ["capos-wasm"];
+const PREPARED: [&str; 2] = ["capos-wasm", "virtio-rng"];
 
 /// An image that is ready to boot.
 #[derive(Debug)]
@@ -59,7 +59,7 @@ impl Traits {
         let main = system.processes.iter().find(|process| process.name == system.main);
         Traits {
             is_instance: main.is_some_and(|process| process.module.is_some()),
-            has_several: system.processes.len() > 1,
+            has_several: system.processes.iter().filter(|process| !process.is_driver()).count() > 1,
             time_limit: main.and_then(|process| process.wall_clock),
             memory_total: system.memory_total(),
             image_bytes,

@@ -29,7 +29,12 @@ fn run(tree: &Tree, arguments: &[&str]) {
 /// Makes of the image that was passed beside the prepared system one that is whole by itself, as `capos build` does.
 fn keep_whole(tree: &Tree, name: &str) {
     let part = |name: &str, contents: &[u8]| NamedPart { name: name.to_owned(), contents: contents.to_vec() };
-    let prepared = [("kernel", "kernel.elf"), ("init", "init.elf"), ("capos-wasm", "capos-wasm.elf")];
+    let prepared = [
+        ("kernel", "kernel.elf"),
+        ("init", "init.elf"),
+        ("virtio-rng", "virtio-rng.elf"),
+        ("capos-wasm", "capos-wasm.elf"),
+    ];
     let read = |file| fs::read(tree.path("lib/capos").join(file)).unwrap();
     let mut parts: Vec<NamedPart> = prepared.iter().map(|(name, file)| part(name, &read(file))).collect();
     let bytes = fs::read(tree.path("path/image")).unwrap();
@@ -136,8 +141,8 @@ fn the_image_has_what_the_options_say() {
     assert_eq!(parts, ["manifest", "options", "module/app"]);
     assert_eq!(image.verify("options").unwrap(), b"key=value\n");
     let system = decode(image.verify("manifest").unwrap()).unwrap();
-    let [process] = &system.processes[..] else { panic!("{system:?}") };
-    assert_eq!(system.main, process.name);
+    let [process, driver] = &system.processes[..] else { panic!("{system:?}") };
+    assert_eq!((&system.main, &*driver.name), (&process.name, "virtio-rng"));
     let launch = process.launch.as_ref().unwrap();
     assert_eq!(launch.arguments, [&b"me"[..], b"--", b"-v", b"two words", b""]);
     assert_eq!(launch.environment, [&b"A=2"[..], b"B=x=y"]);

@@ -82,7 +82,7 @@ impl Tree {
         if fs::hard_link(capos, tree.path("bin/capos")).is_err() {
             fs::copy(capos, tree.path("bin/capos")).unwrap();
         }
-        for file in ["boot.elf", "kernel.elf", "init.elf", "capos-wasm.elf", "probe.pvh"] {
+        for file in ["boot.elf", "kernel.elf", "init.elf", "virtio-rng.elf", "capos-wasm.elf", "probe.pvh"] {
             fs::write(tree.path("lib/capos").join(file), format!("\x7fELF {file}")).unwrap();
         }
         fs::write(tree.path("lib/capos/system.pvh"), prepared_system()).unwrap();

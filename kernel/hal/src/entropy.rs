@@ -1,4 +1,4 @@
-//! The processor's random sources. Called by the kernel's entropy pool; virtio-rng is in [`crate::virtio`].
+//! The processor's random sources. Called by the kernel's entropy pool; virtio-rng has a driver in ring 3.
 
 use crate::cpu;
 use core::arch::asm;

@@ -49,10 +49,7 @@ pub struct Hardware {
     pub ramdisk: Ramdisk,
     /// The virtio console, if the machine has one.
     pub console: Option<virtio::console::Console>,
-    /// The virtio random source, if the machine has one.
-    pub rng: Option<virtio::rng::Rng>,
-    /// The devices that can be given out: not the console, which ring 0 drives itself; the random source is nobody's when
-    /// [`Hardware::rng`] has been dropped.
+    /// The devices that can be given out: not the console, which ring 0 drives itself.
     pub devices: Vec<devices::Device>,
 }
 
@@ -111,8 +108,8 @@ fn start(info: &'static mut BootInfo) -> ! {
     // SAFETY: first and only call.
     let mut devices = unsafe { devices::find() };
     // SAFETY: first and only call, with addresses given out.
-    let own = unsafe { virtio::find(&clock) };
-    if own.console.is_some() {
+    let console = unsafe { virtio::find(&clock) };
+    if console.is_some() {
         devices.retain(|device| device.kind() != virtio::CONSOLE);
     }
     capos_kernel_main(Hardware {
@@ -120,8 +117,7 @@ fn start(info: &'static mut BootInfo) -> ! {
         // SAFETY: first and only call.
         processor: unsafe { user::Processor::new() },
         ramdisk: ramdisk.expect("the boot stage passed no boot image"),
-        console: own.console,
-        rng: own.rng,
+        console,
         devices,
     })
 }

@@ -1,7 +1,7 @@
-//! Virtio devices, over MMIO (microvm) or PCI (q35), on the `virtio-drivers` crate's transports and queues.
+//! The virtio console, over MMIO (microvm) or PCI (q35), on the `virtio-drivers` crate's transports and queues.
 //!
-//! The start-up code looks for them; the kernel gets the drivers in [`crate::Hardware`]. They are polled: no device
-//! interrupt is enabled.
+//! The start-up code looks for it; the kernel gets the driver in [`crate::Hardware`]. It is polled: its interrupt is not
+//! enabled. Other devices are driven by processes: [`crate::devices`].
 //!
 //! Invariant: memory that a device may access is owned by its driver, and every wait for a device has an end.
 
@@ -9,7 +9,6 @@ pub mod console;
 mod dma;
 mod mmio;
 mod pci;
-pub mod rng;
 
 use crate::time::Clock;
 use core::hint::spin_loop;
@@ -22,24 +21,16 @@ const FEATURE_VERSION_1: u64 = 1 << 32;
 /// How long a device may take to answer during start-up, in nanoseconds.
 const PATIENCE: u64 = 1_000_000_000;
 
-/// The drivers of what was found.
-pub(crate) struct Devices {
-    pub(crate) console: Option<console::Console>,
-    pub(crate) rng: Option<rng::Rng>,
-}
-
-/// Looks for the first console and the first random source.
+/// Looks for the first console.
 ///
 /// # Safety
 /// Called once, at start-up, after paging and frames.
-pub(crate) unsafe fn find(clock: &Clock) -> Devices {
-    let mut devices = Devices { console: None, rng: None };
-    let mut take = |transport: SomeTransport<'static>| match transport.device_type() {
-        DeviceType::Console if devices.console.is_none() => {
-            devices.console = console::Console::new(transport, clock);
+pub(crate) unsafe fn find(clock: &Clock) -> Option<console::Console> {
+    let mut found = None;
+    let mut take = |transport: SomeTransport<'static>| {
+        if transport.device_type() == DeviceType::Console && found.is_none() {
+            found = console::Console::new(transport, clock);
         }
-        DeviceType::EntropySource if devices.rng.is_none() => devices.rng = rng::Rng::new(transport),
-        _ => {}
     };
     if crate::devices::pci::is_present() {
         // SAFETY: the caller's promise.
@@ -48,7 +39,7 @@ pub(crate) unsafe fn find(clock: &Clock) -> Devices {
         // SAFETY: the caller's promise; a machine without PCI has its devices at microvm's addresses, if it has any.
         unsafe { mmio::find(&mut take) };
     }
-    devices
+    found
 }
 
 /// Resets the device and agrees on features; `None` if it has not all of `wanted`.

@@ -1,4 +1,4 @@
-//! The prepared system: the boot stage's file with an image of the kernel, init and the WASI host in it.
+//! The prepared system: the boot stage's file with an image of the kernel, init, the drivers and the WASI host in it.
 //!
 //! Called by the build script after the programs were built. QEMU maps the file and copies it to where it runs, so a run
 //! reads, hashes and writes none of it.
@@ -11,8 +11,12 @@ use std::path::Path;
 use capos_image_writer::{NamedPart, write};
 
 /// The programs, with the names of their parts, in the order in which they are written.
-const PROGRAMS: [(&str, &str); 3] =
-    [("kernel", "kernel.elf"), ("init", "init.elf"), ("capos-wasm", "capos-wasm.elf")];
+const PROGRAMS: [(&str, &str); 4] = [
+    ("kernel", "kernel.elf"),
+    ("init", "init.elf"),
+    ("virtio-rng", "virtio-rng.elf"),
+    ("capos-wasm", "capos-wasm.elf"),
+];
 /// Where the boot stage looks for the image: `targets/boot.ld`.
 const ADDRESS: u64 = 2 << 20;
 const PAGE: usize = 4096;

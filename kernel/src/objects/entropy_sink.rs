@@ -35,8 +35,11 @@ impl Kernel {
         }
         let was_seeded = self.generator.is_seeded();
         self.generator.feed_counted(bytes);
-        if !was_seeded && self.generator.is_seeded() {
-            log_line!("random generator: seeded");
+        self.is_fed = true;
+        if self.generator.is_seeded() {
+            if !was_seeded {
+                log_line!("random generator: seeded");
+            }
             if let Some(waiting) = self.seed_waiter.first().and_then(|index| self.operations.id_at(index)) {
                 self.complete_operation(waiting, Ok((0, 0)));
             }
@@ -45,7 +48,7 @@ impl Kernel {
     }
 
     fn wait_for_seed(&mut self, call: &Call<'_>) -> Result<Answer, CallError> {
-        if self.generator.is_seeded() {
+        if self.is_fed && self.generator.is_seeded() {
             return Ok(Answer::DONE);
         }
         if !self.seed_waiter.is_empty() {

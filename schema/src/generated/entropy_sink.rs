@@ -47,7 +47,7 @@ static DESCRIPTION: Description = Description {
         Method {
             name: "seeded",
             number: 1,
-            documentation: "Completes once the generator has been seeded: 256 bits from counted sources are in, and reading is not refused any more. One may wait at a time: exception \"overloaded\" for another.",
+            documentation: "Completes once somebody has fed the generator, and it is seeded: 256 bits from counted sources are in, and reading is not refused any more. One may wait at a time: exception \"overloaded\" for another.",
         },
     ],
 };

@@ -7,6 +7,7 @@
 use capos_rt::schema::boot_package::BootPackage;
 use capos_rt::schema::code_memory::CodeMemory;
 use capos_rt::schema::console::Console;
+use capos_rt::schema::devices::Devices;
 use capos_rt::schema::entropy_sink::EntropySink;
 use capos_rt::schema::entropy_source::EntropySource;
 use capos_rt::schema::interface::Interface;
@@ -16,6 +17,7 @@ use capos_rt::schema::timer::Timer;
 use capos_rt::schema::virtual_memory::VirtualMemory;
 use capos_rt::{Cap, CapSet};
 
+use crate::devices::Inventory;
 use crate::end::Refusal;
 
 /// init's own capabilities.
@@ -34,6 +36,8 @@ pub struct Authority {
     pub boot: Cap<BootPackage>,
     /// The right to make pages executable, to be granted.
     pub code: Cap<CodeMemory>,
+    /// The machine's devices, to be granted to their drivers.
+    pub devices: Inventory,
     /// The right to create processes.
     pub spawner: Cap<ProcessSpawner>,
     /// The right to end the run.
@@ -54,10 +58,16 @@ impl Authority {
             memory: get(capabilities, "memory")?,
             boot: get(capabilities, "boot")?,
             code: get(capabilities, "code")?,
+            devices: inventory(capabilities)?,
             spawner: get(capabilities, "spawner")?,
             machine: get(capabilities, "machine")?,
         })
     }
+}
+
+fn inventory(capabilities: &CapSet) -> Result<Inventory, Refusal> {
+    let devices: Cap<Devices> = get(capabilities, "devices")?;
+    Inventory::read(&devices).map_err(|error| Refusal::failed("reading the machine's devices", error))
 }
 
 fn get<T: Interface>(capabilities: &CapSet, name: &'static str) -> Result<Cap<T>, Refusal> {

@@ -18,11 +18,13 @@ extern crate alloc;
 extern crate std;
 
 pub mod authority;
+pub mod devices;
 pub mod end;
 pub mod launch;
 pub mod package;
 pub mod plan;
 pub mod schedule;
+pub mod seed;
 pub mod services;
 pub mod spawn;
 pub mod supervise;
@@ -54,9 +56,15 @@ fn run_system(authority: &Authority) -> Result<Ending, Refusal> {
     let message = plan::message(&segments);
     let plan = plan::read(&message, package.parts())?;
     let services = services::Services::open(authority, &plan)?;
-    let mut running = Vec::new();
-    for place in 0..plan.processes.len() {
-        running.push(spawn::spawn(authority, &mut package, &services, place)?);
+    let mut running: Vec<Option<spawn::Running>> = plan.processes.iter().map(|_| None).collect();
+    let mut awaited = seed::Awaited::default();
+    for place in plan.in_order() {
+        running[place] = spawn::spawn(authority, &mut package, &services, place, &mut awaited)?;
+        if let Some(started) = &running[place]
+            && plan.processes[place].holds(plan::Source::EntropySink)
+        {
+            awaited.expect(authority, &started.process)?;
+        }
     }
     supervise::Supervisor::new(authority, &plan, package, services, running)?.run()
 }

@@ -17,23 +17,35 @@ use alloc::vec::Vec;
 
 use capnp::message::{Reader, ReaderOptions, SegmentArray};
 use capos_schema::launch_capnp::launch_parameters;
+pub use capos_schema::manifest_capnp::system_manifest::Source;
 pub use capos_schema::manifest_capnp::system_manifest::restart::When;
-use capos_schema::manifest_capnp::system_manifest::{self, Source, grant, process};
+use capos_schema::manifest_capnp::system_manifest::{self, grant, process};
 
 use crate::end::{INIT, Refusal};
 use crate::package::Part;
 
 /// The version of the manifest that init reads.
 pub const VERSION: u32 = 1;
-/// Processes at most: init waits for all of them at once.
-pub const PROCESSES_MAX: usize = 20;
+/// Processes at most, the drivers included: init waits for all of them at once.
+pub const PROCESSES_MAX: usize = 22;
 
 /// A checked manifest.
 pub struct Plan<'m> {
     /// Place, in `processes`, of the one whose end is the outcome.
     pub main: usize,
-    /// In the order in which they are started.
+    /// As the manifest lists them.
     pub processes: Vec<Process<'m>>,
+}
+
+impl<'m> Plan<'m> {
+    /// The places of the processes in the order in which they are started: drivers first.
+    pub fn in_order(&self) -> impl Iterator<Item = usize> {
+        let those = |is_driver: bool| {
+            let all = self.processes.iter().enumerate();
+            all.filter(move |(_, process)| process.is_driver() == is_driver).map(|(place, _)| place)
+        };
+        those(true).chain(those(false))
+    }
 }
 
 /// A process to start.
@@ -90,6 +102,25 @@ pub struct Restart {
     pub delay: u64,
 }
 
+impl Process<'_> {
+    /// The kinds of devices that it drives.
+    pub fn devices(&self) -> impl Iterator<Item = u32> {
+        self.grants.iter().filter(|grant| grant.source == Source::Device).map(|grant| grant.device)
+    }
+
+    /// True if one of its grants is from this source.
+    #[must_use]
+    pub fn holds(&self, source: Source) -> bool {
+        self.grants.iter().any(|grant| grant.source == source)
+    }
+
+    /// True if it drives a device: the run does not go on without it.
+    #[must_use]
+    pub fn is_driver(&self) -> bool {
+        self.holds(Source::Device)
+    }
+}
+
 /// Sizes of rings; 0 for the default.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Rings {
@@ -114,6 +145,8 @@ pub struct Grant {
     pub part: String,
     /// The process that serves it and the name of its endpoint, for the source "service".
     pub service: (String, String),
+    /// The kind of device, for the source "device".
+    pub device: u32,
 }
 
 /// The manifest's bytes, one segment with the root at word 0, as a message.
@@ -193,7 +226,14 @@ fn read_grant(process: &str, reader: grant::Reader<'_>) -> Result<Grant, Refusal
         .get_source()
         .map_err(|_| Refusal::invalid(process, format_args!("grant \"{name}\": unknown source")))?;
     let service = (text(reader.get_process())?, text(reader.get_service())?);
-    Ok(Grant { source, methods: reader.get_methods(), part: text(reader.get_part())?, service, name })
+    Ok(Grant {
+        source,
+        methods: reader.get_methods(),
+        part: text(reader.get_part())?,
+        service,
+        device: reader.get_device(),
+        name,
+    })
 }
 
 fn text(field: capnp::Result<capnp::text::Reader<'_>>) -> Result<String, Refusal> {

@@ -23,6 +23,7 @@ use crate::end::Refusal;
 use crate::launch;
 use crate::package::Package;
 use crate::plan::{Grant, LAUNCH, MODULE, Process};
+use crate::seed::Awaited;
 use crate::services::Services;
 
 /// What a process may do with what it only reads.
@@ -38,7 +39,8 @@ pub struct Running {
     pub started: u64,
 }
 
-/// Starts the process at `place` of the plan.
+/// Starts the process at `place` of the plan, after what is awaited if it can tell the difference; `None` for a driver whose
+/// device the machine does not have.
 ///
 /// # Errors
 /// What could not be done, with the process's name, and the grant's if it is about one.
@@ -47,8 +49,12 @@ pub fn spawn(
     package: &mut Package<'_>,
     services: &Services<'_, '_>,
     place: usize,
-) -> Result<Running, Refusal> {
+    awaited: &mut Awaited,
+) -> Result<Option<Running>, Refusal> {
     let plan = services.process(place);
+    if plan.devices().any(|kind| authority.devices.find(kind).is_none()) {
+        return Ok(None);
+    }
     let rings = plan.rings;
     let image = package.object(&plan.image)?;
     let created = authority
@@ -93,9 +99,12 @@ pub fn spawn(
         let object = sealed(authority, &bytes).map_err(|error| refuse_grant(plan, LAUNCH, error))?;
         give_read_only(LAUNCH, &object)?;
     }
+    if plan.holds(Source::EntropySource) {
+        awaited.wait(authority)?;
+    }
     let started = authority.timer.now().map_err(|error| Refusal::failed("reading the clock", error))?;
     created.process.start().map_err(|error| refuse(plan, "starting it", error))?;
-    Ok(Running { process: created.process, started })
+    Ok(Some(Running { process: created.process, started }))
 }
 
 /// Puts one capability into the CapSet of a process that does not run yet.
@@ -123,6 +132,10 @@ fn give(
         Source::ProcessSpawner => put(&authority.spawner),
         Source::BootPackage => put(&authority.boot),
         Source::CodeMemory => put(&authority.code),
+        Source::Device => match authority.devices.find(grant.device) {
+            Some(device) => put(device),
+            None => Ok(()),
+        },
         Source::Service => Ok(()),
     }
 }

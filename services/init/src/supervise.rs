@@ -20,6 +20,7 @@ use crate::end::{Ending, INIT, Refusal};
 use crate::package::Package;
 use crate::plan::{Plan, Process, When};
 use crate::schedule::{Due, Schedule, wait};
+use crate::seed::Awaited;
 use crate::services::Services;
 use crate::spawn::{Running, spawn};
 
@@ -43,22 +44,26 @@ pub struct Supervisor<'s, 'm> {
 }
 
 impl<'s, 'm> Supervisor<'s, 'm> {
-    /// A supervisor of the processes of the plan, all of which run.
+    /// A supervisor of the processes of the plan, all of which run but for drivers without a device.
     ///
     /// # Errors
-    /// If a process cannot be waited for.
+    /// If a process cannot be waited for, or main does not run.
     pub fn new(
         authority: &'s Authority,
         plan: &'s Plan<'m>,
         package: Package<'s>,
         services: Services<'s, 'm>,
-        running: Vec<Running>,
+        running: Vec<Option<Running>>,
     ) -> Result<Supervisor<'s, 'm>, Refusal> {
         let (schedule, watched) = (Schedule::default(), Vec::new());
         let restarts = plan.processes.iter().map(|_| 0).collect();
         let mut supervisor = Supervisor { authority, plan, package, services, schedule, watched, restarts };
         for (place, running) in running.into_iter().enumerate() {
-            supervisor.watch(place, running)?;
+            match running {
+                Some(running) => supervisor.watch(place, running)?,
+                None if place == plan.main => return Err(without_device(&plan.processes[place].name)),
+                None => {}
+            }
         }
         Ok(supervisor)
     }
@@ -104,7 +109,8 @@ impl<'s, 'm> Supervisor<'s, 'm> {
         }
         if !is_wanted || earlier >= process.restart.most {
             self.services.close(place);
-            return Ok(());
+            let is_lost = process.is_driver() && (is_wanted || !is_success(end));
+            return if is_lost { Err(lost_driver(&process.name, end)) } else { Ok(()) };
         }
         self.restarts[place] = earlier + 1;
         let now = now(self.authority)?;
@@ -114,8 +120,11 @@ impl<'s, 'm> Supervisor<'s, 'm> {
 
     /// Starts a process again. If that is impossible, what it served is closed, and the rest goes on.
     fn start_again(&mut self, place: usize) -> Result<(), Refusal> {
-        match spawn(self.authority, &mut self.package, &self.services, place) {
-            Ok(running) => self.watch(place, running),
+        let nothing = &mut Awaited::default();
+        match spawn(self.authority, &mut self.package, &self.services, place, nothing) {
+            Ok(Some(running)) => self.watch(place, running),
+            Ok(None) => Err(without_device(&self.plan.processes[place].name)),
+            Err(refusal) if self.plan.processes[place].is_driver() => Err(refusal),
             Err(refusal) => {
                 complain(self.authority, &format!("{INIT}: {refusal}\n"));
                 self.services.close(place);
@@ -153,6 +162,17 @@ impl<'s, 'm> Supervisor<'s, 'm> {
         }
         Ok(())
     }
+}
+
+fn without_device(name: &str) -> Refusal {
+    Refusal::invalid(name, format_args!("the machine does not have its device"))
+}
+
+/// The end of the run because a driver has ended for good.
+fn lost_driver(name: &str, end: &ProcessHandleWaitReply) -> Refusal {
+    let how = failure(name, end, "").unwrap_or_default();
+    let how = how.trim_end().strip_prefix("init: ").unwrap_or("it ended by itself");
+    Refusal::of_init(format_args!("the driver \"{name}\" is lost: {how}"))
 }
 
 fn now(authority: &Authority) -> Result<u64, Refusal> {
@@ -235,6 +255,21 @@ mod tests {
     fn end(kind: OutcomeKind, code: u32, report: &str) -> ProcessHandleWaitReply {
         let (kind, report) = (kind as u16, report.to_string());
         ProcessHandleWaitReply { kind, code, report, fault: ProcessHandleFault::default() }
+    }
+
+    #[test]
+    fn a_lost_driver_is_told_with_its_last_end() {
+        let told = |end: &ProcessHandleWaitReply| lost_driver("virtio-rng", end).to_string();
+        assert_eq!(
+            told(&end(OutcomeKind::Internal, 0, "the device repeats itself")),
+            "the driver \"virtio-rng\" is lost: process \"virtio-rng\" ended: internal: the device repeats itself"
+        );
+        assert_eq!(
+            told(&end(OutcomeKind::Exited, 0, "")),
+            "the driver \"virtio-rng\" is lost: it ended by itself"
+        );
+        let text = without_device("virtio-rng").to_string();
+        assert_eq!(text, "process \"virtio-rng\": the machine does not have its device");
     }
 
     #[test]

@@ -24,7 +24,8 @@ const KIB: u64 = 1024;
 const PRODUCTS: &[Product] = &[
     Product { name: "boot.elf", code: 96 * KIB, file: 128 * KIB },
     Product { name: "kernel.elf", code: 320 * KIB, file: 384 * KIB },
-    Product { name: "init.elf", code: 160 * KIB, file: 224 * KIB },
+    Product { name: "init.elf", code: 192 * KIB, file: 256 * KIB },
+    Product { name: "virtio-rng.elf", code: 80 * KIB, file: 112 * KIB },
     Product { name: "capos-wasm.elf", code: 1792 * KIB, file: 2304 * KIB },
 ];
 

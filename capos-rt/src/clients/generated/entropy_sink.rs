@@ -63,8 +63,8 @@ impl Cap<EntropySink> {
         }))
     }
 
-    /// Completes once the generator has been seeded: 256 bits from counted sources are in, and reading is not refused any more.
-    /// One may wait at a time: exception "overloaded" for another.
+    /// Completes once somebody has fed the generator, and it is seeded: 256 bits from counted sources are in, and reading is not
+    /// refused any more. One may wait at a time: exception "overloaded" for another.
     ///
     /// # Errors
     /// What the object or the transport says.

@@ -27,8 +27,8 @@ pub trait EntropySinkServer {
     /// What the caller gets instead of an answer now.
     fn feed(&mut self, call: Call<'_, EntropySinkFeed>, bytes: &[u8]) -> Answer<()>;
 
-    /// Completes once the generator has been seeded: 256 bits from counted sources are in, and reading is not refused any more.
-    /// One may wait at a time: exception "overloaded" for another.
+    /// Completes once somebody has fed the generator, and it is seeded: 256 bits from counted sources are in, and reading is not
+    /// refused any more. One may wait at a time: exception "overloaded" for another.
     ///
     /// # Errors
     /// What the caller gets instead of an answer now.

@@ -7,6 +7,7 @@
 //! Invariant: a [`Package`] comes out only if nothing was refused, and every grant in it traces back to the kernel
 //! through givers that hold it, with no method that one of them lacks.
 
+mod drivers;
 mod grants;
 mod instance;
 mod limits;
@@ -60,7 +61,8 @@ pub(crate) fn resolve(
     let Some(order) = resolver.order() else { return Err(resolver.refused()) };
     resolver.add_files();
     resolver.check_offers();
-    let processes: Vec<Process> = order.into_iter().filter_map(|index| resolver.process(index)).collect();
+    let mut processes: Vec<Process> = order.into_iter().filter_map(|index| resolver.process(index)).collect();
+    processes.extend(resolver.drivers(&processes));
     if !resolver.refusals.is_empty() {
         return Err(resolver.refused());
     }

@@ -78,6 +78,13 @@ process "again": WASI instance of hello.wasm in "capos-wasm", linear memory 256M
   memory  VirtualMemory  reserve, commit, decommit, unmap, map, createObject, usage
   module  MemoryObject   info, read  (part "module/hello")
   launch  MemoryObject   info, read  (arguments, environment, limits)
+
+process "virtio-rng": program "virtio-rng", memory 1MiB, no time limit, started again whenever it ends: 3 times, after 10ms
+  device        Device         info, open, allocate, reset  (virtio-rng)
+  entropy-sink  EntropySink    feed
+  timer         Timer          now, sleep
+  memory        VirtualMemory  reserve, commit, decommit, unmap, map, createObject, usage
+  drives a device: without an IOMMU it can reach all of the machine's memory
 "#;
 
 fn sample(bench: &Bench) -> capos_manifest_model::Package {
@@ -106,7 +113,7 @@ fn a_system_grants_what_its_manifest_says() {
     assert_eq!(launch.environment, [b"B=2", b"A=1"]);
     assert_eq!((launch.fuel, launch.recursion_limit, launch.stack_bytes), (Some(1000), 77, 1 << 20));
     let names: Vec<&str> = package.parts.iter().map(|(name, _)| name.as_str()).collect();
-    assert_eq!(names, ["file/text", "smoke", "module/hello", "capos-wasm", "program/reader"]);
+    assert_eq!(names, ["file/text", "smoke", "module/hello", "capos-wasm", "program/reader", "virtio-rng"]);
 }
 
 #[test]
@@ -194,6 +201,20 @@ fn a_printed_manifest_gives_the_same_system() {
             .unwrap();
         assert!(formatted.status.success(), "{}{text}", String::from_utf8_lossy(&formatted.stderr));
     }
+}
+
+#[test]
+fn drivers_come_with_what_needs_them_or_when_named() {
+    let Some(bench) = Bench::new() else { return };
+    let names = |fields: &str| -> Vec<String> {
+        let text = format!("name: \"x\"\nprocesses: [{{name: \"a\", binary: \"hello.wasm\"{fields}");
+        let system = bench.load(&text).unwrap().system;
+        system.processes.iter().filter(|process| process.is_driver()).map(|it| it.name.clone()).collect()
+    };
+    assert!(names("}]").is_empty());
+    assert_eq!(names(", caps: random: true}]"), ["virtio-rng"]);
+    assert_eq!(names("}]\ndrivers: [\"virtio-rng\"]"), ["virtio-rng"]);
+    assert!(names(", caps: random: true}]\ndrivers: []").is_empty());
 }
 
 #[test]

@@ -11,6 +11,7 @@ use capos_rt::schema::accounting::Accounting;
 use capos_rt::schema::boot_package::BootPackage;
 use capos_rt::schema::code_memory::CodeMemory;
 use capos_rt::schema::console::Console;
+use capos_rt::schema::device::Device;
 use capos_rt::schema::entropy_sink::EntropySink;
 use capos_rt::schema::entropy_source::EntropySource;
 use capos_rt::schema::interface::{Description, Interface};
@@ -55,6 +56,7 @@ fn interface(source: Source) -> Option<&'static Description> {
         Source::ProcessSpawner => ProcessSpawner::DESCRIPTION,
         Source::BootPackage => BootPackage::DESCRIPTION,
         Source::CodeMemory => CodeMemory::DESCRIPTION,
+        Source::Device => Device::DESCRIPTION,
         Source::Service => return None,
     })
 }

@@ -54,16 +54,19 @@ fn segment(builder: &Builder<capnp::message::HeapAllocator>) -> Vec<u8> {
     segments[0].to_vec()
 }
 
-fn read_bytes(bytes: &[u8]) -> Result<(usize, Vec<Grant>), Refusal> {
-    let parts = ["capos-wasm", "module/hello", "data"].map(|name| Part {
+fn parts() -> [Part; 3] {
+    ["capos-wasm", "module/hello", "data"].map(|name| Part {
         name: name.to_string(),
         bytes: 1,
         checksum: 0,
         is_prepared: false,
-    });
+    })
+}
+
+fn read_bytes(bytes: &[u8]) -> Result<(usize, Vec<Grant>), Refusal> {
     let segments = [bytes];
     let message = message(&segments);
-    let plan = read(&message, &parts)?;
+    let plan = read(&message, &parts())?;
     Ok((plan.main, plan.processes[plan.main].grants.clone()))
 }
 
@@ -90,6 +93,33 @@ fn a_good_manifest_becomes_a_plan() {
 }
 
 #[test]
+fn drivers_are_started_first() {
+    let mut builder = Builder::new_default();
+    let mut manifest = builder.init_root::<Manifest<'_>>();
+    manifest.set_version(1);
+    manifest.set_main("app");
+    let mut processes = manifest.init_processes(3);
+    for (index, name) in ["app", "other", "driver"].into_iter().enumerate() {
+        let mut process = processes.reborrow().get(index as u32);
+        process.set_name(name);
+        process.set_image("capos-wasm");
+        process.set_memory_limit(1 << 20);
+        process.set_weight(1);
+    }
+    let mut grant = processes.get(2).init_grants(1).get(0);
+    grant.set_name("device");
+    grant.set_source(Source::Device);
+    grant.set_methods(0b10);
+    grant.set_device(4);
+    let bytes = segment(&builder);
+    let segments = [&bytes[..]];
+    let message = message(&segments);
+    let plan = read(&message, &parts()).unwrap();
+    assert_eq!(plan.in_order().collect::<Vec<_>>(), [2, 0, 1]);
+    assert_eq!(plan.processes[2].devices().collect::<Vec<_>>(), [4]);
+}
+
+#[test]
 fn whole_manifests_are_refused() {
     let text = |change: fn(&mut Manifest<'_>)| with(change).unwrap_err().to_string();
     assert_eq!(text(|manifest| manifest.set_version(2)), "manifest: version 2, expected 1");
@@ -97,11 +127,11 @@ fn whole_manifests_are_refused() {
     let none = text(|manifest| {
         manifest.reborrow().init_processes(0);
     });
-    assert_eq!(none, "manifest: 0 processes; there must be 1 to 20");
+    assert_eq!(none, "manifest: 0 processes; there must be 1 to 22");
     let many = text(|manifest| {
-        manifest.reborrow().init_processes(21);
+        manifest.reborrow().init_processes(23);
     });
-    assert_eq!(many, "manifest: 21 processes; there must be 1 to 20");
+    assert_eq!(many, "manifest: 23 processes; there must be 1 to 22");
 }
 
 #[test]

@@ -9,6 +9,7 @@ mod authority;
 mod clock;
 mod crowd;
 mod damage;
+mod drivers;
 mod fairness;
 mod flood;
 mod forged;
@@ -108,6 +109,7 @@ pub(crate) const ALL: &[Check] = &[
     check("system/services: the demo says each step", services::demo),
     check("system/services: one that ends is started again as its manifest says", services::restarts),
     check("system/services: without a grant there is no service", services::ungranted),
+    check("system/drivers: one that dies is started again", drivers::started_again),
     check("system/forged: a module swapped in the image", forged::refused),
     check("system/pipes: a closed pipe ends the run", pipes::head),
     check("system/pipes: Ctrl-C ends the run", pipes::interrupt),

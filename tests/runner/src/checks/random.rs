@@ -106,5 +106,6 @@ pub(super) fn no_source(tools: &Tools<'_>) -> Result<String, String> {
     holds(shown.status != 0 && shown.status < 100, "random_get succeeded", &shown)?;
     holds(shown.stdout.is_empty(), "bytes came out", &shown)?;
     holds(shown.log.contains("not seeded"), "the log does not say that the generator is not seeded", &shown)?;
+    holds(!shown.log.contains("\"virtio-rng\""), "a driver was started without a device", &shown)?;
     Ok(format!("errno {}", shown.status))
 }
