@@ -16,6 +16,7 @@ mod calls;
 mod memory;
 mod revocation;
 mod spawn;
+mod typed;
 
 use alloc::format;
 use alloc::string::String;
@@ -93,6 +94,7 @@ fn counts(context: &Context) -> Result<(), CallError> {
     context.count("random-64k", 4, |_| context.random.read(LARGE as u32, &mut random).map(drop))?;
     drop(random);
     calls::counts(context)?;
+    typed::counts(context)?;
     memory::counts(context)?;
     revocation::counts(context)?;
     spawn::counts(context)

@@ -15,12 +15,17 @@ use capos_rt::schema::endpoint::Endpoint;
 use capos_rt::untyped::{Room, Server};
 use capos_rt::{Cap, CapSet};
 
+mod typed;
+
 capos_rt::entry!(main);
 
 fn main(capabilities: &CapSet) -> ExitStatus {
     let endpoint: Result<Cap<Endpoint>, _> = capabilities.get("endpoint");
     let Ok(endpoint) = endpoint else { return ExitStatus::exited(1) };
     let large = Room { bytes: MESSAGE_BYTES_MAX - RECEIVED_HEADER_BYTES, capabilities: 0 };
+    if capabilities.entry("typed").is_some() {
+        return ExitStatus::exited(u32::from(typed::serve(&endpoint).is_err()));
+    }
     // A process that takes messages of every size is told so by an entry of its CapSet.
     let served =
         if capabilities.entry("large").is_some() { serve(&endpoint, large) } else { serve_small(&endpoint) };
