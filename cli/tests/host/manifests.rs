@@ -51,11 +51,11 @@ const WRONG: [(&str, &str); 9] = [
 ];
 
 #[test]
-fn wrong_manifests_are_refused_by_both_verbs() {
+fn wrong_manifests_are_refused_by_every_verb() {
     let Some(tree) = tree() else { return };
     for (manifest, message) in WRONG {
         fs::write(tree.path("work/x.cue"), manifest).unwrap();
-        for arguments in [&["build", "x.cue", "-o", "x.image"][..], &["check", "x.cue"]] {
+        for arguments in [&["build", "x.cue", "-o", "x.image"][..], &["check", "x.cue"], &["graph", "x.cue"]] {
             let shown = shown(tree.command(arguments).output().unwrap());
             assert_eq!(shown.stderr, format!("capos: {message}\n"), "{arguments:?}");
             assert_eq!((shown.status, shown.stdout.as_str()), (1, ""), "{arguments:?}");
@@ -78,6 +78,9 @@ fn a_manifest_and_its_image_are_described_alike() {
     let of_manifest = run(&["check", "x.cue"]);
     assert!(of_manifest.contains("\n  random  EntropySource  read\n"), "{of_manifest}");
     assert!(run(&["check", "x.image"]).starts_with(&of_manifest));
+    let graph = run(&["graph", "x.cue"]);
+    assert!(graph.starts_with("kernel -> a  random  EntropySource  read\n"), "{graph}");
+    assert_eq!(run(&["graph", "x.image"]), graph);
 }
 
 #[test]
