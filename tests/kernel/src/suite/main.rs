@@ -10,6 +10,7 @@
 
 extern crate alloc;
 
+mod accounting;
 mod book;
 mod cancellation;
 mod capabilities;
@@ -68,6 +69,7 @@ fn main(capabilities: &CapSet) -> ExitStatus {
     sharing::run(&mut harness);
     code_memory::run(&mut harness);
     limits::run(&mut harness);
+    accounting::run(&mut harness);
     revocation::run(&mut harness);
     revoked_calls::run(&mut harness);
     revoked_mappings::run(&mut harness);
