@@ -2,7 +2,7 @@
 //!
 //! Booted by the manifest `fairness.cue` beside the cases, under QEMU's instruction clock, where an instruction takes one
 //! nanosecond and a run is the same every time. For each neighbour the program starts a worker and then a worker with that
-//! neighbour, on shares of the same weight, and compares how many units of work the worker has done in the same time. It
+//! neighbour, and compares how many units of work the worker has done in the same time. It
 //! starts itself for every role: with `argument` in its CapSet it is what that says ([`roles`]).
 //!
 //! Invariant: a worker to which anything is refused ends, and then its line says so and the run fails.
@@ -27,6 +27,7 @@ capos_rt::entry!(main);
 /// Each neighbour, and what it is.
 const NEIGHBOURS: &[(&str, Neighbour)] = &[
     ("a busy loop", Neighbour::of("spin")),
+    ("a busy loop of three times the weight", Neighbour::of("spin").weighing(60)),
     ("a fork bomb", Neighbour::of("fork").spawner()),
     ("a fork bomb that ends its children", Neighbour::of("fork and kill").spawner()),
     ("a memory hog", Neighbour::of("hog")),
@@ -36,8 +37,8 @@ const NEIGHBOURS: &[(&str, Neighbour)] = &[
     ("an endpoint flooder at the same server", Neighbour::of("flood endpoint").served()),
 ];
 
-/// A worker whose fair share is half of the processor gets at least so much, in hundredths of what it gets alone.
-const LEAST: u64 = 45;
+/// Of its fair part of what it does alone a worker does at least so much, in hundredths.
+const LEAST: u64 = 90;
 
 fn main(capabilities: &CapSet) -> ExitStatus {
     if let Some(code) = roles::play(capabilities) {
@@ -56,7 +57,7 @@ fn run(stage: &Stage) -> u32 {
         let line = match compare(stage, neighbour) {
             Ok((alone, beside)) => {
                 let part = beside * 100 / alone.max(1);
-                unfair += u32::from(part < LEAST);
+                unfair += u32::from(part * 100 < neighbour.fair_part() * LEAST);
                 format!("{name}: {part} % of {alone} units\n")
             }
             Err(told) => {

@@ -1,6 +1,7 @@
 //! Makes the processes of a comparison, lets them run for a while, and counts.
 //!
-//! Called by `main`; calls ProcessSpawner. Everybody gets a share of the same weight, and the same memory.
+//! Called by `main`; calls ProcessSpawner. Everybody gets the same memory, and a share of the same weight unless the
+//! neighbour says otherwise.
 //!
 //! Invariant: each measurement starts and ends with nobody else there.
 
@@ -21,7 +22,7 @@ use capos_rt::schema::timer::Timer;
 use capos_rt::schema::virtual_memory::VirtualMemory;
 use capos_rt::{Cap, CapSet};
 
-/// Of the program's 100: worker, server and neighbour get it each.
+/// Of the program's 100: worker, server and most neighbours get it each.
 const WEIGHT: u32 = 20;
 /// Bytes that each may use, and of these the ones that are set aside.
 const LIMIT: u64 = 48 << 20;
@@ -35,6 +36,7 @@ const SUBMISSIONS: u32 = 256;
 /// A process that is no good neighbour.
 pub(crate) struct Neighbour {
     role: &'static str,
+    weight: u32,
     has_spawner: bool,
     is_served: bool,
 }
@@ -42,7 +44,17 @@ pub(crate) struct Neighbour {
 impl Neighbour {
     /// One that plays this role.
     pub(crate) const fn of(role: &'static str) -> Neighbour {
-        Neighbour { role, has_spawner: false, is_served: false }
+        Neighbour { role, weight: WEIGHT, has_spawner: false, is_served: false }
+    }
+
+    /// Its share has this weight.
+    pub(crate) const fn weighing(self, weight: u32) -> Neighbour {
+        Neighbour { weight, ..self }
+    }
+
+    /// Of the worker's share and its own together the worker's part, in hundredths.
+    pub(crate) const fn fair_part(&self) -> u64 {
+        100 * WEIGHT as u64 / (WEIGHT + self.weight) as u64
     }
 
     /// It may create processes.
@@ -99,13 +111,13 @@ impl Stage {
     pub(crate) fn measure(&self, neighbour: &Neighbour, is_beside: bool) -> Result<u64, String> {
         let counter = self.memory.create_object(8).map_err(told("counter"))?;
         let mut players = Vec::new();
-        let worker = self.create(if neighbour.is_served { "call" } else { "work" })?;
+        let worker = self.create(if neighbour.is_served { "call" } else { "work" }, WEIGHT)?;
         worker.grant("counter", &counter, MemoryObject::ALL_METHODS)?;
-        let beside = if is_beside { Some(self.create(neighbour.role)?) } else { None };
+        let beside = if is_beside { Some(self.create(neighbour.role, neighbour.weight)?) } else { None };
         if neighbour.is_served {
             let made =
                 self.spawner.create_endpoint(Probe::ID, Probe::ALL_METHODS).map_err(told("endpoint"))?;
-            let server = self.create("serve")?;
+            let server = self.create("serve", WEIGHT)?;
             server.grant("endpoint", &made.receiver, 1 << Endpoint::RECEIVE)?;
             let service: Cap<Probe> = made.root.typed();
             for client in [Some(&worker), beside.as_ref()].into_iter().flatten() {
@@ -145,10 +157,10 @@ impl Stage {
     }
 
     /// A process that plays a role; it does not run yet.
-    fn create(&self, role: &str) -> Result<Player, String> {
+    fn create(&self, role: &str, weight: u32) -> Result<Player, String> {
         let made = self
             .spawner
-            .create_within(role, &self.image, LIMIT, RESERVE, WEIGHT, 0, 0, 0, SUBMISSIONS, 0, 0)
+            .create_within(role, &self.image, LIMIT, RESERVE, weight, 0, 0, 0, SUBMISSIONS, 0, 0)
             .map_err(told("create"))?;
         let player = Player { process: made.process, memory: made.memory };
         let argument = self.memory.create_object(role.len() as u64).map_err(told("argument"))?;

@@ -8,19 +8,20 @@
 use super::{Tools, holds, status};
 use crate::case::Run;
 
-/// The neighbours of the program, in its order.
-const NEIGHBOURS: [&str; 8] = [
-    "a busy loop",
-    "a fork bomb",
-    "a fork bomb that ends its children",
-    "a memory hog",
-    "a ring flooder",
-    "a timer flooder",
-    "a capability flooder",
-    "an endpoint flooder at the same server",
+/// The neighbours of the program, in its order, and of what the worker does alone its fair part beside each, in hundredths.
+const NEIGHBOURS: [(&str, u64); 9] = [
+    ("a busy loop", 50),
+    ("a busy loop of three times the weight", 25),
+    ("a fork bomb", 50),
+    ("a fork bomb that ends its children", 50),
+    ("a memory hog", 50),
+    ("a ring flooder", 50),
+    ("a timer flooder", 50),
+    ("a capability flooder", 50),
+    ("an endpoint flooder at the same server", 50),
 ];
-/// Of what the worker does alone, in hundredths: its fair share is a half, and this is within a tenth of that.
-const LEAST: u64 = 45;
+/// How far from its fair part a worker's may be, in hundredths of that: less is unfair to it, and more to the neighbour.
+const TOLERANCE: u64 = 10;
 /// Units that a worker does alone at least, or nothing was measured.
 const UNITS: u64 = 1000;
 
@@ -29,13 +30,14 @@ pub(super) fn neighbours(tools: &Tools<'_>) -> Result<String, String> {
     let text = shown.stdout_text();
     let lines: Vec<&str> = text.lines().collect();
     holds(lines.len() == NEIGHBOURS.len(), "a neighbour is missing", &shown)?;
-    for (name, line) in NEIGHBOURS.iter().zip(&lines) {
+    for ((name, fair), line) in NEIGHBOURS.iter().zip(&lines) {
         let (part, units) = line
-            .strip_prefix(name)
+            .strip_prefix(*name)
             .and_then(|rest| rest.strip_prefix(": ")?.strip_suffix(" units")?.split_once(" % of "))
             .ok_or_else(|| format!("{name}: the program said {line:?}"))?;
         let (part, units): (u64, u64) = (part.parse().unwrap_or(0), units.parse().unwrap_or(0));
-        holds(part >= LEAST && units >= UNITS, &format!("unfair: {line}"), &shown)?;
+        let is_fair = part.abs_diff(*fair) * 100 <= fair * TOLERANCE;
+        holds(is_fair && units >= UNITS, &format!("unfair: {line}"), &shown)?;
     }
     status(&shown, 0)?;
     Ok(text.trim_end().to_owned())
