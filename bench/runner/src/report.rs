@@ -72,7 +72,7 @@ pub(crate) fn complaints(table: &Table, counts: &Counts, id: &str) -> Vec<String
 /// What is said of a count that is further from the recorded one than the tolerance.
 fn moved(name: &str, recorded: f64, count: f64) -> Option<String> {
     let change = (count / recorded - 1.0) * 100.0;
-    let is_near = (count - recorded).abs() <= recorded * TOLERANCE;
+    let is_near = (count - recorded).abs() <= recorded.abs() * TOLERANCE;
     (!is_near).then(|| {
         format!(
             "{name}: recorded {recorded:.0}, now {count:.0} ({change:+.1} %): find out why, and record the new figure \

@@ -55,7 +55,8 @@ fn wrong_manifests_are_refused_by_every_verb() {
     let Some(tree) = tree() else { return };
     for (manifest, message) in WRONG {
         fs::write(tree.path("work/x.cue"), manifest).unwrap();
-        for arguments in [&["build", "x.cue", "-o", "x.image"][..], &["check", "x.cue"], &["graph", "x.cue"]] {
+        for arguments in [&["build", "x.cue", "-o", "x.image"][..], &["check", "x.cue"], &["graph", "x.cue"]]
+        {
             let shown = shown(tree.command(arguments).output().unwrap());
             assert_eq!(shown.stderr, format!("capos: {message}\n"), "{arguments:?}");
             assert_eq!((shown.status, shown.stdout.as_str()), (1, ""), "{arguments:?}");
