@@ -166,7 +166,8 @@ impl Kernel {
     fn write_console(&mut self, call: &Call<'_>, stream: Id<Stream>) -> Result<Answer, CallError> {
         let Call { origin, capability } = *call;
         self.prepare_result(origin, ConsoleWriteResults::FIXED_BYTES)?;
-        if !self.console.queue.is_empty() || !self.console.is_free() {
+        // The device may have taken the frame in flight while its sender still waits to be told: it is told at the next look.
+        if self.console.sender.is_some() || !self.console.queue.is_empty() || !self.console.is_free() {
             self.park(origin, Parked::ConsoleTurn(stream), Some(capability.node))?;
             return Ok(Answer::Parked);
         }

@@ -117,6 +117,7 @@ pub(crate) const ALL: &[Check] = &[
     check("system/pipes: a full disk", pipes::full_disk),
     check("system/pipes: both streams in one file keep their order", pipes::one_file),
     check("system/pipes: a slow reader gets everything", pipes::slow_reader),
+    check("system/pipes: two that write to a slow reader both get on", pipes::two_writers),
     check("system/pipes: a program whose account is full can write to a slow reader", pipes::full_account),
 ];
 
