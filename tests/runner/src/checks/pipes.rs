@@ -187,12 +187,12 @@ fn read_slowly(mut stdout: ChildStdout, byte_at: fn(usize) -> u8) -> JoinHandle<
     })
 }
 
-/// Runs a guest with a slow reader, who must get so many bytes.
 /// Two programs at once: what one has under way is not lost when the other one writes.
 pub(super) fn two_writers(tools: &Tools<'_>) -> Result<String, String> {
     slowly(tools, "writers.cue", 3 << 20, |at| at as u8)
 }
 
+/// Runs a guest with a slow reader, who must get so many bytes.
 fn slowly(tools: &Tools<'_>, guest: &str, bytes: usize, byte_at: fn(usize) -> u8) -> Result<String, String> {
     let mut started = start(tools, guest, |command| _ = command.stdout(Stdio::piped()))?;
     let stdout = started.child.stdout.take().ok_or("no pipe")?;
