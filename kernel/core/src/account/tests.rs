@@ -133,7 +133,7 @@ fn exit(nodes: &mut [Option<Node>], pot: &mut Pot, index: usize, seed: &mut u64)
 fn random_trees_make_nothing_out_of_nothing() {
     let (frames, weight) = (10_000, 10_000);
     let mut refused = [0; 2];
-    for seed in 1..=40 {
+    for seed in 1..=if cfg!(miri) { 1 } else { 40 } {
         let mut state = seed;
         let mut pot = Pot::new(frames);
         let root = Account::root(50_000, 100, &mut pot).unwrap();
@@ -144,7 +144,7 @@ fn random_trees_make_nothing_out_of_nothing() {
             account: root,
             share: Share::root(weight)
         })];
-        for step in 0..3000 {
+        for step in 0..if cfg!(miri) { 300 } else { 3000 } {
             // Mostly one that lives.
             let mut index = next(&mut state, nodes.len() as u64) as usize;
             while nodes[index].is_none() && next(&mut state, 8) > 0 {
@@ -181,5 +181,5 @@ fn random_trees_make_nothing_out_of_nothing() {
         let root = nodes[0].take().unwrap();
         assert_eq!((root.children, root.share), (0, Share::root(weight)), "seed {seed}");
     }
-    assert!(refused.iter().all(|count| *count > 10), "{refused:?}");
+    assert!(cfg!(miri) || refused.iter().all(|count| *count > 10), "{refused:?}");
 }

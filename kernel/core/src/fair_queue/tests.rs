@@ -104,7 +104,7 @@ fn random_use_agrees_with_a_model() {
     let mut models = [Model::default(), Model::default(), Model::default()];
     let mut place = vec![None; ELEMENTS as usize];
     let mut state = 0x2545_f491_4f6c_dd1d_u64;
-    for _ in 0..200_000 {
+    for _ in 0..if cfg!(miri) { 500 } else { 200_000 } {
         state ^= state << 13;
         state ^= state >> 7;
         state ^= state << 17;
