@@ -63,7 +63,9 @@ func TestDefaultsAreFilledIn(t *testing.T) {
 	want := `{"name":"x","processes":[{"binary":"b.wasm","args":["c",{"$bytes":"ff"},"A"],"env":{},` +
 		`"caps":{"console":false,"log":false,"timer":false,"random":false,"preopens":[]},"name":"a","after":[],` +
 		`"verify":"call","limits":{"memory":"256MiB"}},` +
-		`{"name":"n","after":[],"program":"p","uses":{},"limits":{"memory":"16MiB","stack":"256KiB"},"rings":{}}],"offers":[],"parts":{}}`
+		`{"name":"n","after":[],"program":"p","uses":{},"serves":{},` +
+		`"restart":{"when":"never","most":3,"delay":"10ms"},"limits":{"memory":"16MiB","stack":"256KiB"},"rings":{}}],` +
+		`"offers":[],"parts":{}}`
 	if string(answer.Value) != want {
 		t.Errorf("%s", answer.Value)
 	}
@@ -81,7 +83,7 @@ func TestDefaultsAreFilledIn(t *testing.T) {
 
 func TestSchemaHoldsWithoutImport(t *testing.T) {
 	answer, status := answerTo(t, "name: \"x\"\nprocesses: [{name: \"n\", program: \"p\", bogus: 1}]\n")
-	want := `x.cue:2:39: processes[0].bogus: unknown field; after, limits, name, program, rings, uses`
+	want := `x.cue:2:39: processes[0].bogus: unknown field; after, limits, name, program, restart, rings, serves, uses`
 	if status != 1 || lines(answer) != want {
 		t.Error(status, lines(answer))
 	}
