@@ -12,6 +12,7 @@ mod behave;
 mod calls;
 mod contents;
 mod direct;
+mod drive;
 mod memory;
 mod notify;
 mod revoked;
@@ -38,6 +39,7 @@ fn main(capabilities: &CapSet) -> ExitStatus {
     let way = behave::find(argument)
         .or_else(|| calls::find(argument))
         .or_else(|| direct::find(argument))
+        .or_else(|| drive::find(argument))
         .or_else(|| notify::find(argument));
     ExitStatus::exited(way.map_or(NOT_ASKED, |way| way(capabilities)))
 }

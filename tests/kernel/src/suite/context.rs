@@ -7,6 +7,7 @@
 use capos_rt::schema::boot_package::BootPackage;
 use capos_rt::schema::code_memory::CodeMemory;
 use capos_rt::schema::console::Console;
+use capos_rt::schema::device::Device;
 use capos_rt::schema::entropy_source::EntropySource;
 use capos_rt::schema::interface::Interface;
 use capos_rt::schema::memory_object::MemoryObject;
@@ -23,6 +24,8 @@ pub(crate) struct Context {
     pub(crate) memory: Cap<VirtualMemory>,
     pub(crate) spawner: Cap<ProcessSpawner>,
     pub(crate) boot: Cap<BootPackage>,
+    /// A random source.
+    pub(crate) device: Cap<Device>,
     pub(crate) code: Cap<CodeMemory>,
     /// The program `crash`.
     pub(crate) crash: Cap<MemoryObject>,
@@ -44,6 +47,7 @@ impl Context {
             memory: get(capabilities, "memory")?,
             spawner: get(capabilities, "spawner")?,
             boot: get(capabilities, "boot")?,
+            device: get(capabilities, "device")?,
             code: get(capabilities, "code")?,
             crash: get(capabilities, "crash")?,
         })

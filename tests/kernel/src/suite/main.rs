@@ -18,7 +18,9 @@ mod child;
 mod code_memory;
 mod context;
 mod crashes;
+mod devices;
 mod direct;
+mod drivers;
 mod endpoints;
 mod harness;
 mod image_data;
@@ -74,6 +76,8 @@ fn main(capabilities: &CapSet) -> ExitStatus {
     revoked_calls::run(&mut harness);
     revoked_mappings::run(&mut harness);
     notifications::run(&mut harness);
+    devices::run(&mut harness);
+    drivers::run(&mut harness);
     book::run(&mut harness);
     images::run(&mut harness);
     image_data::run(&mut harness);
