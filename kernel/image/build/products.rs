@@ -148,6 +148,7 @@ pub(crate) const GROUPS: &[Group] = &[
             suite("soaked", "soaked.elf"),
             counted("counts", "counts.elf"),
             counted("echo", "echo.elf"),
+            counted("bell", "bell.elf"),
             counted("first", "first.elf"),
         ],
     },

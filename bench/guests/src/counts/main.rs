@@ -14,6 +14,7 @@ extern crate alloc;
 
 mod calls;
 mod memory;
+mod notifications;
 mod revocation;
 mod spawn;
 mod typed;
@@ -50,6 +51,7 @@ pub(crate) struct Context {
     pub(crate) spawner: Cap<ProcessSpawner>,
     pub(crate) first: Cap<MemoryObject>,
     pub(crate) echo: Cap<MemoryObject>,
+    pub(crate) bell: Cap<MemoryObject>,
 }
 
 fn main(capabilities: &CapSet) -> ExitStatus {
@@ -75,6 +77,7 @@ fn context(capabilities: &CapSet) -> Result<Context, String> {
         spawner: get(capabilities, "spawner")?,
         first: get(capabilities, "first")?,
         echo: get(capabilities, "echo")?,
+        bell: get(capabilities, "bell")?,
     })
 }
 
@@ -95,6 +98,7 @@ fn counts(context: &Context) -> Result<(), CallError> {
     drop(random);
     calls::counts(context)?;
     typed::counts(context)?;
+    notifications::counts(context)?;
     memory::counts(context)?;
     revocation::counts(context)?;
     spawn::counts(context)
