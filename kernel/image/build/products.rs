@@ -36,6 +36,11 @@ const fn product(package: &'static str, file: &'static str) -> Product {
     Product { package, binary: package, file }
 }
 
+/// A kernel that is only the hardware layer.
+const fn example(binary: &'static str, file: &'static str) -> Product {
+    Product { package: "capos-kernel-hal", binary, file }
+}
+
 /// A program of the services demo.
 const fn demo(binary: &'static str, file: &'static str) -> Product {
     Product { package: "capos-services-demo", binary, file }
@@ -89,7 +94,7 @@ pub(crate) const GROUPS: &[Group] = &[
         features: &[],
         is_for_tests: true,
         artifacts: "--examples",
-        products: &[Product { package: "capos-kernel-hal", binary: "examples/proof", file: "proof.elf" }],
+        products: &[example("examples/proof", "proof.elf"), example("examples/overflow", "overflow.elf")],
     },
     Group {
         folder: "user",

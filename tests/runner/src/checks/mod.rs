@@ -82,6 +82,7 @@ pub(crate) const ALL: &[Check] = &[
     check("kernel/suite: every test from ring 3", kernel::suite),
     check("kernel/fuzz: every answer is the one that was due", kernel::fuzz),
     check_icount("kernel/hardware layer: everything holds", hardware::proof),
+    check("kernel/hardware layer: a stack that is used up ends the machine", hardware::overflow),
     check_icount("kernel/fairness: nobody loses to a greedy neighbour", fairness::neighbours),
     check("kernel/machine check: it is reported", machine_check::reported),
     check("host/crowd: 50 runs at once all end right", crowd::fifty),
