@@ -52,7 +52,8 @@ impl<T: Termination, E: core::fmt::Display> Termination for Result<T, E> {
     }
 }
 
-/// Names the function with which a program starts: `fn main(capabilities: &CapSet) -> impl Termination`.
+/// Names the function with which a program starts: `fn main(capabilities: &CapSet) -> impl Termination`. The text, where there
+/// is one, is what the same package says when it is run on the system that it was built on.
 #[macro_export]
 macro_rules! entry {
     ($main:path) => {
@@ -60,6 +61,16 @@ macro_rules! entry {
         #[unsafe(no_mangle)]
         fn capos_main() -> ! {
             $crate::process::Termination::end($main(&$crate::CapSet::of_this_process()))
+        }
+    };
+    ($main:path, $elsewhere:literal) => {
+        #[cfg(target_os = "none")]
+        $crate::entry!($main);
+
+        #[cfg(not(target_os = "none"))]
+        fn main() -> std::process::ExitCode {
+            eprintln!($elsewhere);
+            std::process::ExitCode::FAILURE
         }
     };
 }

@@ -14,12 +14,7 @@ extern crate alloc;
 #[cfg(target_os = "none")]
 mod program;
 
-#[cfg(target_os = "none")]
-capos_rt::entry!(program::main);
-
-/// On any other system there is nothing that it could run on.
-#[cfg(not(target_os = "none"))]
-fn main() -> std::process::ExitCode {
-    eprintln!("capos-wasm is a program of capOS: `capos run FILE.wasm` boots one that runs it");
-    std::process::ExitCode::FAILURE
-}
+capos_rt::entry!(
+    program::main,
+    "capos-wasm is a program of capOS: `capos run FILE.wasm` boots one that runs it"
+);

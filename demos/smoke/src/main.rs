@@ -12,11 +12,4 @@ extern crate alloc;
 #[cfg(target_os = "none")]
 mod trial;
 
-#[cfg(target_os = "none")]
-capos_rt::entry!(trial::main);
-
-#[cfg(not(target_os = "none"))]
-fn main() -> std::process::ExitCode {
-    eprintln!("capos-smoke is a program for capOS; `make run-smoke` boots it");
-    std::process::ExitCode::FAILURE
-}
+capos_rt::entry!(trial::main, "capos-smoke is a program for capOS; `make run-smoke` boots it");

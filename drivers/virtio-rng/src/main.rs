@@ -6,16 +6,9 @@
 #![cfg_attr(target_os = "none", no_std, no_main)]
 #![forbid(unsafe_code)]
 
-#[cfg(target_os = "none")]
-capos_rt::entry!(main);
+capos_rt::entry!(main, "virtio-rng is a driver of capOS; it does not run on another system");
 
 #[cfg(target_os = "none")]
 fn main(capabilities: &capos_rt::CapSet) -> Result<(), capos_virtio_rng::drive::Failure> {
     match capos_virtio_rng::drive::run(capabilities)? {}
-}
-
-#[cfg(not(target_os = "none"))]
-fn main() -> std::process::ExitCode {
-    eprintln!("virtio-rng is a driver of capOS; it does not run on another system");
-    std::process::ExitCode::FAILURE
 }

@@ -6,11 +6,7 @@
 #![cfg_attr(target_os = "none", no_std, no_main)]
 #![forbid(unsafe_code)]
 
-#[cfg(target_os = "none")]
-capos_rt::entry!(capos_init::run);
-
-#[cfg(not(target_os = "none"))]
-fn main() -> std::process::ExitCode {
-    eprintln!("capos-init is the first process of capOS; it does not run on another system");
-    std::process::ExitCode::FAILURE
-}
+capos_rt::entry!(
+    capos_init::run,
+    "capos-init is the first process of capOS; it does not run on another system"
+);

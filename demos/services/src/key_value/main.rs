@@ -24,11 +24,4 @@ mod serve {
     }
 }
 
-#[cfg(target_os = "none")]
-capos_rt::entry!(serve::main);
-
-#[cfg(not(target_os = "none"))]
-fn main() -> std::process::ExitCode {
-    eprintln!("key-value is a program for capOS; `make run-services` boots it");
-    std::process::ExitCode::FAILURE
-}
+capos_rt::entry!(serve::main, "key-value is a program for capOS; `make run-services` boots it");

@@ -9,11 +9,4 @@
 #[cfg(target_os = "none")]
 mod steps;
 
-#[cfg(target_os = "none")]
-capos_rt::entry!(steps::main);
-
-#[cfg(not(target_os = "none"))]
-fn main() -> std::process::ExitCode {
-    eprintln!("key-value-writer is a program for capOS; `make run-services` boots it");
-    std::process::ExitCode::FAILURE
-}
+capos_rt::entry!(steps::main, "key-value-writer is a program for capOS; `make run-services` boots it");
