@@ -215,11 +215,6 @@ impl Kernel {
         self.driven(session).is_ok_and(|driven| !driven.waiters.is_empty())
     }
 
-    /// The list in which the wait for an interrupt stands.
-    pub(crate) fn interrupt_waiters(&mut self, device: DeviceNumber) -> Option<&mut Waiters> {
-        self.devices.get_mut(usize::from(device)).map(|driven| &mut driven.waiters)
-    }
-
     /// Forgets an interrupt that nobody was told of, and lets the next one through.
     pub(crate) fn acknowledge_interrupt(&mut self, session: Session) -> Result<(), Transport> {
         let driven = self.driven(session)?;

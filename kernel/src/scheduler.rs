@@ -74,7 +74,9 @@ impl Kernel {
             self.enqueue(thread.index());
         }
         *slice_end = self.settle_time() + SLICE_NANOSECONDS;
-        self.run_queue.pop().and_then(|turn| self.threads.id_at(turn.thread))
+        let next = self.run_queue.pop().and_then(|turn| self.threads.id_at(turn.thread))?;
+        self.bill_thread(next);
+        Some(next)
     }
 
     /// Does what is left over: all of it, or a turn if the one whose slice it is does not wait for it, or as much as fits the
@@ -184,13 +186,16 @@ impl Kernel {
     }
 
     /// The next deadline of any timer, the end of the slice if somebody else waits, the turn of what is left over, or the end of
-    /// the budget.
+    /// the budget. An alarm that is set for an earlier time stays: it goes off once for nothing, where those who wake each other
+    /// would set it at each turn.
     fn program_alarm(&mut self, slice_end: u64, has_work: bool) {
         let slice_end = if self.run_queue.is_empty() { u64::MAX } else { slice_end };
         let turn = if has_work { self.work.next_turn } else { u64::MAX };
         let deadline =
             self.timers.next().unwrap_or(u64::MAX).min(slice_end).min(turn).min(self.billing.budget_end);
-        self.set_alarm(Some(deadline).filter(|deadline| *deadline != u64::MAX));
+        if self.alarm.unwrap_or(u64::MAX) > deadline {
+            self.set_alarm(Some(deadline));
+        }
     }
 
     /// True if somebody else waits and the slice is over.

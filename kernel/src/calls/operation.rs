@@ -18,6 +18,7 @@ use crate::processes::thread::RecordKind;
 use capos_abi::error::{CallError, Transport};
 use capos_abi::ring::Completion;
 use capos_kernel_core::derivation::NodeId;
+use capos_kernel_core::list::Links;
 use capos_kernel_core::pool::Id;
 use capos_kernel_hal::frames;
 
@@ -241,10 +242,8 @@ impl Kernel {
             Parked::Receive(endpoint) => self.add_receive(endpoint, id, process),
             Parked::Delivered { server, .. } => self.add_received(server, id),
             _ => {
-                if let Some(waiters) = self.waiters(&process, parked) {
-                    let mut list = *waiters;
-                    self.wait_links.push_back(&mut list, id.index());
-                    self.set_waiters(&process, parked, list);
+                if let Some((links, waiters)) = self.waiters(process, parked) {
+                    links.push_back(waiters, id.index());
                 }
             }
         }
@@ -263,45 +262,25 @@ impl Kernel {
                 self.remove_received(server, id);
             }
             _ => {
-                if let Some(waiters) = self.waiters(&process, parked) {
-                    let mut list = *waiters;
-                    self.wait_links.remove(&mut list, id.index());
-                    self.set_waiters(&process, parked, list);
+                if let Some((links, waiters)) = self.waiters(process, parked) {
+                    links.remove(waiters, id.index());
                 }
             }
         }
     }
 
-    /// The list in which an operation of `process` waits.
-    fn waiters(&self, process: &Id<Process>, parked: Parked) -> Option<&Waiters> {
-        match parked {
-            Parked::ConsoleTurn(_) => Some(&self.console.queue),
-            Parked::Seed => Some(&self.seed_waiter),
-            Parked::ProcessEnd(awaited) => Some(&self.processes.get(awaited)?.waiters),
-            Parked::Bits { notification, .. } => Some(&self.notifications.get(notification)?.waiters),
-            Parked::Interrupt(session) => Some(&self.devices.get(usize::from(session.device))?.waiters),
-            Parked::Word(_) => Some(&self.processes.get(*process)?.parked),
-            _ => None,
-        }
-    }
-
-    fn set_waiters(&mut self, process: &Id<Process>, parked: Parked, list: Waiters) {
-        let place = match parked {
-            Parked::ConsoleTurn(_) => Some(&mut self.console.queue),
-            Parked::Seed => Some(&mut self.seed_waiter),
-            Parked::ProcessEnd(awaited) => {
-                self.processes.get_mut(awaited).map(|process| &mut process.waiters)
-            }
-            Parked::Bits { notification, .. } => {
-                self.notifications.get_mut(notification).map(|notification| &mut notification.waiters)
-            }
-            Parked::Interrupt(session) => self.interrupt_waiters(session.device),
-            Parked::Word(_) => self.processes.get_mut(*process).map(|process| &mut process.parked),
-            _ => None,
+    /// The list in which an operation of `process` waits, and the links of all such lists.
+    fn waiters(&mut self, process: Id<Process>, parked: Parked) -> Option<(&mut Links, &mut Waiters)> {
+        let list = match parked {
+            Parked::ConsoleTurn(_) => &mut self.console.queue,
+            Parked::Seed => &mut self.seed_waiter,
+            Parked::ProcessEnd(awaited) => &mut self.processes.get_mut(awaited)?.waiters,
+            Parked::Bits { notification, .. } => &mut self.notifications.get_mut(notification)?.waiters,
+            Parked::Interrupt(session) => &mut self.devices.get_mut(usize::from(session.device))?.waiters,
+            Parked::Word(_) => &mut self.processes.get_mut(process)?.parked,
+            _ => return None,
         };
-        if let Some(place) = place {
-            *place = list;
-        }
+        Some((&mut self.wait_links, list))
     }
 
     /// Takes a receive that has got something out of everything it is in.
