@@ -26,7 +26,8 @@ interface Device @0xc7f810f039449015 {
 
   allocate @2 (bytes :UInt64) -> (memory :DmaMemory);
   # Memory for the device, in whole pages, zeros, charged to the caller. For the device's driver: else exception "failed".
-  # Exception "invalid argument" for 0 bytes or more than 4 MiB; error "out of memory" if no such row of frames is free.
+  # Exception "invalid argument" for 0 bytes or more than 256 KiB, which is what ring 0 zeroes in one go: a device that needs more
+  # is given several. Error "out of memory" if no such row of frames is free.
 
   reset @3 () -> ();
   # Resets the device: it touches no memory until it is set up again. For its driver: else exception "failed".

@@ -39,7 +39,8 @@ pub trait DeviceServer {
     fn open(&mut self, call: Call<'_, DeviceOpen>) -> Answer<DeviceOpenAnswer>;
 
     /// Memory for the device, in whole pages, zeros, charged to the caller. For the device's driver: else exception "failed".
-    /// Exception "invalid argument" for 0 bytes or more than 4 MiB; error "out of memory" if no such row of frames is free.
+    /// Exception "invalid argument" for 0 bytes or more than 256 KiB, which is what ring 0 zeroes in one go: a device that needs more
+    /// is given several. Error "out of memory" if no such row of frames is free.
     ///
     /// # Errors
     /// What the caller gets instead of an answer now.
