@@ -6,6 +6,7 @@
  *
  *     total INSTRUCTIONS
  *     mark NAME INSTRUCTIONS-BEFORE-IT         (each time a mark is reached, up to a limit)
+ *     entry NAME INSTRUCTIONS                   (each time: from the mark to the next instruction of ring 3)
  *     event NAME TIMES                          (with profile=on: executions of instructions that leave or change worlds)
  *     block ADDRESS INSTRUCTIONS TIMES BYTES    (with profile=on; the code that it begins with: programs share addresses)
  *     stretch INSTRUCTIONS AT FIRST LAST        (with stretches=on: the longest runs of ring 0 with interrupts off, longest
@@ -81,8 +82,8 @@ struct stretch {
 };
 
 static struct mark marks[MARKS];
-static struct { int mark; uint64_t at; } hits[HITS];
-static int mark_count, hit_count;
+static struct { int mark; uint64_t at, entered; } hits[HITS];
+static int mark_count, hit_count, entered_count;
 static struct block *blocks;
 static uint64_t total;
 static bool is_profile, is_stretches, has_started;
@@ -129,6 +130,9 @@ static void executed(unsigned int cpu, void *data)
     struct block *block = data;
     if (is_stretches && cpu == 0)
         follow_stretch(block);
+    if (!(block->address >> 63))
+        while (entered_count < hit_count)
+            hits[entered_count++].entered = total;
     if (block->mark >= 0 && hit_count < HITS) {
         hits[hit_count].mark = block->mark;
         hits[hit_count++].at = total;
@@ -219,6 +223,9 @@ static void ended(qemu_plugin_id_t id, void *data)
     fprintf(file, "total %llu\n", (unsigned long long)total);
     for (int index = 0; index < hit_count; index++)
         fprintf(file, "mark %s %llu\n", marks[hits[index].mark].name, (unsigned long long)hits[index].at);
+    for (int index = 0; index < entered_count; index++)
+        fprintf(file, "entry %s %llu\n", marks[hits[index].mark].name,
+                (unsigned long long)(hits[index].entered - hits[index].at));
     for (int place = 0; place < LONGEST && longest[place].instructions; place++) {
         const struct stretch *one = &longest[place];
         fprintf(file, "stretch %llu %llu %llx %llx\n", (unsigned long long)one->instructions,

@@ -36,6 +36,8 @@ pub(crate) struct Ran {
     pub(crate) total: u64,
     /// Marks in the order in which they were reached, with the instructions before each.
     pub(crate) marks: Vec<(String, u64)>,
+    /// Instructions from each mark to the next one of ring 3, in the same order.
+    pub(crate) entries: Vec<(String, u64)>,
     /// Instructions of the longest stretches of ring 0 with interrupts off, the longest first.
     pub(crate) stretches: Vec<u64>,
     /// Executions of instructions that leave or change worlds, by name, if asked for.
@@ -107,13 +109,15 @@ impl Machine {
 }
 
 fn parse(text: &str, stdout: String) -> Option<Ran> {
-    let (marks, stretches, events, blocks) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-    let mut ran = Ran { stdout, log: String::new(), total: 0, marks, stretches, events, blocks };
+    let (marks, entries, stretches) = (Vec::new(), Vec::new(), Vec::new());
+    let (events, blocks) = (Vec::new(), Vec::new());
+    let mut ran = Ran { stdout, log: String::new(), total: 0, marks, entries, stretches, events, blocks };
     for line in text.lines() {
         let words: Vec<&str> = line.split(' ').collect();
         match words.as_slice() {
             ["total", count] => ran.total = count.parse().ok()?,
             ["mark", name, at] => ran.marks.push(((*name).to_owned(), at.parse().ok()?)),
+            ["entry", name, count] => ran.entries.push(((*name).to_owned(), count.parse().ok()?)),
             ["stretch", count, _, _, _] => ran.stretches.push(count.parse().ok()?),
             ["event", name, times] => ran.events.push(((*name).to_owned(), times.parse().ok()?)),
             ["block", address, size, times, code] => {
@@ -153,11 +157,12 @@ mod tests {
     #[test]
     fn what_the_plugin_writes_is_understood_and_nothing_else() {
         let ran = parse(
-            "total 9\nmark init 4\nstretch 8 1 a b\nevent call 7\nblock ffff 2 3 90c3\n",
+            "total 9\nmark init 4\nentry init 3\nstretch 8 1 a b\nevent call 7\nblock ffff 2 3 90c3\n",
             String::new(),
         )
         .unwrap();
         assert_eq!((ran.total, ran.marks), (9, vec![("init".to_owned(), 4)]));
+        assert_eq!(ran.entries, [("init".to_owned(), 3)]);
         assert_eq!(ran.stretches, [8]);
         assert_eq!(ran.events, [("call".to_owned(), 7)]);
         assert_eq!(ran.blocks, [Block { address: 0xffff, count: 6, code: vec![0x90, 0xc3] }]);

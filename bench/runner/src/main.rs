@@ -10,6 +10,7 @@
 
 mod archive;
 mod counts;
+mod interrupt;
 mod kernels;
 mod machine;
 mod memory;
@@ -94,6 +95,7 @@ fn bench(mode: Mode) -> Result<bool, String> {
     measured.extend(stages::measure(&machine)?);
     measured.extend(kernels::measure(&machine)?);
     measured.extend(stretch::measure(&machine)?);
+    measured.extend(interrupt::measure(&machine)?);
     measured.extend(sizes::measure(&root)?);
     let id = table.toolchain(&toolchain);
     table.check_references(&reference)?;

@@ -253,6 +253,7 @@ global_asm!(
     ".pushsection .text.interrupts, \"ax\"",
     ".balign 16",
     ".global interrupt_stubs",
+    ".type interrupt_stubs, @function",
     "interrupt_stubs:",
     ".set vector, 0",
     ".rept 256",

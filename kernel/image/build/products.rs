@@ -154,6 +154,7 @@ pub(crate) const GROUPS: &[Group] = &[
             counted("counts", "counts.elf"),
             counted("echo", "echo.elf"),
             counted("bell", "bell.elf"),
+            counted("asker", "asker.elf"),
             counted("first", "first.elf"),
         ],
     },
