@@ -148,6 +148,7 @@ pub(crate) const GROUPS: &[Group] = &[
             suite("stopper", "stopper.elf"),
             suite("stretch", "stretch.elf"),
             suite("instances", "instances.elf"),
+            suite("sharing", "sharing.elf"),
             suite("load", "load.elf"),
             suite("soak", "soak.elf"),
             suite("soaked", "soaked.elf"),

@@ -1,4 +1,5 @@
-//! Every allocation of the kernel refused once, under the smoke system and under the services demo.
+//! Every allocation of the kernel refused once, under the smoke system, under the services demo, and under one that
+//! takes every way of memory.
 //!
 //! Rows of `checks`. One boot counts the allocations; then each of them is refused in a boot of its own.
 //!
@@ -26,17 +27,22 @@ const CLEAR: [i32; 6] = [0, 1, 126, 127, 137, 142];
 /// A system under test.
 #[derive(Clone, Copy)]
 struct System {
+    /// Its manifest, from the root.
     manifest: &'static str,
     /// Its main process.
     main: &'static str,
 }
 
 pub(super) fn sweep(tools: &Tools<'_>) -> Result<String, String> {
-    sweep_of(tools, System { manifest: "system-smoke.cue", main: "smoke" })
+    sweep_of(tools, System { manifest: "manifests/system-smoke.cue", main: "smoke" })
 }
 
 pub(super) fn sweep_services(tools: &Tools<'_>) -> Result<String, String> {
-    sweep_of(tools, System { manifest: "system-services.cue", main: "writer" })
+    sweep_of(tools, System { manifest: "manifests/system-services.cue", main: "writer" })
+}
+
+pub(super) fn sweep_sharing(tools: &Tools<'_>) -> Result<String, String> {
+    sweep_of(tools, System { manifest: "tests/kernel/sharing.cue", main: "sharing" })
 }
 
 fn sweep_of(tools: &Tools<'_>, system: System) -> Result<String, String> {
@@ -78,7 +84,7 @@ fn image(tools: &Tools<'_>, system: System, folder: &Path) -> Result<PathBuf, St
     let output = Command::new(&tools.ground.capos)
         .args(["build", "-o"])
         .arg(&image)
-        .arg(tools.place.root.join("manifests").join(system.manifest))
+        .arg(tools.place.root.join(system.manifest))
         .output()
         .map_err(|error| error.to_string())?;
     let told = || format!("capos build: {}", String::from_utf8_lossy(&output.stderr));

@@ -17,6 +17,8 @@ const INSTANCES: usize = 1_000;
 const MEMORY: &str = "1024M";
 const FREE_MEBIBYTES: std::ops::Range<u64> = 900..1_024;
 const PAGE: u64 = 4_096;
+/// The hard limit of the run: a second for each, and more, on a busy host.
+const SECONDS: u64 = 600;
 /// Bytes of memory that a waiting instance takes at most, with everything that the kernel keeps for it.
 const BYTES_EACH: u64 = 512 << 10;
 /// Bytes that ring 0 keeps for a waiting instance at most: page tables, rings, records.
@@ -63,7 +65,10 @@ pub(super) fn thousand(tools: &Tools<'_>) -> Result<String, String> {
     fs::write(folder.path().join("launch"), launch(16 << 20))
         .and_then(|()| fs::write(&file, manifest))
         .map_err(|error| error.to_string())?;
-    let shown = tools.show(&file, &Run { qemu: vec!["-m".to_owned(), MEMORY.to_owned()], ..Run::plain() })?;
+    let shown = tools.show(
+        &file,
+        &Run { qemu: vec!["-m".to_owned(), MEMORY.to_owned()], timeout: SECONDS, ..Run::plain() },
+    )?;
     status(&shown, 0)?;
     let text = shown.stdout_text();
     let expected = format!("{INSTANCES} waited at once, {INSTANCES} exited with 0, charged at most ");

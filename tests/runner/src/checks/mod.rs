@@ -79,6 +79,7 @@ pub(crate) const ALL: &[Check] = &[
     check_icount("allocation/sweep: each refused allocation is survived", allocation::sweep),
     check_icount("allocation/sweep: in the services demo too", allocation::sweep_services),
     check("soak/soak: 20,000 spawns and a million calls leave nothing", soak::spawns_and_calls),
+    check_icount("allocation/sweep: in what shares memory too", allocation::sweep_sharing),
     check("kernel/suite: every test from ring 3", kernel::suite),
     check("kernel/fuzz: every answer is the one that was due", kernel::fuzz),
     check_icount("kernel/hardware layer: everything holds", hardware::proof),
