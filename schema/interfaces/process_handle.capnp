@@ -5,6 +5,7 @@
 # Served by the kernel.
 
 using Accounting = import "accounting.capnp".Accounting;
+using Notification = import "notification.capnp".Notification;
 
 interface ProcessHandle @0x9c830a8af3909f6b {
   grant @0 (name :Text, capability :Capability, methods :UInt64) -> ();
@@ -24,6 +25,10 @@ interface ProcessHandle @0x9c830a8af3909f6b {
 
   accounting @4 () -> (accounting :Accounting);
   # The right to read what the process uses.
+
+  bind @5 (notification :Notification, bits :UInt64) -> ();
+  # When it has ended, sets `bits` (not 0: exception "invalid argument") of the notification, for which the method `signal` is
+  # needed; at once if it has ended. `wait` then completes at once. Binding again replaces.
 
   struct Fault {
     # All zero unless the kind is "fault".

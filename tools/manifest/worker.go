@@ -26,8 +26,9 @@ const (
 	processorTimeMax = 5 * time.Second
 	// wallTimeMax ends a worker that waits for something, such as a pipe without a writer.
 	wallTimeMax = 60 * time.Second
-	// memoryBytesMax bounds the memory of the evaluation: an ordinary one takes 30 MiB.
-	memoryBytesMax = 512 << 20
+	// memoryBytesMax bounds the memory of the evaluation: an ordinary one takes 30 MiB, one with as many processes as there
+	// can be, and four offers for each, 600 MiB.
+	memoryBytesMax = 1 << 30
 	// stackBytesMax bounds its stack.
 	stackBytesMax = 64 << 20
 	// watchInterval is how often time and memory are looked at.
@@ -38,7 +39,7 @@ const (
 	tooLong   = "the evaluation takes too long"
 	tooLarge  = "the evaluation needs too much memory"
 	tooDeep   = "the manifest is nested too deeply"
-	limitText = "a manifest that is evaluated within 5 s of processor time and 512 MiB"
+	limitText = "a manifest that is evaluated within 5 s of processor time and 1 GiB"
 )
 
 // supervise evaluates the file in a child process and prints an answer in every case.

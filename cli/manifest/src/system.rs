@@ -16,8 +16,9 @@ use serde::Deserialize;
 
 use crate::sources::{Device, reaches_all_memory};
 
-/// Processes at most that a manifest lists; the drivers come on top. init waits for all of them at once.
-pub(crate) const PROCESSES_MAX: usize = 20;
+/// Processes at most that a manifest lists; the drivers come on top. What the evaluation of its text can take, with room to
+/// spare.
+pub(crate) const PROCESSES_MAX: usize = 1_024;
 
 /// A system: the typed form of `schema/manifest.capnp`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -9,10 +9,8 @@ use crate::calls::operation::Parked;
 use crate::calls::{Answer, Call};
 use crate::devices::Session;
 use crate::kernel::Kernel;
-use crate::objects::Object;
 use capos_abi::error::{CallError, Exception, Transport};
 use capos_schema::interrupt::{Interrupt, InterruptBindParams};
-use capos_schema::notification::Notification;
 
 impl Kernel {
     pub(crate) fn call_interrupt(&mut self, call: &Call<'_>, session: Session) -> Result<Answer, CallError> {
@@ -42,16 +40,7 @@ impl Kernel {
         let message = self.parameters::<SMALL>(call)?;
         let InterruptBindParams { notification, bits } =
             InterruptBindParams::decode(message.bytes()).map_err(malformed)?;
-        let capability = self.sent(call, notification)?;
-        let Object::Notification(notification) = capability.object else {
-            return Err(Transport::WrongInterface.into());
-        };
-        if !capability.permits(Notification::SIGNAL) {
-            return Err(Transport::MethodDenied.into());
-        }
-        if bits == 0 {
-            return Err(Exception::InvalidArgument.into());
-        }
+        let notification = self.sent_notification(call, notification, bits)?;
         self.bind_interrupt(session, notification, bits)?;
         Ok(Answer::DONE)
     }

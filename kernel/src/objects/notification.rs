@@ -1,6 +1,7 @@
 //! Notification: bits that are set by some and taken by others.
 //!
-//! Specified by `schema/interfaces/notification.capnp`. Called by `invoke`; by `devices` for an interrupt that is bound to one.
+//! Specified by `schema/interfaces/notification.capnp`. Called by `invoke`; by `devices` and `processes::end` for an
+//! interrupt and an end that are bound to one.
 //!
 //! Invariant: no wait is in the list while a bit of its mask is set. Waits are served in the order in which they began, each
 //! takes at least one bit, and their number is bounded, so a signal is a bounded amount of work.
@@ -32,7 +33,7 @@ pub(crate) struct Notification {
     /// Waits in the order in which they began, over `Kernel::wait_links`.
     pub(crate) waiters: Waiters,
     waits: u32,
-    /// Capabilities, waits and interrupts that name it.
+    /// Capabilities, waits, interrupts and processes that name it.
     holders: u32,
     /// Who is charged.
     account: Option<Id<Process>>,
@@ -136,7 +137,30 @@ impl Kernel {
         }
     }
 
-    /// One more capability, wait or interrupt names the notification.
+    /// The notification that a call sends along, to set `bits` of it when something happens.
+    ///
+    /// # Errors
+    /// "wrong interface", "method denied" without the right to signal, exception "invalid argument" for no bits.
+    pub(crate) fn sent_notification(
+        &mut self,
+        call: &Call<'_>,
+        notification: Option<u32>,
+        bits: u64,
+    ) -> Result<Id<Notification>, CallError> {
+        let capability = self.sent(call, notification)?;
+        let Object::Notification(notification) = capability.object else {
+            return Err(Transport::WrongInterface.into());
+        };
+        if !capability.permits(Interface::SIGNAL) {
+            return Err(Transport::MethodDenied.into());
+        }
+        if bits == 0 {
+            return Err(Exception::InvalidArgument.into());
+        }
+        Ok(notification)
+    }
+
+    /// One more capability, wait, interrupt or process names the notification.
     pub(crate) fn retain_notification(&mut self, id: Id<Notification>) {
         if let Some(notification) = self.notifications.get_mut(id) {
             notification.holders += 1;

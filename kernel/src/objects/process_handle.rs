@@ -19,8 +19,8 @@ use capos_kernel_core::capability::Capability;
 use capos_kernel_core::pool::Id;
 use capos_schema::accounting::Accounting;
 use capos_schema::process_handle::{
-    ProcessHandle, ProcessHandleAccountingResults, ProcessHandleFault, ProcessHandleGrantParams,
-    ProcessHandleKillParams, ProcessHandleWaitResults,
+    ProcessHandle, ProcessHandleAccountingResults, ProcessHandleBindParams, ProcessHandleFault,
+    ProcessHandleGrantParams, ProcessHandleKillParams, ProcessHandleWaitResults,
 };
 
 /// Bytes of a `wait` reply at most.
@@ -38,6 +38,7 @@ impl Kernel {
             ProcessHandle::WAIT => self.wait(call, id),
             ProcessHandle::KILL => self.kill(call, id),
             ProcessHandle::ACCOUNTING => self.give_accounting(call, id),
+            ProcessHandle::BIND => self.bind_end(call, id),
             _ => Err(Transport::NoSuchMethod.into()),
         }
     }
@@ -48,6 +49,25 @@ impl Kernel {
         let results = ProcessHandleAccountingResults { accounting: Some(0) };
         let answer = self.reply(call.origin, |out| results.encode(out))?;
         Ok(answer.with_capabilities(1))
+    }
+
+    /// The end sets bits of a notification from now on, and now if it is over.
+    fn bind_end(&mut self, call: &Call<'_>, id: Id<Process>) -> Result<Answer, CallError> {
+        let message = self.parameters::<SMALL>(call)?;
+        let ProcessHandleBindParams { notification, bits } =
+            ProcessHandleBindParams::decode(message.bytes()).map_err(malformed)?;
+        let notification = self.sent_notification(call, notification, bits)?;
+        let process = self.processes.get_mut(id).ok_or(Transport::Disconnected)?;
+        let before = process.bound.replace((notification, bits));
+        let has_ended = process.state == ProcessState::Ended;
+        self.retain_notification(notification);
+        if let Some((before, _)) = before {
+            self.release_notification(before);
+        }
+        if has_ended {
+            self.signal_end(id);
+        }
+        Ok(Answer::DONE)
     }
 
     fn grant(&mut self, call: &Call<'_>, id: Id<Process>) -> Result<Answer, CallError> {

@@ -168,6 +168,7 @@ impl Process {
             thread: None,
             outcome: Outcome::new(OutcomeKind::Exited, 0),
             waiters: List::EMPTY,
+            bound: None,
             parked: List::EMPTY,
             received: List::EMPTY,
             received_first: None,

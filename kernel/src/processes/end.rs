@@ -199,6 +199,7 @@ impl Kernel {
         if self.first_process == Some(id) {
             self.finish_without_init(id);
         }
+        self.signal_end(id);
         // The record goes with its last holder; here with nobody to hold it.
         self.retain_process(id);
         self.release_process(id);
@@ -219,6 +220,15 @@ impl Kernel {
         }
         self.pass_entries_on(id, parent, Kind::MemoryObject, count);
         (bytes, frames)
+    }
+
+    /// Sets the bits that are bound to the end of a process, which is over.
+    pub(crate) fn signal_end(&mut self, id: Id<Process>) {
+        let bound = self.processes.get_mut(id).and_then(|process| process.bound.take());
+        if let Some((notification, bits)) = bound {
+            self.signal(notification, bits);
+            self.release_notification(notification);
+        }
     }
 
     /// Completes one `wait`.

@@ -19,6 +19,7 @@ use crate::calls::operation::Operation;
 use crate::holdings::{Holdings, Kind};
 use crate::kernel::{Kernel, Waiters};
 use crate::memory::area::Area;
+use crate::objects::notification::Notification;
 use capos_abi::outcome::{OutcomeKind, REPORT_BYTES_MAX};
 use capos_kernel_core::account::Account;
 use capos_kernel_core::capability::Table;
@@ -117,6 +118,8 @@ pub(crate) struct Process {
     pub(crate) outcome: Outcome,
     /// `wait` operations, over `Kernel::wait_links`.
     pub(crate) waiters: Waiters,
+    /// What its end sets.
+    pub(crate) bound: Option<(Id<Notification>, u64)>,
     /// `park` operations of its threads, over `Kernel::wait_links`.
     pub(crate) parked: Waiters,
     /// Calls that it has received and not answered, over `Kernel::wait_links`.

@@ -24,7 +24,7 @@ impl ProcessHandle {
     /// Its id on the wire.
     pub const ID: u64 = 0x9c830a8af3909f6b;
     /// The mask with every method.
-    pub const ALL_METHODS: u64 = 0b11111;
+    pub const ALL_METHODS: u64 = 0b111111;
     /// The number of the method `grant`.
     pub const GRANT: u16 = 0;
     /// The number of the method `start`.
@@ -35,6 +35,8 @@ impl ProcessHandle {
     pub const KILL: u16 = 3;
     /// The number of the method `accounting`.
     pub const ACCOUNTING: u16 = 4;
+    /// The number of the method `bind`.
+    pub const BIND: u16 = 5;
 }
 
 impl Interface for ProcessHandle {
@@ -67,6 +69,11 @@ static DESCRIPTION: Description = Description {
             documentation: "Ends it with the outcome `kind`: killed, wall clock, revoked or output (else exception \"invalid argument\"). No effect after the end.",
         },
         Method { name: "accounting", number: 4, documentation: "The right to read what the process uses." },
+        Method {
+            name: "bind",
+            number: 5,
+            documentation: "When it has ended, sets `bits` (not 0: exception \"invalid argument\") of the notification, for which the method `signal` is needed; at once if it has ended. `wait` then completes at once. Binding again replaces.",
+        },
     ],
 };
 
@@ -490,5 +497,80 @@ impl ProcessHandleAccountingResults {
             return Ok(Self::default());
         };
         Ok(Self { accounting: structure.capability(0)? })
+    }
+}
+
+/// Parameters of the method `bind` of [`ProcessHandle`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ProcessHandleBindParams {
+    /// Field `notification` of the schema: the index of a `Notification` in the transfer list.
+    pub notification: Option<u32>,
+    /// Field `bits` of the schema.
+    pub bits: u64,
+}
+
+impl ProcessHandleBindParams {
+    const SHAPE: Shape = Shape { data_words: 1, pointers: 1 };
+    /// Bytes of the message without its texts and bulk data.
+    pub const FIXED_BYTES: usize = 8 + Self::SHAPE.bytes();
+
+    /// Bytes that `encode` writes.
+    #[must_use]
+    pub fn encoded_bytes(&self) -> usize {
+        Self::FIXED_BYTES
+    }
+
+    /// Writes the message; returns its bytes.
+    ///
+    /// # Errors
+    /// [`EncodeError::BufferTooSmall`].
+    pub fn encode(&self, out: &mut [u8]) -> Result<usize, EncodeError> {
+        let mut writer = Writer::new(out, Self::SHAPE)?;
+        writer.capability(0, self.notification);
+        writer.u64(0, self.bits);
+        Ok(writer.bytes())
+    }
+
+    /// Reads a message.
+    ///
+    /// # Errors
+    /// [`DecodeError`].
+    pub fn decode(message: &[u8]) -> Result<Self, DecodeError> {
+        let Some(structure) = Head::new(message, message.len())?.root()? else {
+            return Ok(Self::default());
+        };
+        Ok(Self { notification: structure.capability(0)?, bits: structure.u64(0) })
+    }
+}
+
+/// Results of the method `bind` of [`ProcessHandle`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ProcessHandleBindResults {}
+
+impl ProcessHandleBindResults {
+    /// Bytes of the message without its texts and bulk data: it is empty.
+    pub const FIXED_BYTES: usize = 0;
+
+    /// Bytes that `encode` writes.
+    #[must_use]
+    pub fn encoded_bytes(&self) -> usize {
+        Self::FIXED_BYTES
+    }
+
+    /// Writes nothing: a message without fields may be empty.
+    ///
+    /// # Errors
+    /// None.
+    pub fn encode(&self, _out: &mut [u8]) -> Result<usize, EncodeError> {
+        Ok(Self::FIXED_BYTES)
+    }
+
+    /// Checks the root pointer.
+    ///
+    /// # Errors
+    /// [`DecodeError`].
+    pub fn decode(message: &[u8]) -> Result<Self, DecodeError> {
+        Head::new(message, message.len())?.root()?;
+        Ok(Self {})
     }
 }

@@ -20,6 +20,7 @@ extern crate std;
 pub mod authority;
 pub mod devices;
 pub mod end;
+pub mod ends;
 pub mod launch;
 pub mod package;
 pub mod plan;

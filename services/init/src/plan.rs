@@ -26,8 +26,8 @@ use crate::package::Part;
 
 /// The version of the manifest that init reads.
 pub const VERSION: u32 = 1;
-/// Processes at most, the drivers included: init waits for all of them at once.
-pub const PROCESSES_MAX: usize = 22;
+/// Processes at most: as many as the host accepts, and room for the drivers.
+pub const PROCESSES_MAX: usize = 1_024 + crate::ends::GROUP;
 
 /// A checked manifest.
 pub struct Plan<'m> {

@@ -1,6 +1,6 @@
 //! Waiting for the processes, keeping their wall-clock limits, and starting those again that are to be.
 //!
-//! Run by `run` when everything is started; calls ProcessHandle, Timer and `spawn`.
+//! Run by `run` when everything is started; calls ProcessHandle, Timer, `ends` and `spawn`.
 //!
 //! Invariant: it ends when the process named `main` has ended, and not before; no failure that is known then is left untold.
 //! What a process served stays open exactly as long as it runs or will be started again.
@@ -9,27 +9,21 @@ use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
-use capos_rt::abi::error::{CallError, Transport};
+use capos_rt::abi::error::CallError;
 use capos_rt::abi::outcome::OutcomeKind;
 use capos_rt::schema::console::ConsoleStream;
 use capos_rt::schema::process_handle::{ProcessHandle, ProcessHandleFault};
-use capos_rt::{Call, Cap, Deadline, Pending, ProcessHandleWaitReply, wait_any};
+use capos_rt::{Cap, Deadline, ProcessHandleWaitReply};
 
 use crate::authority::Authority;
 use crate::end::{Ending, INIT, Refusal};
+use crate::ends::Ends;
 use crate::package::Package;
 use crate::plan::{Plan, Process, When};
 use crate::schedule::{Due, Schedule, wait};
 use crate::seed::Awaited;
 use crate::services::Services;
 use crate::spawn::{Running, spawn};
-
-/// A process that has not ended.
-struct Watched {
-    place: usize,
-    process: Cap<ProcessHandle>,
-    wait: Pending<ProcessHandleWaitReply>,
-}
 
 /// Everything that runs.
 pub struct Supervisor<'s, 'm> {
@@ -38,7 +32,9 @@ pub struct Supervisor<'s, 'm> {
     package: Package<'s>,
     services: Services<'s, 'm>,
     schedule: Schedule,
-    watched: Vec<Watched>,
+    ends: Ends,
+    /// The processes whose end was not told, by their places.
+    running: Vec<Option<Cap<ProcessHandle>>>,
     /// How many times each process was started again.
     restarts: Vec<u32>,
 }
@@ -55,11 +51,20 @@ impl<'s, 'm> Supervisor<'s, 'm> {
         services: Services<'s, 'm>,
         running: Vec<Option<Running>>,
     ) -> Result<Supervisor<'s, 'm>, Refusal> {
-        let (schedule, watched) = (Schedule::default(), Vec::new());
-        let restarts = plan.processes.iter().map(|_| 0).collect();
-        let mut supervisor = Supervisor { authority, plan, package, services, schedule, watched, restarts };
-        for (place, running) in running.into_iter().enumerate() {
-            match running {
+        let ends = Ends::open(&authority.spawner, plan.processes.len())
+            .map_err(|error| Refusal::failed("waiting for processes", error))?;
+        let mut supervisor = Supervisor {
+            authority,
+            plan,
+            package,
+            services,
+            schedule: Schedule::default(),
+            ends,
+            running: plan.processes.iter().map(|_| None).collect(),
+            restarts: plan.processes.iter().map(|_| 0).collect(),
+        };
+        for (place, started) in running.into_iter().enumerate() {
+            match started {
                 Some(running) => supervisor.watch(place, running)?,
                 None if place == plan.main => return Err(without_device(&plan.processes[place].name)),
                 None => {}
@@ -70,8 +75,8 @@ impl<'s, 'm> Supervisor<'s, 'm> {
 
     fn watch(&mut self, place: usize, running: Running) -> Result<(), Refusal> {
         self.schedule.start(place, running.started, self.plan.processes[place].wall_clock);
-        let wait = running.process.begin_wait().map_err(|error| failed(self.plan, place, error))?;
-        self.watched.push(Watched { place, process: running.process, wait });
+        self.ends.watch(place, &running.process).map_err(|error| failed(self.plan, place, error))?;
+        self.running[place] = Some(running.process);
         Ok(())
     }
 
@@ -81,13 +86,13 @@ impl<'s, 'm> Supervisor<'s, 'm> {
     /// If a process cannot be waited for.
     pub fn run(mut self) -> Result<Ending, Refusal> {
         loop {
-            let ended = self.wait_for_one()?;
-            let Watched { place, wait, .. } = self.watched.swap_remove(ended);
+            let place = self.wait_for_one()?;
+            let Some(process) = self.running[place].take() else { continue };
             self.schedule.end(place);
-            let end = wait.wait().map_err(|error| failed(self.plan, place, error))?;
+            let end = process.wait().map_err(|error| failed(self.plan, place, error))?;
             if place == self.plan.main {
                 let process = self.plan.processes[place].name.clone();
-                tell_of_ended(self.authority, self.plan, self.watched);
+                self.tell_of_ended();
                 return Ok(Ending { kind: end.kind, code: end.code, process, report: end.report });
             }
             self.follow(place, &end)?;
@@ -133,15 +138,14 @@ impl<'s, 'm> Supervisor<'s, 'm> {
         }
     }
 
-    /// The place in `watched` of a process that has ended. Does meanwhile what is due.
+    /// The place of a process that has ended. Does meanwhile what is due.
     fn wait_for_one(&mut self) -> Result<usize, Refusal> {
         loop {
             let deadline = match self.schedule.next() {
                 Some(nanoseconds) => Deadline::at(&self.authority.timer, nanoseconds),
                 None => Deadline::NEVER,
             };
-            let calls: Vec<&Call> = self.watched.iter().map(|watched| watched.wait.call()).collect();
-            match wait_any(&calls, deadline) {
+            match self.ends.next(deadline) {
                 Ok(Some(ended)) => return Ok(ended),
                 Ok(None) => self.do_due()?,
                 Err(error) => return Err(Refusal::failed("waiting", error)),
@@ -155,12 +159,27 @@ impl<'s, 'm> Supervisor<'s, 'm> {
         while let Some((place, due)) = self.schedule.take_due(now) {
             if due == Due::Start {
                 self.start_again(place)?;
-            } else if let Some(watched) = self.watched.iter().find(|watched| watched.place == place) {
+            } else if let Some(process) = &self.running[place] {
                 let kind = OutcomeKind::WallClock as u16;
-                watched.process.kill(kind).map_err(|error| failed(self.plan, place, error))?;
+                process.kill(kind).map_err(|error| failed(self.plan, place, error))?;
             }
         }
         Ok(())
+    }
+
+    /// Says how those ended that ended before init looked, as the main process did. Its outcome is the run's, whatever
+    /// becomes of this.
+    fn tell_of_ended(mut self) {
+        while let Ok(Some(place)) = self.ends.known() {
+            let Some(process) = self.running[place].take() else { continue };
+            let line = match process.wait() {
+                Ok(end) => failure(&self.plan.processes[place].name, &end, ""),
+                Err(error) => Some(format!("{INIT}: {}\n", failed(self.plan, place, error))),
+            };
+            if let Some(line) = line {
+                complain(self.authority, &line);
+            }
+        }
     }
 }
 
@@ -190,23 +209,6 @@ fn is_wanted(process: &Process<'_>, end: &ProcessHandleWaitReply) -> bool {
 
 fn is_success(end: &ProcessHandleWaitReply) -> bool {
     OutcomeKind::from_number(end.kind) == Some(OutcomeKind::Exited) && end.code == 0
-}
-
-/// Says how those ended that ended before init looked, as the main process did. Its outcome is the run's, whatever
-/// becomes of this.
-fn tell_of_ended(authority: &Authority, plan: &Plan<'_>, watched: Vec<Watched>) {
-    for Watched { place, wait, .. } in watched {
-        if !wait.call().is_complete() {
-            continue;
-        }
-        let line = match wait.wait() {
-            Ok(end) => failure(&plan.processes[place].name, &end, ""),
-            Err(error) => Some(format!("{INIT}: {}\n", failed(plan, place, error))),
-        };
-        if let Some(line) = line {
-            complain(authority, &line);
-        }
-    }
 }
 
 /// The line about a process that is not main and failed, with what follows; `None` if it did not.
@@ -240,13 +242,7 @@ fn complain(authority: &Authority, line: &str) {
 }
 
 fn failed(plan: &Plan<'_>, place: usize, error: CallError) -> Refusal {
-    let name = &plan.processes[place].name;
-    match error {
-        CallError::Transport(Transport::LimitReached) => {
-            Refusal::of_init(format_args!("process \"{name}\": too many processes to wait for"))
-        }
-        error => Refusal::of_init(format_args!("process \"{name}\": {error}")),
-    }
+    Refusal::of_init(format_args!("process \"{}\": {error}", plan.processes[place].name))
 }
 
 #[cfg(test)]

@@ -16,10 +16,12 @@ use crate::sys::operation::Sizes;
 use alloc::string::String;
 use capos_abi::error::CallError;
 use capos_schema::accounting::Accounting;
+use capos_schema::notification::Notification;
 use capos_schema::process_handle::{
-    ProcessHandle, ProcessHandleAccountingParams, ProcessHandleAccountingResults, ProcessHandleFault,
-    ProcessHandleGrantParams, ProcessHandleGrantResults, ProcessHandleKillParams, ProcessHandleKillResults,
-    ProcessHandleStartParams, ProcessHandleStartResults, ProcessHandleWaitParams, ProcessHandleWaitResults,
+    ProcessHandle, ProcessHandleAccountingParams, ProcessHandleAccountingResults, ProcessHandleBindParams,
+    ProcessHandleBindResults, ProcessHandleFault, ProcessHandleGrantParams, ProcessHandleGrantResults,
+    ProcessHandleKillParams, ProcessHandleKillResults, ProcessHandleStartParams, ProcessHandleStartResults,
+    ProcessHandleWaitParams, ProcessHandleWaitResults,
 };
 
 /// What the method `wait` of `ProcessHandle` answers.
@@ -247,6 +249,38 @@ impl Cap<ProcessHandle> {
             let results =
                 ProcessHandleAccountingResults::decode(reply.message()).map_err(|_| IMPOSSIBLE_REPLY)?;
             reply.capability(results.accounting)
+        }))
+    }
+
+    /// When it has ended, sets `bits` (not 0: exception "invalid argument") of the notification, for which the method `signal` is
+    /// needed; at once if it has ended. `wait` then completes at once. Binding again replaces.
+    ///
+    /// # Errors
+    /// What the object or the transport says.
+    #[inline]
+    pub fn bind(&self, notification: &Cap<Notification>, bits: u64) -> Result<(), CallError> {
+        self.begin_bind(notification, bits)?.wait()
+    }
+
+    /// Begins [`Self::bind`].
+    ///
+    /// # Errors
+    /// If it cannot be submitted.
+    #[inline]
+    pub fn begin_bind(&self, notification: &Cap<Notification>, bits: u64) -> Result<Pending<()>, CallError> {
+        let parameters = ProcessHandleBindParams { notification: Some(0), bits };
+        let sizes = Sizes {
+            parameters: parameters.encoded_bytes(),
+            results: ProcessHandleBindResults::FIXED_BYTES,
+            receives: 0,
+            ..Sizes::default()
+        };
+        let call = Call::begin(self, ProcessHandle::BIND, sizes, &[notification.raw()], |out| {
+            parameters.encode(out)
+        })?;
+        Ok(Pending::new(call, |reply| {
+            ProcessHandleBindResults::decode(reply.message()).map_err(|_| IMPOSSIBLE_REPLY)?;
+            Ok(())
         }))
     }
 }

@@ -16,10 +16,12 @@ use crate::server::Turn;
 use crate::server::Unanswered;
 use crate::server::malformed;
 use capos_schema::accounting::Accounting;
+use capos_schema::notification::Notification;
 use capos_schema::process_handle::{
-    ProcessHandle, ProcessHandleAccountingParams, ProcessHandleAccountingResults, ProcessHandleGrantParams,
-    ProcessHandleGrantResults, ProcessHandleKillParams, ProcessHandleKillResults, ProcessHandleStartParams,
-    ProcessHandleStartResults, ProcessHandleWaitParams, ProcessHandleWaitResults,
+    ProcessHandle, ProcessHandleAccountingParams, ProcessHandleAccountingResults, ProcessHandleBindParams,
+    ProcessHandleBindResults, ProcessHandleGrantParams, ProcessHandleGrantResults, ProcessHandleKillParams,
+    ProcessHandleKillResults, ProcessHandleStartParams, ProcessHandleStartResults, ProcessHandleWaitParams,
+    ProcessHandleWaitResults,
 };
 use capos_schema::wire::EncodeError;
 
@@ -63,6 +65,18 @@ pub trait ProcessHandleServer {
     /// # Errors
     /// What the caller gets instead of an answer now.
     fn accounting(&mut self, call: Call<'_, ProcessHandleAccounting>) -> Answer<Given<Accounting>>;
+
+    /// When it has ended, sets `bits` (not 0: exception "invalid argument") of the notification, for which the method `signal` is
+    /// needed; at once if it has ended. `wait` then completes at once. Binding again replaces.
+    ///
+    /// # Errors
+    /// What the caller gets instead of an answer now.
+    fn bind(
+        &mut self,
+        call: Call<'_, ProcessHandleBind>,
+        notification: Cap<Notification>,
+        bits: u64,
+    ) -> Answer<()>;
 }
 
 /// The method `grant` of `ProcessHandle`.
@@ -150,6 +164,23 @@ impl Method for ProcessHandleAccounting {
     }
 }
 
+/// The method `bind` of `ProcessHandle`.
+#[derive(Debug)]
+pub enum ProcessHandleBind {}
+
+impl Method for ProcessHandleBind {
+    type Answer<'a> = ();
+
+    #[inline]
+    fn encode<'o>(
+        (): Self::Answer<'_>,
+        room: impl FnOnce(usize) -> Option<&'o mut [u8]>,
+    ) -> Result<usize, EncodeError> {
+        let results = ProcessHandleBindResults {};
+        results.encode(room(results.encoded_bytes()).ok_or(EncodeError::BufferTooSmall)?)
+    }
+}
+
 impl<S: ProcessHandleServer> Interfaces<S> for ProcessHandle {
     const ARRIVING: usize = 1;
     const LEAVING: usize = 1;
@@ -185,6 +216,12 @@ impl<S: ProcessHandleServer> Interfaces<S> for ProcessHandle {
                 ProcessHandleAccountingParams::decode(turn.message()).map_err(malformed)?;
                 let answer = server.accounting(turn.call())?;
                 turn.answer::<ProcessHandleAccounting>(answer)
+            }
+            ProcessHandle::BIND => {
+                let parameters = ProcessHandleBindParams::decode(turn.message()).map_err(malformed)?;
+                let notification = turn.capability(parameters.notification)?;
+                server.bind(turn.call(), notification, parameters.bits)?;
+                turn.answer::<ProcessHandleBind>(())
             }
             _ => Err(NOT_SERVED),
         }

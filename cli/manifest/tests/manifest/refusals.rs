@@ -236,8 +236,8 @@ processes: [
         "name: \"x\"\nprocesses: []"
         => "x.cue:2:1: processes: a system without processes; accepted: at least one process";
     too_many_processes:
-        "name: \"x\"\nprocesses: [for n in \"abcdefghijklmnopqrstu\" / 1 {name: n, program: \"smoke\"}]".replace("\"abcdefghijklmnopqrstu\" / 1", &format!("{:?}", ('a'..='u').collect::<Vec<_>>()).replace('\'', "\""))
-        => "x.cue:2:1: processes: 21 processes; accepted: at most 20";
+        "name: \"x\"\nprocesses: [for n in NAMES {name: n, program: \"smoke\"}]".replace("NAMES", &format!("{:?}", (0..1_025).map(|n| format!("p{n}")).collect::<Vec<_>>()))
+        => "x.cue:2:1: processes: 1025 processes; accepted: at most 1024";
     wrong_name:
         "name: \"x y\"\nprocesses: [{name: \"a\", program: \"smoke\"}]"
         => "x.cue:1:1: name: wrong value: \"x y\"; accepted: a name: 1 to 48 letters, digits, '.', '_' and '-', starting with a letter or digit";
@@ -312,7 +312,7 @@ processes: [
         => "x.cue:1:107: the manifest is nested too deeply; accepted: at most 100 brackets in each other";
     no_end:
         "import \"list\"\nname: [for x in list.Range(0, 1000000000, 1) {x}]"
-        => "x.cue: the evaluation needs too much memory; accepted: a manifest that is evaluated within 5 s of processor time and 512 MiB";
+        => "x.cue: the evaluation needs too much memory; accepted: a manifest that is evaluated within 5 s of processor time and 1 GiB";
 }
 
 #[test]

@@ -47,7 +47,7 @@ fn with(change: impl FnOnce(&mut Manifest<'_>)) -> Result<(usize, Vec<Grant>), R
 }
 
 fn segment(builder: &Builder<capnp::message::HeapAllocator>) -> Vec<u8> {
-    let mut flat = Builder::new(capnp::message::HeapAllocator::new().first_segment_words(1024));
+    let mut flat = Builder::new(capnp::message::HeapAllocator::new().first_segment_words(1 << 16));
     flat.set_root(builder.get_root_as_reader::<system_manifest::Reader<'_>>().unwrap()).unwrap();
     let segments = flat.get_segments_for_output();
     assert_eq!(segments.len(), 1);
@@ -127,11 +127,11 @@ fn whole_manifests_are_refused() {
     let none = text(|manifest| {
         manifest.reborrow().init_processes(0);
     });
-    assert_eq!(none, "manifest: 0 processes; there must be 1 to 22");
+    assert_eq!(none, "manifest: 0 processes; there must be 1 to 1088");
     let many = text(|manifest| {
-        manifest.reborrow().init_processes(23);
+        manifest.reborrow().init_processes(1089);
     });
-    assert_eq!(many, "manifest: 23 processes; there must be 1 to 22");
+    assert_eq!(many, "manifest: 1089 processes; there must be 1 to 1088");
 }
 
 #[test]

@@ -2,7 +2,8 @@
 //!
 //! Booted by the check `instances` with the WASI host, a module and its launch parameters as parts. Starts the instances, each
 //! with a standard output that this program serves, and answers nobody before all of them wait for an answer: then all have
-//! run, and none has ended. Tells what each is charged for, lets them go on, and waits for their ends.
+//! run, and none has ended. Tells what each is charged for, lets them go on, and waits for their ends. Where init starts the
+//! instances, it gets the receive side of their standard output instead of a ProcessSpawner, and does the rest.
 //!
 //! Invariant: an instance has one write in progress at most, so as many writes as instances are one of each.
 #![no_std]
@@ -43,7 +44,6 @@ const READ: u64 = 1 << MemoryObject::INFO | 1 << MemoryObject::READ;
 
 /// What the program holds.
 struct Context {
-    console: Cap<Console>,
     spawner: Cap<ProcessSpawner>,
     host: Cap<MemoryObject>,
     module: Cap<MemoryObject>,
@@ -57,20 +57,34 @@ struct Instance {
 }
 
 fn main(capabilities: &CapSet) -> ExitStatus {
-    let Some(context) = context(capabilities) else { return ExitStatus::exited(2) };
-    let told = run(&context).unwrap_or_else(|error| format!("failed: {error}"));
-    let is_told = context.console.write(format!("{told}\n").as_bytes()).is_ok();
+    let Ok(console) = capabilities.get::<Console>("stdout") else { return ExitStatus::exited(2) };
+    let told = match capabilities.get::<Endpoint>("gate") {
+        Ok(endpoint) => serve(&endpoint).map_err(|error| format!("{error}")),
+        Err(_) => context(capabilities).and_then(|context| run(&context).map_err(|error| format!("{error}"))),
+    };
+    let told = told.unwrap_or_else(|error| format!("failed: {error}"));
+    let is_told = console.write(format!("{told}\n").as_bytes()).is_ok();
     ExitStatus::exited(u32::from(!is_told || told.starts_with("failed")))
 }
 
-fn context(capabilities: &CapSet) -> Option<Context> {
-    Some(Context {
-        console: capabilities.get("stdout").ok()?,
-        spawner: capabilities.get("spawner").ok()?,
-        host: capabilities.get("host").ok()?,
-        module: capabilities.get("module").ok()?,
-        launch: capabilities.get("launch").ok()?,
+fn context(capabilities: &CapSet) -> Result<Context, String> {
+    Ok(Context {
+        spawner: granted(capabilities, "spawner")?,
+        host: granted(capabilities, "host")?,
+        module: granted(capabilities, "module")?,
+        launch: granted(capabilities, "launch")?,
     })
+}
+
+fn granted<T: Interface>(capabilities: &CapSet, name: &str) -> Result<Cap<T>, String> {
+    capabilities.get(name).map_err(|error| format!("{name}: {error}"))
+}
+
+/// Answers the instances that init starts when all of them wait.
+fn serve(endpoint: &Cap<Endpoint>) -> Result<String, CallError> {
+    let tokens = hear(endpoint)?;
+    answer(&tokens)?;
+    Ok(format!("{} waited at once", tokens.len()))
 }
 
 fn run(context: &Context) -> Result<String, CallError> {
@@ -85,9 +99,7 @@ fn run(context: &Context) -> Result<String, CallError> {
     for instance in &instances {
         most = most.max(instance.memory.usage()?.committed);
     }
-    for token in &tokens {
-        untyped::reply(*token, &written()?, &[])?;
-    }
+    answer(&tokens)?;
     let mut ended = 0;
     for instance in &instances {
         let end = instance.process.wait()?;
@@ -125,6 +137,14 @@ fn hear(endpoint: &Cap<Endpoint>) -> Result<Vec<u64>, CallError> {
         tokens.push(header.token);
     }
     Ok(tokens)
+}
+
+fn answer(tokens: &[u64]) -> Result<(), CallError> {
+    let reply = written()?;
+    for token in tokens {
+        untyped::reply(*token, &reply, &[])?;
+    }
+    Ok(())
 }
 
 /// The reply to a write of all of the text.

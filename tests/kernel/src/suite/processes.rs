@@ -6,9 +6,11 @@
 
 use capos_rt::abi::error::{Exception, Transport};
 use capos_rt::abi::outcome::OutcomeKind;
-use capos_rt::schema::process_handle::ProcessHandle;
+use capos_rt::schema::notification::Notification;
+use capos_rt::schema::process_handle::{ProcessHandle, ProcessHandleBindParams};
 use capos_rt::schema::timer::Timer;
-use capos_rt::{Deadline, wait_any};
+use capos_rt::untyped::{Outgoing, Room};
+use capos_rt::{Deadline, flush, wait_any};
 
 use crate::child::{self, end};
 use crate::context::Context;
@@ -35,6 +37,9 @@ pub(crate) fn run(harness: &mut Harness<'_>) {
             ("kill after the end changes nothing", kill_after_end),
             ("a handle that is dropped leaves its process alone", dropped_handle),
             ("the memory of one that has ended is disconnected", disconnected),
+            ("its end sets bits", sets_bits),
+            ("its end sets the bits that were bound last", sets_last_bits),
+            ("what is bound is checked", bad_bind),
             ("methods are checked", methods),
             ("a stack has its pages", stack),
         ],
@@ -200,11 +205,60 @@ fn disconnected(context: &Context) -> Outcome {
     refused("create", child.memory.create_object(4096), Transport::Disconnected)
 }
 
+fn sets_bits(context: &Context) -> Outcome {
+    let child = child::create(context, "exit 42")?;
+    let ends = done("create", context.spawner.create_notification())?;
+    done("bind", child.process.bind(&ends, 0b101))?;
+    equal("before the start", done("poll", ends.poll(u64::MAX))?, 0)?;
+    done("start", child.process.start())?;
+    equal("bits", done("wait", ends.wait(u64::MAX))?, 0b101)?;
+    let wait = done("begin", child.process.begin_wait())?;
+    flush();
+    check(wait.call().is_complete(), "it had not ended")?;
+    equal("end", end(&done("wait", wait.wait())?), ("exited", 42))?;
+    done("bind", child.process.bind(&ends, 0b10))?;
+    equal("after the end", done("poll", ends.poll(u64::MAX))?, 0b10)
+}
+
+fn sets_last_bits(context: &Context) -> Outcome {
+    let child = child::create(context, "exit 0")?;
+    let used = done("usage", context.memory.usage())?.committed;
+    let first = done("create", context.spawner.create_notification())?;
+    let last = done("create", context.spawner.create_notification())?;
+    done("bind", child.process.bind(&first, 1))?;
+    done("bind", child.process.bind(&last, 1))?;
+    done("bind", child.process.bind(&last, 2))?;
+    done("start", child.process.start())?;
+    equal("bits", done("wait", last.wait(u64::MAX))?, 2)?;
+    equal("of the first", done("poll", first.poll(u64::MAX))?, 0)?;
+    drop((first, last));
+    equal("end", end(&child::wait(&child)?), ("exited", 0))?;
+    check(done("usage", context.memory.usage())?.committed <= used, "the notifications are still charged")
+}
+
+fn bad_bind(context: &Context) -> Outcome {
+    let child = child::create(context, "exit 0")?;
+    let ends = done("create", context.spawner.create_notification())?;
+    exception("no bits", child.process.bind(&ends, 0), Exception::InvalidArgument)?;
+    let waits = done("derive", ends.derive(1 << Notification::WAIT | 1 << Notification::POLL))?;
+    refused("without signal", child.process.bind(&waits, 1), Transport::MethodDenied)?;
+    let mut message = [0; ProcessHandleBindParams::FIXED_BYTES];
+    _ = ProcessHandleBindParams { notification: Some(0), bits: 1 }.encode(&mut message);
+    let (clock, room) = ([Outgoing::Copy(&context.timer)], Room { bytes: 0, capabilities: 0 });
+    let call = done("begin", child.process.begin_untyped(ProcessHandle::BIND, &message, &clock, room))?;
+    refused("a timer", call.wait().map(drop), Transport::WrongInterface)?;
+    done("start", child.process.start())?;
+    equal("end", end(&child::wait(&child)?), ("exited", 0))?;
+    equal("bits", done("poll", ends.poll(u64::MAX))?, 0)
+}
+
 fn methods(context: &Context) -> Outcome {
     let child = child::create(context, "exit 0")?;
     let waiter = done("derive", child.process.derive(1 << ProcessHandle::WAIT))?;
     refused("kill", waiter.kill(OutcomeKind::Killed as u16), Transport::MethodDenied)?;
     refused("start", waiter.start(), Transport::MethodDenied)?;
+    let ends = done("create", context.spawner.create_notification())?;
+    refused("bind", waiter.bind(&ends, 1), Transport::MethodDenied)?;
     refused("grant", waiter.grant("x", &context.timer, 1), Transport::MethodDenied)?;
     done("start", child.process.start())?;
     check(end(&done("wait", waiter.wait())?) == ("exited", 0), "another end")

@@ -14,13 +14,14 @@ use capos_rt::schema::console::{Console, ConsoleStream};
 use capos_rt::schema::endpoint::Endpoint;
 use capos_rt::schema::interface::Interface;
 use capos_rt::schema::memory_object::{MemoryObject, MemoryObjectInfoResults};
+use capos_rt::schema::notification::Notification;
 use capos_rt::schema::process_handle::{ProcessHandle, ProcessHandleFault, ProcessHandleWaitResults};
 use capos_rt::schema::timer::Timer;
 use capos_rt::server::{
     Answer, Call, ConsoleOpen, ConsoleServer, ConsoleWrite, Given, Kept, Loop, MemoryObjectInfo,
     MemoryObjectRead, MemoryObjectSeal, MemoryObjectServer, MemoryObjectWrite, Next, ProcessHandleAccounting,
-    ProcessHandleGrant, ProcessHandleKill, ProcessHandleServer, ProcessHandleStart, ProcessHandleWait,
-    Server, Sizes, TimerNow, TimerResolution, TimerServer, TimerSleep, Token, Unanswered,
+    ProcessHandleBind, ProcessHandleGrant, ProcessHandleKill, ProcessHandleServer, ProcessHandleStart,
+    ProcessHandleWait, Server, Sizes, TimerNow, TimerResolution, TimerServer, TimerSleep, Token, Unanswered,
 };
 use capos_rt::{Cap, Deadline, Pending, Untyped};
 
@@ -141,6 +142,17 @@ impl ProcessHandleServer for Recorder {
 
     fn kill(&mut self, _: Call<'_, ProcessHandleKill>, kind: u16) -> Answer<()> {
         self.told.push(format!("kill {kind}"));
+        Ok(())
+    }
+
+    fn bind(
+        &mut self,
+        _: Call<'_, ProcessHandleBind>,
+        notification: Cap<Notification>,
+        bits: u64,
+    ) -> Answer<()> {
+        let works = notification.signal(bits).is_ok();
+        self.told.push(format!("bind {bits:#b} {works}"));
         Ok(())
     }
 

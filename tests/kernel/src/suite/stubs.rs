@@ -101,7 +101,12 @@ fn capability_parameters(context: &Context) -> Outcome {
     done("grant", serve(&mut serving, &mut service, call))?;
     let call = done("begin", process.begin_grant("no clock", &context.console, 1))?;
     done("grant", serve(&mut serving, &mut service, call))?;
-    let expected = ["grant clock 0b101 true".into(), "grant no clock 0b1 false".into()];
+    let notification = done("create", context.spawner.create_notification())?;
+    let call = done("begin", process.begin_bind(&notification, 0b11))?;
+    done("bind", serve(&mut serving, &mut service, call))?;
+    equal("bits", done("poll", notification.poll(u64::MAX))?, 0b11)?;
+    let expected =
+        ["grant clock 0b101 true".into(), "grant no clock 0b1 false".into(), "bind 0b11 true".into()];
     equal("told", service.told.as_slice(), &expected)
 }
 

@@ -1,6 +1,6 @@
-//! A thousand instances of the C demo alive at once in 1 GiB.
+//! Many instances of the C demo: a thousand alive at once in 1 GiB, started by a program and by init.
 //!
-//! A row of `checks`. The program `instances` starts them and keeps them all waiting; what one really takes is the difference
+//! Rows of `checks`. The program `instances` starts them and keeps them all waiting; what one really takes is the difference
 //! in free frames between the first end and the last.
 //!
 //! Invariant: the machine has 1 GiB, and the instances are processes like any other.
@@ -11,8 +11,13 @@ use super::quota::launch;
 use super::record::ends;
 use super::{Tools, holds, status};
 use crate::case::Run;
+use crate::launch::Shown;
 
 const INSTANCES: usize = 1_000;
+/// Instances of the manifest that lists each as one.
+const LISTED: usize = 200;
+/// What each of them writes.
+const LINE: &str = "Hello from WASI on capOS";
 /// The machine's memory, and what the kernel's log says that it has free at the start of it.
 const MEMORY: &str = "1024M";
 const FREE_MEBIBYTES: std::ops::Range<u64> = 900..1_024;
@@ -55,28 +60,112 @@ defaults.#System & {
 }
 "#;
 
-pub(super) fn thousand(tools: &Tools<'_>) -> Result<String, String> {
+/// Native processes are what can get a service as their standard output: here the program `instances`.
+const BY_INIT: &str = r#"package instances
+
+import (
+	"list"
+	"capos.local/cue/defaults"
+)
+
+let names = [for number in list.Range(0, 1000, 1) {"hello\(number)"}]
+
+defaults.#System & {
+	name: "instances"
+	main: "instances"
+	processes: [{
+		name:    "instances"
+		program: "PRODUCTS/tests/instances.elf"
+		uses: {stdout: "Console", memory: "VirtualMemory"}
+		serves: gate: "Console"
+	}, for hello in names {
+		name:    hello
+		program: "capos-wasm"
+		uses: {stdout: "Console", memory: "VirtualMemory", module: "MemoryObject", launch: "MemoryObject"}
+		limits: memory: "800KiB"
+	}]
+	parts: {module: "MODULE", launch: "launch"}
+	offers: [
+		{cap: "stdout", from: "kernel", to: "instances", methods: ["write"]},
+		{cap: "memory", from: "kernel", to: "instances", methods: "all"},
+		for hello in names {cap: "gate", from: "instances", to: hello, as: "stdout", methods: ["write"]},
+		for hello in names {cap: "memory", from: "kernel", to: hello, methods: "all"},
+		for hello in names {cap: "module", from: "kernel", to: hello, methods: ["info", "read"]},
+		for hello in names {cap: "launch", from: "kernel", to: hello, methods: ["info", "read"]},
+	]
+}
+"#;
+
+const LIST: &str = r#"package instances
+
+import (
+	"list"
+	"capos.local/cue/defaults"
+)
+
+defaults.#System & {
+	name: "instances"
+	main: "hello199"
+	processes: [for number in list.Range(0, 200, 1) {
+		name:   "hello\(number)"
+		binary: "MODULE"
+		caps: console:  true
+		limits: memory: "2MiB"
+	}]
+}
+"#;
+
+/// Boots a manifest of this text in a machine with these arguments of QEMU.
+fn show(tools: &Tools<'_>, manifest: &str, qemu: &[&str]) -> Result<Shown, String> {
     let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
     let module = tools.guests.file(&tools.place.root.join("demos/wasi-hello-c"))?;
-    let manifest = MANIFEST
+    let manifest = manifest
         .replace("PRODUCTS", &tools.place.products(tools.ground.setting.build).to_string_lossy())
         .replace("MODULE", &module.to_string_lossy());
     let file = folder.path().join("instances.cue");
     fs::write(folder.path().join("launch"), launch(16 << 20))
         .and_then(|()| fs::write(&file, manifest))
         .map_err(|error| error.to_string())?;
-    let shown = tools.show(
-        &file,
-        &Run { qemu: vec!["-m".to_owned(), MEMORY.to_owned()], timeout: SECONDS, ..Run::plain() },
-    )?;
+    let qemu = qemu.iter().map(|argument| (*argument).to_owned()).collect();
+    let shown = tools.show(&file, &Run { qemu, timeout: SECONDS, ..Run::plain() })?;
     status(&shown, 0)?;
+    Ok(shown)
+}
+
+/// A thousand that init starts, of which each waits until all are there.
+pub(super) fn by_init(tools: &Tools<'_>) -> Result<String, String> {
+    let shown = show(tools, BY_INIT, &["-m", MEMORY])?;
+    let text = shown.stdout_text();
+    holds(text == format!("{INSTANCES} waited at once\n"), &format!("it said {text:?}"), &shown)?;
+    has_memory(&shown)?;
+    Ok(text.trim_end().to_owned())
+}
+
+/// Two hundred WASI instances of a manifest: each writes its line and ends, the last one is the main process.
+pub(super) fn listed(tools: &Tools<'_>) -> Result<String, String> {
+    let shown = show(tools, LIST, &[])?;
+    let lines = shown.stdout_text().lines().filter(|line| *line == LINE).count();
+    holds(lines == LISTED, &format!("{lines} lines instead of {LISTED}"), &shown)?;
+    let records = ends(&shown.log)?;
+    let ended = records.iter().filter(|end| end.name.starts_with("hello") && end.outcome == "exited").count();
+    holds(ended == LISTED, &format!("{ended} ends instead of {LISTED}"), &shown)?;
+    Ok(format!("{ended} ended"))
+}
+
+/// The machine has the memory that it is meant to have.
+fn has_memory(shown: &Shown) -> Result<(), String> {
+    let free =
+        shown.log.lines().find_map(|line| line.strip_suffix(" MiB free")?.rsplit(' ').next()?.parse().ok());
+    holds(free.is_some_and(|free| FREE_MEBIBYTES.contains(&free)), "the machine has not 1 GiB", shown)
+}
+
+pub(super) fn thousand(tools: &Tools<'_>) -> Result<String, String> {
+    let shown = show(tools, MANIFEST, &["-m", MEMORY])?;
     let text = shown.stdout_text();
     let expected = format!("{INSTANCES} waited at once, {INSTANCES} exited with 0, charged at most ");
     let charged = text.trim_end().strip_prefix(&expected).and_then(|number| number.parse::<u64>().ok());
     let charged = charged.ok_or_else(|| format!("it said {text:?}, expected {expected:?}"))?;
-    let free =
-        shown.log.lines().find_map(|line| line.strip_suffix(" MiB free")?.rsplit(' ').next()?.parse().ok());
-    holds(free.is_some_and(|free| FREE_MEBIBYTES.contains(&free)), "the machine has not 1 GiB", &shown)?;
+    has_memory(&shown)?;
     let records = ends(&shown.log)?;
     let instances: Vec<_> = records.iter().filter(|end| end.name == "hello").collect();
     holds(instances.len() == INSTANCES, "not all of them have ended", &shown)?;

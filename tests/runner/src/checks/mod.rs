@@ -90,6 +90,8 @@ pub(crate) const ALL: &[Check] = &[
     check("host/flood: a flood of output takes no memory", flood::bounded),
     check("host/kill: a killed capos takes its QEMU with it", crowd::killed),
     check_icount("kernel/instances: a thousand at once in 1 GiB", instances::thousand),
+    check_icount("kernel/instances: a thousand that init starts", instances::by_init),
+    check_icount("system/instances: two hundred of a manifest", instances::listed),
     check_icount("system/clock: the monotonic clock goes with the instruction clock", clock::instructions),
     check_icount("kernel/stretch: ring 0 lets interrupts come, whatever it does", stretch::stretches),
     check("system/quota: memory grows page by page within the limit and 16 MiB", quota::growth),
