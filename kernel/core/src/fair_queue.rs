@@ -8,7 +8,7 @@
 //! it is made: a line exists only while it has an element, so there are as many lines as elements.
 
 use crate::list::{Links, List};
-use crate::storage::{self, AllocationRefused};
+use crate::storage::{self, AllocationRefused, Numbered};
 use alloc::vec::Vec;
 
 const NONE: u32 = u32::MAX;
@@ -30,9 +30,8 @@ pub struct FairQueues {
     lines: Vec<Line>,
     /// Those of them that are free.
     free_lines: List,
-    /// The line of each element up to the highest one that was ever in a queue; [`NONE`] for one that is in none now.
-    line_of: Vec<u32>,
-    capacity: u32,
+    /// The line of each element; [`NONE`] for one that is in none.
+    line_of: Numbered<u32>,
 }
 
 /// One queue: its lines, the next to be served first.
@@ -58,21 +57,17 @@ impl FairQueues {
     /// # Errors
     /// [`AllocationRefused`].
     pub fn with_capacity(capacity: u32) -> Result<FairQueues, AllocationRefused> {
-        let (mut lines, mut line_of) = (Vec::new(), Vec::new());
+        let mut lines = Vec::new();
         storage::reserve(&mut lines, capacity as usize)?;
-        storage::reserve(&mut line_of, capacity as usize)?;
+        let line_of = Numbered::with_capacity(capacity, NONE)?;
         let (element_links, line_links) = (Links::with_capacity(capacity)?, Links::with_capacity(capacity)?);
-        Ok(FairQueues { element_links, line_links, lines, free_lines: List::EMPTY, line_of, capacity })
+        Ok(FairQueues { element_links, line_links, lines, free_lines: List::EMPTY, line_of })
     }
 
     /// Puts `element` behind the others of `account`; false if it is in a queue already or out of range. Takes a step for
     /// each account in the queue.
     pub fn push(&mut self, queue: &mut FairQueue, element: u32, account: u32) -> bool {
-        if element < self.capacity {
-            // Elements are pool entries, which are taken in ascending order: one round, mostly none.
-            while self.line_of.len() <= element as usize && storage::push(&mut self.line_of, NONE) {}
-        }
-        if self.line_of.get(element as usize) != Some(&NONE) {
+        if !self.line_of.reach(element) || self.line_of.get(element) != Some(&NONE) {
             return false;
         }
         let Some(line) = self.find(queue, account).or_else(|| self.open(queue, account)) else {
@@ -80,7 +75,7 @@ impl FairQueues {
         };
         let Some(place) = self.lines.get_mut(line as usize) else { return false };
         let pushed = self.element_links.push_back(&mut place.elements, element);
-        if let Some(of) = self.line_of.get_mut(element as usize).filter(|_| pushed) {
+        if let Some(of) = self.line_of.get_mut(element).filter(|_| pushed) {
             *of = line;
         }
         pushed
@@ -100,7 +95,7 @@ impl FairQueues {
 
     /// Takes an element out because it was served: its account is behind the others now. False if it is in no queue.
     pub fn serve(&mut self, queue: &mut FairQueue, element: u32) -> bool {
-        let line = self.line_of.get(element as usize).copied().unwrap_or(NONE);
+        let line = self.line_of.get(element).copied().unwrap_or(NONE);
         let is_removed = self.remove(queue, element);
         if is_removed && self.lines.get(line as usize).is_some_and(|line| !line.elements.is_empty()) {
             self.line_links.remove(&mut queue.lines, line);
@@ -111,7 +106,7 @@ impl FairQueues {
 
     /// Takes an element out that was not served; `queue` is the one it is in. False if it is in no queue.
     pub fn remove(&mut self, queue: &mut FairQueue, element: u32) -> bool {
-        let Some(of) = self.line_of.get_mut(element as usize).filter(|of| **of != NONE) else { return false };
+        let Some(of) = self.line_of.get_mut(element).filter(|of| **of != NONE) else { return false };
         let index = core::mem::replace(of, NONE);
         let Some(line) = self.lines.get_mut(index as usize) else { return false };
         let is_removed = self.element_links.remove(&mut line.elements, element);

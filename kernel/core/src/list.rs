@@ -7,25 +7,30 @@
 //! Invariant: an element that is linked is in exactly the list it joined; joining twice and leaving without having
 //! joined are refused, not undefined.
 
-use crate::storage::{self, AllocationRefused};
-use alloc::vec::Vec;
+use crate::storage::{AllocationRefused, Numbered};
 
-const NONE: u32 = u32::MAX;
+/// No element: the end of a list.
+const NONE: u32 = u32::MAX - 1;
 
 #[derive(Clone, Copy)]
 struct Link {
     previous: u32,
     next: u32,
-    is_linked: bool,
 }
 
-const UNLINKED: Link = Link { previous: NONE, next: NONE, is_linked: false };
+/// What an element in no list has: the same in every bit, so that many are made quickly.
+const UNLINKED: Link = Link { previous: u32::MAX, next: u32::MAX };
+
+impl Link {
+    #[inline]
+    const fn is_linked(self) -> bool {
+        self.next != UNLINKED.next
+    }
+}
 
 /// The links of all elements that may be in one of a family of lists.
 pub struct Links {
-    /// Up to the highest element that ever joined a list.
-    links: Vec<Link>,
-    capacity: u32,
+    links: Numbered<Link>,
 }
 
 /// One list: first, last and length.
@@ -65,29 +70,26 @@ impl Links {
     /// # Errors
     /// [`AllocationRefused`].
     pub fn with_capacity(capacity: u32) -> Result<Links, AllocationRefused> {
-        let mut links = Vec::new();
-        storage::reserve(&mut links, capacity as usize)?;
-        Ok(Links { links, capacity })
+        Ok(Links { links: Numbered::with_capacity(capacity, UNLINKED)? })
     }
 
     /// True while `element` is in a list.
     #[must_use]
     pub fn is_linked(&self, element: u32) -> bool {
-        self.links.get(element as usize).is_some_and(|link| link.is_linked)
+        self.links.get(element).is_some_and(|link| link.is_linked())
     }
 
     /// Appends `element`; false if it is in a list already or out of range.
     pub fn push_back(&mut self, list: &mut List, element: u32) -> bool {
         let last = list.last;
-        if element < self.capacity {
-            // Elements are pool entries, which are taken in ascending order: one round, mostly none.
-            while self.links.len() <= element as usize && storage::push(&mut self.links, UNLINKED) {}
+        if !self.links.reach(element) {
+            return false;
         }
-        match self.links.get_mut(element as usize) {
-            Some(link) if !link.is_linked => *link = Link { previous: last, next: NONE, is_linked: true },
+        match self.links.get_mut(element) {
+            Some(link) if !link.is_linked() => *link = Link { previous: last, next: NONE },
             _ => return false,
         }
-        match self.links.get_mut(last as usize) {
+        match self.links.get_mut(last) {
             Some(link) => link.next = element,
             None => list.first = element,
         }
@@ -103,10 +105,10 @@ impl Links {
         if !self.push_back(&mut alone, element) {
             return false;
         }
-        if let Some(link) = self.links.get_mut(element as usize) {
+        if let Some(link) = self.links.get_mut(element) {
             link.next = first;
         }
-        match self.links.get_mut(first as usize) {
+        match self.links.get_mut(first) {
             Some(link) => link.previous = element,
             None => list.last = element,
         }
@@ -117,16 +119,16 @@ impl Links {
 
     /// Takes `element` out of `list`, which must be the one it is in; false if it is in none.
     pub fn remove(&mut self, list: &mut List, element: u32) -> bool {
-        let Some(link) = self.links.get_mut(element as usize) else { return false };
-        if !link.is_linked {
+        let Some(link) = self.links.get_mut(element) else { return false };
+        if !link.is_linked() {
             return false;
         }
-        let Link { previous, next, .. } = core::mem::replace(link, UNLINKED);
-        match self.links.get_mut(previous as usize) {
+        let Link { previous, next } = core::mem::replace(link, UNLINKED);
+        match self.links.get_mut(previous) {
             Some(link) => link.next = next,
             None => list.first = next,
         }
-        match self.links.get_mut(next as usize) {
+        match self.links.get_mut(next) {
             Some(link) => link.previous = previous,
             None => list.last = previous,
         }
@@ -143,8 +145,8 @@ impl Links {
     /// The element behind `element` in its list.
     #[must_use]
     pub fn next(&self, element: u32) -> Option<u32> {
-        let next = self.links.get(element as usize)?.next;
-        if next == NONE { None } else { Some(next) }
+        let next = self.links.get(element)?.next;
+        if next >= NONE { None } else { Some(next) }
     }
 }
 
@@ -152,6 +154,7 @@ impl Links {
 mod tests {
     use super::*;
     use std::vec;
+    use std::vec::Vec;
 
     fn contents(links: &Links, list: &List) -> Vec<u32> {
         core::iter::successors(list.first(), |element| links.next(*element)).collect()

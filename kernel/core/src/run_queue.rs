@@ -11,7 +11,7 @@
 //! owes on.
 
 use crate::list::{Links, List};
-use crate::storage::{self, AllocationRefused};
+use crate::storage::{self, AllocationRefused, Numbered};
 use crate::timer_queue::TimerQueue;
 use alloc::vec::Vec;
 
@@ -46,9 +46,8 @@ struct Share {
 /// The threads that could run and do not, by share.
 pub struct RunQueue {
     links: Links,
-    /// The share in whose line each thread stands, up to the highest that ever stood in one; [`NONE`] for one that stands in
-    /// none.
-    share_of: Vec<u32>,
+    /// The share in whose line each thread stands; [`NONE`] for one that stands in none.
+    share_of: Numbered<u32>,
     /// Up to the highest that was ever opened.
     shares: Vec<Share>,
     /// The shares that have somebody to run, by virtual time.
@@ -77,12 +76,11 @@ impl RunQueue {
     /// # Errors
     /// [`AllocationRefused`].
     pub fn with_capacity(threads: u32, shares: u32) -> Result<RunQueue, AllocationRefused> {
-        let (mut share_of, mut places) = (Vec::new(), Vec::new());
-        storage::reserve(&mut share_of, threads as usize)?;
+        let mut places = Vec::new();
         storage::reserve(&mut places, shares as usize)?;
         Ok(RunQueue {
             links: Links::with_capacity(threads)?,
-            share_of,
+            share_of: Numbered::with_capacity(threads, NONE)?,
             shares: places,
             order: TimerQueue::with_capacity(shares)?,
             floor: 0,
@@ -127,8 +125,8 @@ impl RunQueue {
         if !is_new {
             return;
         }
-        storage::reach(&mut self.share_of, thread as usize, NONE);
-        if let Some(of) = self.share_of.get_mut(thread as usize) {
+        self.share_of.reach(thread);
+        if let Some(of) = self.share_of.get_mut(thread) {
             *of = share;
         }
         if was_empty {
@@ -143,7 +141,7 @@ impl RunQueue {
         let place = self.shares.get_mut(share as usize)?;
         self.floor = self.floor.max(place.time);
         let thread = self.links.pop_front(&mut place.line)?;
-        if let Some(of) = self.share_of.get_mut(thread as usize) {
+        if let Some(of) = self.share_of.get_mut(thread) {
             *of = NONE;
         }
         self.enter_order(share);
@@ -152,7 +150,7 @@ impl RunQueue {
 
     /// Takes `thread` out, wherever it stands; no effect if it does not.
     pub fn remove(&mut self, thread: u32) {
-        let Some(of) = self.share_of.get_mut(thread as usize) else { return };
+        let Some(of) = self.share_of.get_mut(thread) else { return };
         let share = core::mem::replace(of, NONE);
         let Some(place) = self.shares.get_mut(share as usize) else { return };
         self.links.remove(&mut place.line, thread);

@@ -61,6 +61,52 @@ pub fn reach<T: Copy>(vector: &mut Vec<T>, index: usize, value: T) -> bool {
     true
 }
 
+/// Values of one block of a [`Numbered`].
+const BLOCK: usize = 32;
+
+/// Values by number, in memory that is set aside. All are the same until they are changed; what is numbered is mostly used in
+/// ascending order, so a number costs nothing before one near it is reached.
+pub struct Numbered<T> {
+    blocks: Vec<[T; BLOCK]>,
+    value: T,
+    count: u32,
+}
+
+impl<T: Copy> Numbered<T> {
+    /// Values for the numbers 0 to `count - 1`, all of them `value`.
+    ///
+    /// # Errors
+    /// [`AllocationRefused`].
+    pub fn with_capacity(count: u32, value: T) -> Result<Numbered<T>, AllocationRefused> {
+        let mut blocks = Vec::new();
+        reserve(&mut blocks, (count as usize).div_ceil(BLOCK))?;
+        Ok(Numbered { blocks, value, count })
+    }
+
+    /// Makes sure that the number is there; false if it is out of range. In the worst case all numbers come to be at once,
+    /// which takes a few instructions for each block.
+    pub fn reach(&mut self, number: u32) -> bool {
+        if number >= self.count {
+            return false;
+        }
+        while self.blocks.len() <= number as usize / BLOCK && push(&mut self.blocks, [self.value; BLOCK]) {}
+        true
+    }
+
+    /// The value of a number that was reached, or is near one.
+    #[inline]
+    #[must_use]
+    pub fn get(&self, number: u32) -> Option<&T> {
+        self.blocks.get(number as usize / BLOCK).map(|block| &block[number as usize % BLOCK])
+    }
+
+    /// The same, to be changed.
+    #[inline]
+    pub fn get_mut(&mut self, number: u32) -> Option<&mut T> {
+        self.blocks.get_mut(number as usize / BLOCK).map(|block| &mut block[number as usize % BLOCK])
+    }
+}
+
 /// Inserts at `at` within the capacity, moving what follows up by one; false if there is no room or `at` is past the
 /// end.
 pub fn insert<T>(vector: &mut Vec<T>, at: usize, value: T) -> bool {
@@ -96,6 +142,18 @@ mod tests {
         assert_eq!(vector, [7, 7, 7]);
         let room = vector.capacity();
         assert!(!reach(&mut vector, room, 7));
+    }
+
+    #[test]
+    fn numbers_are_there_when_they_are_reached() {
+        let mut numbers = Numbered::with_capacity(70, 7).unwrap();
+        assert!(numbers.get(0).is_none() && numbers.get_mut(69).is_none());
+        assert!(numbers.reach(33) && numbers.reach(5));
+        assert_eq!((numbers.get(0), numbers.get(63), numbers.get(64)), (Some(&7), Some(&7), None));
+        *numbers.get_mut(33).unwrap() = 9;
+        assert!(numbers.reach(69) && !numbers.reach(70) && !numbers.reach(u32::MAX));
+        assert_eq!((numbers.get(33), numbers.get(34), numbers.get(69)), (Some(&9), Some(&7), Some(&7)));
+        assert!(!Numbered::with_capacity(0, 7).unwrap().reach(0));
     }
 
     #[test]

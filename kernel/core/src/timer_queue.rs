@@ -7,7 +7,7 @@
 //! Invariant: timers come out in the order of their deadlines, equal ones in the order in which they were set. Setting
 //! and withdrawing take O(log n) steps and never allocate.
 
-use crate::storage::{AllocationRefused, push, reach, reserve};
+use crate::storage::{AllocationRefused, Numbered, push, reserve};
 use alloc::vec::Vec;
 
 const NONE: u32 = u32::MAX;
@@ -22,9 +22,8 @@ struct Entry {
 /// Deadlines of up to `capacity` timers.
 pub struct TimerQueue {
     heap: Vec<Entry>,
-    /// Up to the highest timer that was ever set.
-    places: Vec<u32>,
-    capacity: u32,
+    /// Where each timer is in the heap.
+    places: Numbered<u32>,
     sequence: u64,
 }
 
@@ -34,16 +33,15 @@ impl TimerQueue {
     /// # Errors
     /// [`AllocationRefused`].
     pub fn with_capacity(capacity: u32) -> Result<TimerQueue, AllocationRefused> {
-        let (mut heap, mut places) = (Vec::new(), Vec::new());
+        let mut heap = Vec::new();
         reserve(&mut heap, capacity as usize)?;
-        reserve(&mut places, capacity as usize)?;
-        Ok(TimerQueue { heap, places, capacity, sequence: 0 })
+        Ok(TimerQueue { heap, places: Numbered::with_capacity(capacity, NONE)?, sequence: 0 })
     }
 
     /// Sets the deadline of `timer`, in nanoseconds, replacing the one it had. No effect for a timer out of range.
     pub fn set(&mut self, timer: u32, deadline: u64) {
         self.cancel(timer);
-        if timer >= self.capacity || !reach(&mut self.places, timer as usize, NONE) {
+        if !self.places.reach(timer) {
             return;
         }
         self.sequence += 1;
@@ -54,7 +52,7 @@ impl TimerQueue {
 
     /// Withdraws the deadline of `timer`; no effect if it has none.
     pub fn cancel(&mut self, timer: u32) {
-        let Some(place) = self.places.get_mut(timer as usize) else { return };
+        let Some(place) = self.places.get_mut(timer) else { return };
         let at = core::mem::replace(place, NONE) as usize;
         if at >= self.heap.len() {
             return;
@@ -84,7 +82,7 @@ impl TimerQueue {
 
     fn settle(&mut self, at: usize) {
         if let Some(entry) = self.heap.get(at)
-            && let Some(place) = self.places.get_mut(entry.timer as usize)
+            && let Some(place) = self.places.get_mut(entry.timer)
         {
             *place = at as u32;
         }

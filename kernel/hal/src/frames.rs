@@ -227,6 +227,15 @@ impl SharedFrame {
         if is_inside { Ok(direct::<u8>(self.0).wrapping_add(offset)) } else { Err(FrameError::OutOfBounds) }
     }
 
+    /// Where byte `offset` is and how many there are from there on; none to write while it is executable or sealed.
+    #[inline]
+    pub(crate) fn rest(&self, offset: usize, is_write: bool) -> Option<(*mut u8, usize)> {
+        if offset >= PAGE_BYTES || is_write && pool::counts(self.0).is_read_only() {
+            return None;
+        }
+        Some((direct::<u8>(self.0).wrapping_add(offset), PAGE_BYTES - offset))
+    }
+
     /// Copies bytes out, from `offset` on.
     ///
     /// # Errors

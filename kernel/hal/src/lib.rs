@@ -14,6 +14,7 @@ extern crate alloc;
 
 mod backtrace;
 pub mod checksum;
+pub mod copy;
 pub mod cpu;
 pub mod debug;
 pub mod devices;

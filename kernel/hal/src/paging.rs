@@ -10,6 +10,7 @@ mod copy;
 mod kernel;
 mod table;
 
+pub(crate) use copy::PageEntry;
 pub(crate) use kernel::{image_is_tight, initialize, map_device, protect_kernel_pages, unmap_kernel_page};
 pub(crate) use table::DIRECT_MAP;
 

@@ -38,7 +38,7 @@ impl<const N: usize> Message<N> {
 pub(crate) struct Filling {
     pub(crate) origin: Origin,
     /// Where in the result the data begins.
-    start: usize,
+    pub(crate) start: usize,
     /// Bytes of the data, and of those the ones that are written: whole steps.
     length: usize,
     done: usize,
@@ -46,7 +46,7 @@ pub(crate) struct Filling {
 
 impl Filling {
     /// Bytes of the whole result.
-    const fn total(&self) -> usize {
+    pub(crate) const fn total(&self) -> usize {
         self.start + self.length.next_multiple_of(8)
     }
 }

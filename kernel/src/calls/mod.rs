@@ -1,12 +1,13 @@
 //! The boundary: system calls, submissions, calls on objects.
 //!
 //! `enter` takes submissions from the ring, `lone` does so on a short way if there is only one; `submission` decodes and dispatches one; `message` reads parameters and writes
-//! results; `transfer` moves capabilities; `passage` is what travels between processes; `operation` keeps what cannot be
+//! results; `bulk` copies what is long; `transfer` moves capabilities; `passage` is what travels between processes; `operation` keeps what cannot be
 //! answered at once; `revocation` takes authority back, and ends what came through it. Called by the scheduler.
 //!
 //! Invariant: a submission is taken only with a completion entry promised; it is decoded whole before its first effect, and
 //! answered exactly once.
 
+pub(crate) mod bulk;
 pub(crate) mod enter;
 pub(crate) mod lone;
 pub(crate) mod message;

@@ -6,27 +6,22 @@
 //! sender has it to where its receiver wants it; what either side changes meanwhile matters to that side alone.
 
 use super::Origin;
+use super::bulk::End;
 use super::transfer::Descriptor;
 use crate::endpoints::Endpoint;
 use crate::holdings::Kind;
 use crate::kernel::Kernel;
 use crate::objects::Object;
 use crate::processes::Process;
-use crate::processes::layout::PAGE;
 use capos_abi::error::Transport;
 use capos_abi::handle::Handle;
 use capos_abi::message::CAPABILITIES_MAX;
-use capos_abi::ring::{
-    FLAG_PARAMETERS_IN_AREA, KERNEL_INTERFACE, MINT_BYTES, Mint, RECEIVED_HANDLE_BYTES, TRANSFER_MINT,
-};
+use capos_abi::ring::{KERNEL_INTERFACE, MINT_BYTES, Mint, RECEIVED_HANDLE_BYTES, TRANSFER_MINT};
 use capos_kernel_core::authority::Authority;
 use capos_kernel_core::capability::Capability;
 use capos_kernel_core::derivation::NodeId;
 use capos_kernel_core::pool::Id;
-use capos_kernel_hal::PAGE_BYTES;
-
-/// Bytes of a message up to which it is copied in one small piece.
-const SMALL_BYTES: usize = 64;
+use capos_kernel_hal::copy::Side;
 
 /// Who sends what to whom.
 pub(crate) struct Passage<'a> {
@@ -81,8 +76,8 @@ impl Kernel {
         if sent.send_count > stated.receive_slots {
             return Err(Refusal::Room(Transport::NoSlot));
         }
-        self.ensure_readable(passage.from).map_err(Refusal::Sender)?;
-        self.prepare_result(passage.to, bytes).map_err(Refusal::Receiver)?;
+        // The place of what the kernel writes; that of the message is found while it is copied.
+        self.prepare_result(passage.to, passage.offset).map_err(Refusal::Receiver)?;
         if sent.send_count == 0 {
             self.copy_message(passage)?;
             return Ok(0);
@@ -115,40 +110,13 @@ impl Kernel {
         Ok(count)
     }
 
-    /// Makes sure that the parameters can be read.
-    fn ensure_readable(&mut self, origin: &Origin) -> Result<(), Transport> {
-        let submission = &origin.submission;
-        if submission.length == 0 || submission.flags & FLAG_PARAMETERS_IN_AREA != 0 {
-            return Ok(());
-        }
-        let last = u64::from(submission.length) - 1;
-        let last = submission.address.checked_add(last).ok_or(Transport::BadAddress)?;
-        for page in submission.address / PAGE..=last / PAGE {
-            self.user_page(origin.process, page)?;
-        }
-        Ok(())
-    }
-
     fn copy_message(&mut self, passage: &Passage<'_>) -> Result<(), Refusal> {
-        match passage.from.submission.length as usize {
-            0 => Ok(()),
-            1..=SMALL_BYTES => self.copy_portions::<SMALL_BYTES>(passage),
-            _ => self.copy_portions::<PAGE_BYTES>(passage),
-        }
-    }
-
-    fn copy_portions<const N: usize>(&mut self, passage: &Passage<'_>) -> Result<(), Refusal> {
         let length = passage.from.submission.length as usize;
-        let mut portion = [0; N];
-        let mut done = 0;
-        while done < length {
-            let size = N.min(length - done);
-            let bytes = portion.get_mut(..size).unwrap_or(&mut []);
-            self.read_parameters(passage.from, done, bytes).map_err(Refusal::Sender)?;
-            self.write_result(passage.to, passage.offset + done, bytes).map_err(Refusal::Receiver)?;
-            done += size;
-        }
-        Ok(())
+        let (to, from) = (End::Result(passage.to, passage.offset), End::Parameters(passage.from, 0));
+        self.copy(to, from, length).map_err(|refused| match refused.side {
+            Side::Source => Refusal::Sender(refused.error),
+            Side::Target => Refusal::Receiver(refused.error),
+        })
     }
 
     /// Looks every row of the send list up, as it is now.

@@ -281,20 +281,6 @@ impl Kernel {
         made
     }
 
-    /// Copies into an object, within one page. The caller has checked that it is not sealed and contains the bytes.
-    ///
-    /// # Errors
-    /// [`OutOfMemory`], also for bytes of more than one page.
-    pub(crate) fn write_in_page(
-        &mut self,
-        id: Id<MemoryObject>,
-        offset: u64,
-        bytes: &[u8],
-    ) -> Result<(), OutOfMemory> {
-        let frame = self.object_frame(id, offset / PAGE)?.ok_or(OutOfMemory)?;
-        frame.write((offset % PAGE) as usize, bytes).map_err(|_| OutOfMemory)
-    }
-
     /// One more capability or area names the object.
     pub(crate) fn retain_object(&mut self, object: Id<MemoryObject>) {
         if let Some(object) = self.memory_objects.get_mut(object) {

@@ -4,6 +4,7 @@
 //!
 //! Invariant: bytes outside the object are neither read nor written, and nothing is written once sealed.
 
+use crate::calls::bulk::End;
 use crate::calls::message::{SMALL, malformed};
 use crate::calls::{Answer, Call};
 use crate::kernel::Kernel;
@@ -12,11 +13,13 @@ use crate::processes::layout::PAGE;
 use capos_abi::error::{CallError, Exception, Transport};
 use capos_abi::message::DATA_BYTES_MAX;
 use capos_kernel_core::pool::Id;
-use capos_kernel_hal::PAGE_BYTES;
 use capos_schema::memory_object::{
     MemoryObject, MemoryObjectInfoResults, MemoryObjectReadParams, MemoryObjectReadResults,
     MemoryObjectWriteParams,
 };
+
+/// Bytes of a word, to a multiple of which a message is filled with zeros.
+const WORD: usize = 8;
 
 impl Kernel {
     pub(crate) fn call_memory_object(&mut self, call: &Call<'_>, id: Id<Pages>) -> Result<Answer, CallError> {
@@ -44,18 +47,28 @@ impl Kernel {
         let MemoryObjectReadParams { offset, length } =
             MemoryObjectReadParams::decode(message.bytes()).map_err(malformed)?;
         let object = self.memory_objects.get(id).ok_or(Transport::Disconnected)?;
-        if length as usize > DATA_BYTES_MAX || !object.contains(offset, length.into()) {
+        let length = length as usize;
+        if length > DATA_BYTES_MAX || !object.contains(offset, length as u64) {
             return Err(Exception::InvalidArgument.into());
         }
-        self.reply_with_data(
-            call.origin,
-            length as usize,
-            |length, out| MemoryObjectReadResults { bytes: &[] }.encode_head(length, out),
-            |kernel, at, bytes| {
-                let object = kernel.memory_objects.get(id).ok_or(Transport::Disconnected)?;
-                object.read(offset + at as u64, bytes).map_err(|_| Exception::InvalidArgument.into())
-            },
-        )
+        let encode_head =
+            |length: usize, out: &mut [u8]| MemoryObjectReadResults { bytes: &[] }.encode_head(length, out);
+        let filling = self.begin_data(call.origin, length, encode_head)?;
+        let mut done = 0;
+        while done < length {
+            let at = offset + done as u64;
+            let size = rest_of_page(at).min(length - done);
+            let object = self.memory_objects.get(id).ok_or(Transport::Disconnected)?;
+            // A page that nobody has touched is zeros.
+            let frame = object.present(at / PAGE).unwrap_or_else(|| self.zeros.clone());
+            let to = End::Result(call.origin, filling.start + done);
+            self.copy(to, End::Frame(&frame, (at % PAGE) as usize), size).map_err(|refused| refused.error)?;
+            done += size;
+        }
+        let end = filling.start + length;
+        let padding = [0; WORD];
+        self.write_result(call.origin, end, padding.get(..filling.total() - end).unwrap_or(&[]))?;
+        Ok(Answer::reply(filling.total()))
     }
 
     fn write_object(&mut self, call: &Call<'_>, id: Id<Pages>) -> Result<Answer, CallError> {
@@ -70,16 +83,22 @@ impl Kernel {
         if object.is_sealed {
             return Err(Exception::Failed.into());
         }
-        let mut portion = [0; PAGE_BYTES];
         let mut done = 0;
         while done < data.len() {
             let at = offset + done as u64;
-            let size = (PAGE_BYTES - (at % PAGE) as usize).min(data.len() - done);
-            let bytes = portion.get_mut(..size).ok_or(Transport::BadMessage)?;
-            self.read_parameters(call.origin, data.start + done, bytes)?;
-            self.write_in_page(id, at, bytes).map_err(|_| Transport::OutOfMemory)?;
+            let size = rest_of_page(at).min(data.len() - done);
+            let frame = self.object_frame(id, at / PAGE).map_err(|_| Transport::OutOfMemory)?;
+            let frame = frame.ok_or(Transport::OutOfMemory)?;
+            let from = End::Parameters(call.origin, data.start + done);
+            self.copy(End::Frame(&frame, (at % PAGE) as usize), from, size)
+                .map_err(|refused| refused.error)?;
             done += size;
         }
         Ok(Answer::DONE)
     }
+}
+
+/// Bytes from an offset in an object to the end of its page.
+const fn rest_of_page(offset: u64) -> usize {
+    (PAGE - offset % PAGE) as usize
 }

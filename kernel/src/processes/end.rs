@@ -127,8 +127,10 @@ impl Kernel {
             let Some(process) = self.processes.get_mut(id) else { return false };
             match process.table.dismantle(&mut self.slots) {
                 Some(Dismantled::Capability(capability)) => self.drop_capability(id, &capability),
+                // All its slots were looked at.
                 Some(Dismantled::Chunk) => {
                     process.account.refund(SlotStore::<Object>::chunk_bytes());
+                    return true;
                 }
                 None => return count > 0,
             }

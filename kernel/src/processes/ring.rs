@@ -14,6 +14,7 @@ use capos_abi::ring::{
 use capos_kernel_core::completion::{Completions, Entry, HeadOutOfRange};
 use capos_kernel_core::storage;
 use capos_kernel_hal::PAGE_BYTES;
+use capos_kernel_hal::copy::Place;
 use capos_kernel_hal::frames::{Frame, OutOfMemory, Pinned, SharedFrame};
 
 /// The region of one thread.
@@ -204,6 +205,12 @@ impl Ring {
             (Some(to), Some(from)) => self.pages.copy_from(to, &sender.pages, from, length as usize),
             _ => false,
         }
+    }
+
+    /// The message area from byte `start` on.
+    pub(crate) fn area_place(&self, start: u64) -> Place<'_> {
+        // The area is the end of the region.
+        Place::Pinned(&self.pages, self.area_offset.saturating_add(start as usize))
     }
 
     /// Copies into the message area; false if the bytes are not all inside.

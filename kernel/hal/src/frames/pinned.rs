@@ -142,7 +142,7 @@ impl Pinned {
 
     /// Where byte `offset` is, and how many there are from there to the end of its frame.
     #[inline(always)]
-    fn rest_of_frame(&self, offset: usize) -> Option<(*mut u8, usize)> {
+    pub(crate) fn rest_of_frame(&self, offset: usize) -> Option<(*mut u8, usize)> {
         let start = self.starts.get(offset / PAGE_BYTES)?;
         let offset = offset % PAGE_BYTES;
         Some((start.as_ptr().wrapping_add(offset), PAGE_BYTES - offset))

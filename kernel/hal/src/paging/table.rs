@@ -26,7 +26,7 @@ pub(crate) const NO_EXECUTE: u64 = 1 << 63;
 pub(crate) const ADDRESS: u64 = 0x000f_ffff_ffff_f000;
 
 /// A page table of any level.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Table(u64);
 
 impl Table {

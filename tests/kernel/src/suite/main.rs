@@ -27,6 +27,7 @@ mod image_data;
 mod images;
 mod limits;
 mod lives;
+mod long_messages;
 mod mappings;
 mod memory_objects;
 mod notifications;
@@ -63,6 +64,7 @@ fn main(capabilities: &CapSet) -> ExitStatus {
     endpoints::run(&mut harness);
     transfers::run(&mut harness);
     lives::run(&mut harness);
+    long_messages::run(&mut harness);
     direct::run(&mut harness);
     stubs::run(&mut harness);
     stub_answers::run(&mut harness);
