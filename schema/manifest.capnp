@@ -15,6 +15,9 @@ struct SystemManifest {
   processes @3 :List(Process);
   # In the order in which they are started, those that drive a device before all others.
 
+  machineMemory @4 :UInt64;
+  # Bytes of memory of the machine that the system is meant for; 0 = as much as it needs.
+
   struct Process {
     name @0 :Text;
     image @1 :Text;

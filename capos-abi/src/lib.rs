@@ -22,4 +22,5 @@ pub mod message;
 pub mod outcome;
 pub mod package;
 pub mod ring;
+pub mod share;
 pub mod system_call;

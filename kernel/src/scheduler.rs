@@ -13,15 +13,17 @@ use crate::calls::lone::{self, Lone, Readable, Taken};
 use crate::kernel::{Kernel, TimerOwner};
 use crate::log::log_line;
 use crate::memory::area::{Touch, TouchError};
+use crate::processes::end::Report;
 use crate::processes::layout::PAGE;
 use crate::processes::thread::{Debt, Thread, ThreadState};
-use crate::processes::{Outcome, ProcessState};
+use crate::processes::{Outcome, Process, ProcessState};
 use capos_abi::outcome::OutcomeKind;
 use capos_kernel_core::pool::Id;
 use capos_kernel_core::report::Fault;
 use capos_kernel_core::run_queue::SLICE_NANOSECONDS;
 use capos_kernel_hal::cpu;
 use capos_kernel_hal::user::Event;
+use core::fmt::Write;
 
 /// Bit 0 of a page fault's error code: there was a mapping, and it did not allow the access.
 const PROTECTION: u64 = 1;
@@ -323,13 +325,27 @@ impl Kernel {
             Ok(()) => Next::Continue,
             Err(TouchError::NotThere) => self.exception(id, VECTOR, error_code, address),
             Err(TouchError::OutOfMemory) => {
-                if let Some(process) = self.processes.get(process) {
-                    log_line!("{}: no memory for the page at {address:#x}", process.subject());
-                }
-                self.end_process(process, Outcome::new(OutcomeKind::Memory, 0));
+                let outcome = self.out_of_memory(process, address);
+                self.end_process(process, outcome);
                 Next::Leave
             }
         }
+    }
+
+    /// The end of a process that has touched a page for which there is no memory, with what its account says.
+    fn out_of_memory(&self, id: Id<Process>, address: u64) -> Outcome {
+        let mut outcome = Outcome::new(OutcomeKind::Memory, 0);
+        let Some(process) = self.processes.get(id) else { return outcome };
+        let (mut report, account) = (Report::new(), &process.account);
+        let (backed, reserve, limit) = (account.backed(), account.reserve(), account.limit());
+        // It fits.
+        let _ = write!(
+            report,
+            "no memory for the page at {address:#x}: {backed} bytes in use, {reserve} set aside, limit {limit}"
+        );
+        log_line!("{}: {}", process.subject(), report.as_str());
+        outcome.set_report(report.as_str().as_bytes());
+        outcome
     }
 
     fn exception(&mut self, id: Id<Thread>, vector: u8, error_code: u64, address: u64) -> Next {

@@ -100,6 +100,10 @@ fn limits(instance: &Instance) -> Vec<Row> {
         ("time", limits.time.as_deref().map(string)),
         ("stack", limits.stack.as_ref().map(size)),
         ("recursion", limits.recursion.map(|depth| depth.to_string())),
+        ("reserve", limits.reserve.as_ref().map(size)),
+        ("weight", limits.weight.map(|weight| weight.to_string())),
+        ("budget", limits.budget.as_deref().map(string)),
+        ("period", limits.period.as_deref().map(string)),
     ];
     all.into_iter().filter_map(|(name, value)| Some(row(name, value?))).collect()
 }

@@ -6,6 +6,7 @@
 //! Invariant: every capability of every process has one line, or one object, and equal systems have equal texts.
 
 use std::fmt::Write;
+use std::time::Duration;
 
 use serde::Serialize;
 
@@ -24,7 +25,15 @@ const REACHES_ALL_MEMORY: &str = "drives a device: without an IOMMU it can reach
 /// the image it is.
 #[must_use]
 pub fn describe(system: &System) -> String {
-    let mut text = format!("system \"{}\": its outcome is that of \"{}\"\n", system.name, system.main);
+    let machine = system
+        .machine_memory
+        .map_or(String::new(), |bytes| format!(", of the machine's {}", size_text(bytes)));
+    let mut text = format!(
+        "system \"{}\": its outcome is that of \"{}\"; {} of memory are set aside{machine}\n",
+        system.name,
+        system.main,
+        size_text(system.memory_total()),
+    );
     for process in &system.processes {
         let rows = rows(process);
         let width = |column: usize| rows.iter().map(|row| row[column].len()).max().unwrap_or(0);
@@ -47,19 +56,28 @@ pub fn describe(system: &System) -> String {
 fn summary(process: &Process) -> String {
     let time =
         process.wall_clock.map_or("no time limit".to_owned(), |time| format!("time {}", duration_text(time)));
-    let memory = size_text(process.memory_limit);
+    let limits = limits(process);
     match &process.launch {
         Some(launch) => format!(
-            "WASI instance of {} in \"{}\", linear memory {}, in all {memory}, {}, {time}",
+            "WASI instance of {} in \"{}\", linear memory {}, in all {limits}, {}, {time}",
             launch.module_name,
             process.image,
             size_text(launch.memory_limit),
             launch.fuel.map_or("no fuel limit".to_owned(), |fuel| format!("fuel {fuel}")),
         ),
         None => {
-            format!("program \"{}\", memory {memory}, {time}{}", process.image, restart(&process.restart))
+            format!("program \"{}\", memory {limits}, {time}{}", process.image, restart(&process.restart))
         }
     }
+}
+
+/// What is carved out of the machine for it.
+fn limits(process: &Process) -> String {
+    let (limit, reserve) = (size_text(process.memory_limit), size_text(process.memory_reserve));
+    let rate = process.processor.rate.map_or(String::new(), |(budget, period)| {
+        format!(", {} of each {}", duration_text(budget), duration_text(period))
+    });
+    format!("{limit}, reserve {reserve}, weight {}{rate}", process.processor.weight)
 }
 
 /// How it is started again.
@@ -152,6 +170,9 @@ fn holdings(process: &Process) -> Vec<Holding> {
 struct SystemDocument<'a> {
     name: &'a str,
     main: &'a str,
+    /// What is set aside for all processes together.
+    reserve_bytes: u64,
+    machine_memory_bytes: Option<u64>,
     processes: Vec<ProcessDocument<'a>>,
 }
 
@@ -160,6 +181,10 @@ struct ProcessDocument<'a> {
     name: &'a str,
     program: &'a str,
     memory_bytes: u64,
+    reserve_bytes: u64,
+    weight: u32,
+    budget_nanoseconds: Option<u64>,
+    period_nanoseconds: Option<u64>,
     time_nanoseconds: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     instance: Option<InstanceDocument<'a>>,
@@ -184,6 +209,8 @@ pub fn describe_json(system: &System) -> serde_json::Value {
     let document = SystemDocument {
         name: &system.name,
         main: &system.main,
+        reserve_bytes: system.memory_total(),
+        machine_memory_bytes: system.machine_memory,
         processes: system.processes.iter().map(process_document).collect(),
     };
     serde_json::to_value(document).unwrap_or_default()
@@ -191,11 +218,17 @@ pub fn describe_json(system: &System) -> serde_json::Value {
 
 fn process_document(process: &Process) -> ProcessDocument<'_> {
     let texts = |list: &[Vec<u8>]| list.iter().map(|it| String::from_utf8_lossy(it).into_owned()).collect();
+    let nanoseconds = |it: Duration| u64::try_from(it.as_nanos()).unwrap_or(u64::MAX);
+    let rate = process.processor.rate;
     ProcessDocument {
         name: &process.name,
         program: &process.image,
         memory_bytes: process.memory_limit,
-        time_nanoseconds: process.wall_clock.map(|it| u64::try_from(it.as_nanos()).unwrap_or(u64::MAX)),
+        reserve_bytes: process.memory_reserve,
+        weight: process.processor.weight,
+        budget_nanoseconds: rate.map(|(budget, _)| nanoseconds(budget)),
+        period_nanoseconds: rate.map(|(_, period)| nanoseconds(period)),
+        time_nanoseconds: process.wall_clock.map(nanoseconds),
         instance: process.launch.as_ref().map(|launch| InstanceDocument {
             module: &launch.module_name,
             linear_memory_bytes: launch.memory_limit,
@@ -223,7 +256,12 @@ mod tests {
             grants: vec![Grant { name: "stdout".to_owned(), source: Source::ConsoleOutput, methods: 1 }],
             ..Process::default()
         };
-        let system = System { name: "one".to_owned(), main: "app".to_owned(), processes: vec![process] };
+        let system = System {
+            name: "one".to_owned(),
+            main: "app".to_owned(),
+            processes: vec![process],
+            ..System::default()
+        };
         let json = describe_json(&system);
         let found = &json["processes"][0];
         assert_eq!((&json["main"], &found["instance"]["fuel"]), (&"app".into(), &7.into()));

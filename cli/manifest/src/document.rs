@@ -27,9 +27,19 @@ pub struct Document {
     pub offers: Vec<Offer>,
     /// The drivers; none for those that the system needs.
     pub drivers: Option<Vec<String>>,
+    /// The machine; none for one that is large enough.
+    pub machine: Option<Machine>,
     /// Files that the kernel offers as memory objects.
     #[serde(default)]
     pub parts: Entries<String>,
+}
+
+/// The machine that a system is meant for.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Machine {
+    /// Bytes of memory.
+    pub memory: Size,
 }
 
 /// One process, of either kind.
@@ -172,6 +182,14 @@ pub struct InstanceLimits {
     pub memory: Option<Size>,
     /// Units of fuel.
     pub fuel: Option<u64>,
+    /// Bytes of the process's memory that are set aside; none for all of it.
+    pub reserve: Option<Size>,
+    /// Its share of the processor; none for the default.
+    pub weight: Option<u32>,
+    /// Of the processor in each period.
+    pub budget: Option<String>,
+    /// How long a period is.
+    pub period: Option<String>,
     /// From start to end.
     pub time: Option<String>,
     /// Bytes of the engine's value stack.
@@ -228,6 +246,14 @@ pub struct NativeLimits {
     pub memory: Option<Size>,
     /// Bytes of stack; none for the default.
     pub stack: Option<Size>,
+    /// Bytes of the process's memory that are set aside; none for all of it.
+    pub reserve: Option<Size>,
+    /// Its share of the processor; none for the default.
+    pub weight: Option<u32>,
+    /// Of the processor in each period.
+    pub budget: Option<String>,
+    /// How long a period is.
+    pub period: Option<String>,
     /// From start to end.
     pub time: Option<String>,
 }

@@ -70,6 +70,7 @@ impl Instance {
             processes,
             offers: Vec::new(),
             drivers: None,
+            machine: None,
             parts: Entries::default(),
         };
         resolve(&document, &Positions::default(), Path::new("."), self.module.clone(), library)
@@ -114,6 +115,7 @@ impl Instance {
                 time: self.time.map(duration_text),
                 stack: self.stack.map(|bytes| Size::Text(size_text(bytes))),
                 recursion: self.recursion,
+                ..InstanceLimits::default()
             },
             verify: Verify::default(),
         })

@@ -18,7 +18,7 @@
 //! let system = decode(&message)?;                           // from an image
 //! verify(&system, &part_names)?;                            // an image's manifest against schema and part table
 //! print!("{}", describe(&system));                          // `capos check`
-//! system.memory_total();                                    // bytes that all processes together may use
+//! system.memory_total();                                    // bytes that are set aside for all processes together
 //! ```
 #![forbid(unsafe_code)]
 
@@ -49,6 +49,7 @@ pub use quantity::{parse_duration, parse_size};
 pub use refusal::{Position, Refusal, Refusals};
 pub use system::{
     Contents, Grant, Launch, Package, Preopen, Process, Restart, RingSizes, Service, Source, System, When,
+    machine_bytes,
 };
 pub use verify::verify;
 pub use wire::{WireError, decode, encode};

@@ -11,10 +11,21 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use capos_abi::ring::Layout;
+use capos_abi::share::PERIOD_NANOSECONDS;
 use capos_schema::interface::Description;
 use serde::Deserialize;
 
 use crate::sources::{Device, reaches_all_memory};
+
+/// Bytes of memory of the largest machine: more than those have that capOS is meant for.
+pub(crate) const MACHINE_MAX: u64 = 1 << 40;
+/// Bytes of a machine's memory that no process can have set aside for it, besides the image: the kernel, its heap, and the
+/// programs that come with capOS.
+const KERNEL_BYTES: u64 = 128 << 20;
+/// Of the other memory one byte for so many: the kernel's records of frames and its tables, which need 1.8 %.
+const RECORDS: u64 = 32;
+/// The weights of all processes together at most: init keeps one itself.
+pub(crate) const WEIGHT_MOST: u32 = capos_abi::share::WEIGHT_TOTAL - 1;
 
 /// Processes at most that a manifest lists; the drivers come on top. What the evaluation of its text can take, with room to
 /// spare.
@@ -29,6 +40,8 @@ pub struct System {
     pub main: String,
     /// In the order in which they are started, those that drive a device before all others.
     pub processes: Vec<Process>,
+    /// Bytes of memory of the machine that it is meant for; `None` = as much as it needs.
+    pub machine_memory: Option<u64>,
 }
 
 /// One process of a system.
@@ -114,7 +127,17 @@ impl Default for ProcessorLimits {
 
 impl ProcessorLimits {
     /// The weight of a process that states none.
-    pub const WEIGHT: u32 = 100;
+    pub const WEIGHT: u32 = capos_abi::share::WEIGHT_DEFAULT;
+
+    /// True if the kernel takes these limits.
+    #[must_use]
+    pub fn is_valid(&self) -> bool {
+        let is_rate = |(budget, period): (Duration, Duration)| {
+            let nanoseconds = u64::try_from(period.as_nanos()).unwrap_or(u64::MAX);
+            PERIOD_NANOSECONDS.contains(&nanoseconds) && !budget.is_zero() && budget <= period
+        };
+        self.weight > 0 && self.rate.is_none_or(is_rate)
+    }
 }
 
 /// Sizes of a process's rings and message area; 0 = the default.
@@ -248,6 +271,24 @@ impl System {
     pub fn memory_total(&self) -> u64 {
         self.processes.iter().fold(0, |sum: u64, process| sum.saturating_add(process.memory_reserve))
     }
+
+    /// Bytes that can be set aside for all processes together, on the machine that the system is meant for or on the largest
+    /// one, with an image of so many bytes.
+    #[must_use]
+    pub fn memory_most(&self, image_bytes: u64) -> u64 {
+        let Some(machine) = self.machine_memory else { return MACHINE_MAX };
+        let others = machine.saturating_sub(KERNEL_BYTES).saturating_sub(image_bytes);
+        others / (RECORDS + 1) * RECORDS
+    }
+}
+
+/// Bytes of memory of a machine on which so many can be set aside for processes, with an image of so many bytes.
+#[must_use]
+pub const fn machine_bytes(reserves: u64, image_bytes: u64) -> u64 {
+    reserves
+        .saturating_add(reserves.div_ceil(RECORDS))
+        .saturating_add(image_bytes)
+        .saturating_add(KERNEL_BYTES)
 }
 
 impl RingSizes {

@@ -9,7 +9,7 @@ use std::collections::HashSet;
 use crate::drivers::DRIVERS;
 use crate::refusal::{Refusal, Refusals};
 use crate::sources::offered;
-use crate::system::{Grant, PROCESSES_MAX, Process, Source, System, When};
+use crate::system::{Grant, PROCESSES_MAX, Process, Source, System, WEIGHT_MOST, When};
 
 /// Names that a WASI instance has besides its grants.
 pub(crate) const IMPLIED: [&str; 2] = ["module", "launch"];
@@ -32,6 +32,14 @@ pub fn verify(system: &System, parts: &[&str]) -> Result<(), Refusals> {
         for (at, message) in wrong_in_process(process, parts) {
             refuse(format!("{path}{at}"), message);
         }
+    }
+    let (memory, most) = (system.memory_total(), system.memory_most(0));
+    if memory > most {
+        refuse("processes".to_owned(), format!("{memory} bytes are set aside; at most {most} can be"));
+    }
+    let weight: u64 = system.processes.iter().map(|process| u64::from(process.processor.weight)).sum();
+    if weight > u64::from(WEIGHT_MOST) {
+        refuse("processes".to_owned(), format!("weights of {weight} together; at most {WEIGHT_MOST}"));
     }
     if system.processes.len() > PROCESSES_MAX + DRIVERS.len() {
         refuse("processes".to_owned(), format!("{} processes", system.processes.len()));
@@ -59,6 +67,14 @@ fn wrong_in_process(process: &Process, parts: &[&str]) -> Vec<(String, String)> 
     }
     if process.module.is_some() != process.launch.is_some() {
         wrong.push((String::new(), "a module and launch parameters go together".to_owned()));
+    }
+    if process.memory_reserve > process.memory_limit {
+        let (reserve, limit) = (process.memory_reserve, process.memory_limit);
+        let message = format!("a reserve of {reserve} bytes above the limit of {limit}");
+        wrong.push((".memoryReserve".to_owned(), message));
+    }
+    if !process.processor.is_valid() {
+        wrong.push((String::new(), "no such share of the processor".to_owned()));
     }
     if !process.rings.is_valid() {
         wrong.push((".rings".to_owned(), "these ring sizes do not go together".to_owned()));
@@ -111,6 +127,8 @@ fn wrong_in_grant(grant: &Grant, parts: &[&str]) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
     use capos_schema::interface;
 
@@ -127,7 +145,12 @@ mod tests {
             module: Some("module/hello".to_owned()),
             ..Process::default()
         };
-        System { name: "sample".to_owned(), main: "hello".to_owned(), processes: vec![process] }
+        System {
+            name: "sample".to_owned(),
+            main: "hello".to_owned(),
+            processes: vec![process],
+            ..System::default()
+        }
     }
 
     const PARTS: [&str; 3] = ["capos-wasm", "module/hello", "file/a"];
@@ -141,6 +164,29 @@ mod tests {
     #[test]
     fn a_good_system_passes() {
         assert_eq!(verify(&sample(), &PARTS), Ok(()));
+    }
+
+    fn limits_are_named() {
+        assert_eq!(
+            refused(|it| it.processes[0].memory_reserve = 1),
+            "processes[0].memoryReserve: a reserve of 1 bytes above the limit of 0"
+        );
+        let large = |it: &mut System| {
+            (it.processes[0].memory_limit, it.processes[0].memory_reserve) = (u64::MAX, 1 << 29);
+            it.machine_memory = Some(1 << 29);
+        };
+        assert_eq!(refused(large), "processes: 536870912 bytes are set aside; at most 390451552 can be");
+        assert_eq!(
+            refused(|it| it.processes[0].processor.weight = 1_000_000),
+            "processes: weights of 1000000 together; at most 999999"
+        );
+        let rate = |budget, period| Some((Duration::from_nanos(budget), Duration::from_nanos(period)));
+        for rate in [rate(0, 1_000_000), rate(1_000_001, 1_000_000), rate(1, 999_999), rate(1, u64::MAX)] {
+            let told = refused(|it| it.processes[0].processor.rate = rate);
+            assert_eq!(told, "processes[0]: no such share of the processor", "{rate:?}");
+        }
+        let told = refused(|it| it.processes[0].processor.weight = 0);
+        assert_eq!(told, "processes[0]: no such share of the processor");
     }
 
     #[test]
@@ -170,6 +216,7 @@ mod tests {
             refused(|it| it.processes[0].grants[1].name = "launch".to_owned()),
             "processes[0].grants[1]: duplicate name \"launch\""
         );
+        limits_are_named();
         let interface = interface::by_name("Timer").unwrap();
         let service = |name: &str, methods| Service { name: name.to_owned(), interface, methods };
         assert_eq!(

@@ -65,6 +65,7 @@ fn write_system(mut root: system_manifest::Builder<'_>, system: &System) {
     root.set_version(VERSION);
     root.set_name(system.name.as_str());
     root.set_main(system.main.as_str());
+    root.set_machine_memory(system.machine_memory.unwrap_or(0));
     let mut processes = root.init_processes(system.processes.len() as u32);
     for (index, process) in system.processes.iter().enumerate() {
         write_process(processes.reborrow().get(index as u32), process);
@@ -179,6 +180,7 @@ pub fn decode(bytes: &[u8]) -> Result<System, WireError> {
         name: root.get_name()?.to_string()?,
         main: root.get_main()?.to_string()?,
         processes: processes.collect::<Result<_, _>>()?,
+        machine_memory: Some(root.get_machine_memory()).filter(|bytes| *bytes != 0),
     })
 }
 
@@ -377,7 +379,12 @@ mod tests {
             restart: Restart { when: When::OnFailure, most: 7, delay: Duration::from_millis(3) },
             ..Process::default()
         };
-        System { name: "sample".to_owned(), main: "hello".to_owned(), processes: vec![process, plain] }
+        System {
+            name: "sample".to_owned(),
+            main: "hello".to_owned(),
+            processes: vec![process, plain],
+            machine_memory: Some(1 << 30),
+        }
     }
 
     #[test]

@@ -48,8 +48,10 @@ pub(crate) struct Traits {
     pub(crate) has_several: bool,
     /// How long the main process may run.
     pub(crate) time_limit: Option<Duration>,
-    /// Bytes that all processes together may use.
+    /// Bytes that are set aside for all processes together.
     pub(crate) memory_total: u64,
+    /// Bytes of memory of the machine that it is meant for.
+    pub(crate) machine_memory: Option<u64>,
     /// Bytes of the image.
     pub(crate) image_bytes: u64,
 }
@@ -62,6 +64,7 @@ impl Traits {
             has_several: system.processes.iter().filter(|process| !process.is_driver()).count() > 1,
             time_limit: main.and_then(|process| process.wall_clock),
             memory_total: system.memory_total(),
+            machine_memory: system.machine_memory,
             image_bytes,
         }
     }

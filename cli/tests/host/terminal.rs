@@ -54,7 +54,12 @@ fn terminal_of(tree: &Tree, words: &[&str]) -> String {
 fn two_processes() -> Vec<u8> {
     use capos_manifest_model::{Process, System, encode};
     let process = |name: &str| Process { name: name.into(), image: "program".into(), ..Process::default() };
-    let system = System { name: "two".into(), main: "a".into(), processes: vec![process("a"), process("b")] };
+    let system = System {
+        name: "two".into(),
+        main: "a".into(),
+        processes: vec![process("a"), process("b")],
+        ..System::default()
+    };
     let part = capos_cli::image::NamedPart { name: "manifest".into(), contents: encode(&system) };
     let mut bytes = Vec::new();
     capos_cli::image::write(&[part], &mut bytes).unwrap();

@@ -10,7 +10,7 @@
 /// Entries that a share of [`WEIGHT`] may hold for each one that is free.
 pub const ENTRIES_FOR_A_FREE_ONE: u32 = 7;
 /// The weight of a share that states none.
-pub const WEIGHT: u32 = 100;
+pub use capos_abi::share::WEIGHT_DEFAULT as WEIGHT;
 
 /// True if a share with this weight that holds `held` entries may take `count` of the `free` ones.
 #[must_use]

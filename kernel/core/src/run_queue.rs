@@ -24,7 +24,7 @@ pub const SLICE_NANOSECONDS: u64 = 10_000_000;
 pub const LAG_NANOSECONDS: u64 = 2 * SLICE_NANOSECONDS;
 
 /// The weights of all shares together at most: with it alone, a share's virtual time is the time that it used.
-pub const WEIGHT_TOTAL: u32 = 1_000_000;
+pub use capos_abi::share::WEIGHT_TOTAL;
 
 /// From here on virtual times are counted anew: an hour of a share with the least weight.
 const TIME_MAX: u64 = 1 << 62;

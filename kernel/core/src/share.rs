@@ -9,9 +9,7 @@
 
 use crate::account::LimitReached;
 
-/// Nanoseconds of a period at least and at most: so long that renewing it costs nothing, and so short that nobody waits for
-/// hours.
-pub const PERIOD_NANOSECONDS: core::ops::RangeInclusive<u64> = 1_000_000..=10_000_000_000;
+pub use capos_abi::share::PERIOD_NANOSECONDS;
 
 /// So much of the processor in each period, in nanoseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

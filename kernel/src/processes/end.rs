@@ -266,7 +266,7 @@ impl Kernel {
 }
 
 /// A text that is cut where it does not fit any more.
-struct Report {
+pub(crate) struct Report {
     bytes: [u8; Report::BYTES],
     length: usize,
 }
@@ -274,11 +274,11 @@ struct Report {
 impl Report {
     const BYTES: usize = 512;
 
-    const fn new() -> Report {
+    pub(crate) const fn new() -> Report {
         Report { bytes: [0; Report::BYTES], length: 0 }
     }
 
-    fn as_str(&self) -> &str {
+    pub(crate) fn as_str(&self) -> &str {
         self.bytes.get(..self.length).and_then(|bytes| str::from_utf8(bytes).ok()).unwrap_or("")
     }
 }

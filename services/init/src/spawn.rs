@@ -8,7 +8,7 @@
 
 use alloc::vec::Vec;
 
-use capos_rt::abi::error::CallError;
+use capos_rt::abi::error::{CallError, Transport};
 use capos_rt::schema::console::ConsoleStream;
 use capos_rt::schema::endpoint::Endpoint;
 use capos_rt::schema::interface::mask;
@@ -72,7 +72,7 @@ pub fn spawn(
             rings.completion_entries,
             rings.area_bytes,
         )
-        .map_err(|error| refuse(plan, "creating it", error))?;
+        .map_err(|error| refuse_creation(plan, error))?;
     for grant in &plan.grants {
         let granted = match grant.source {
             Source::Service => give_service(services, plan, grant, &created.process),
@@ -164,6 +164,19 @@ fn sealed(authority: &Authority, bytes: &[u8]) -> Result<Cap<MemoryObject>, Call
     }
     object.seal()?;
     Ok(object)
+}
+
+/// A process for which there is not enough says how much that is.
+fn refuse_creation(plan: &Process<'_>, error: CallError) -> Refusal {
+    let Process { memory_limit, memory_reserve, weight, .. } = plan;
+    if error != CallError::Transport(Transport::LimitReached) {
+        return refuse(plan, "creating it", error);
+    }
+    let reason = format_args!(
+        "creating it: the machine does not have what it is to be given: {memory_reserve} bytes of memory set aside, \
+         {memory_limit} at most, and the weight {weight}"
+    );
+    Refusal::invalid(&plan.name, reason)
 }
 
 fn refuse(plan: &Process<'_>, what: &str, error: CallError) -> Refusal {

@@ -5,13 +5,13 @@
 //! Invariant: besides the memory that the adapter needs, an instance holds what `caps` grants and nothing else.
 
 use super::grants::grants;
-use super::limits::MEMORY_MAX;
+use super::limits::{MEMORY_MAX, Shares, Stated};
 use super::names::KERNEL;
 use super::parts::{Kind, Part};
 use super::{At, Resolver};
 use crate::document::{Instance, Methods, Text, Verify};
 use crate::sources::{Held, offered};
-use crate::system::{Launch, Preopen, Process, ProcessorLimits, RingSizes, Source};
+use crate::system::{Launch, Preopen, Process, RingSizes, Source};
 
 /// The program that runs WASI instances.
 pub(crate) const ADAPTER: &str = "capos-wasm";
@@ -47,13 +47,21 @@ impl Resolver<'_> {
         let preopens = self.preopens(instance, &at.field("caps").field("preopens"));
         let launch = self.launch(instance, preopens, at);
         let (module, launch) = (module?, launch?);
+        let stated = Stated {
+            reserve: instance.limits.reserve.as_ref(),
+            weight: instance.limits.weight,
+            budget: instance.limits.budget.as_ref(),
+            period: instance.limits.period.as_ref(),
+        };
+        let memory_limit = quota(&launch, &module);
+        let Shares { memory_reserve, processor } = self.shares(&stated, memory_limit, &at.field("limits"))?;
         Some(Process {
             name: instance.name.clone(),
             image: image?.name,
             grants: grants(held),
-            memory_limit: quota(&launch, &module),
-            memory_reserve: quota(&launch, &module),
-            processor: ProcessorLimits::default(),
+            memory_limit,
+            memory_reserve,
+            processor,
             stack_bytes: 0,
             wall_clock,
             launch: Some(launch),

@@ -2,7 +2,7 @@
 //!
 //! Called by `load` and by `instance`; calls the table of `sources`, the library and the file system. In order: names
 //! (distinct, well-formed, not reserved), order (who needs whom, no cycle), then process by process, givers first: files,
-//! limits, and grants out of offers.
+//! limits, and grants out of offers; sums at last.
 //!
 //! Invariant: a [`Package`] comes out only if nothing was refused, and every grant in it traces back to the kernel
 //! through givers that hold it, with no method that one of them lacks.
@@ -16,6 +16,7 @@ mod native;
 mod order;
 mod parts;
 mod positions;
+mod sums;
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -63,10 +64,12 @@ pub(crate) fn resolve(
     resolver.check_offers();
     let mut processes: Vec<Process> = order.into_iter().filter_map(|index| resolver.process(index)).collect();
     processes.extend(resolver.drivers(&processes));
+    let (name, main) = (document.name.clone(), resolver.main().to_owned());
+    let system = System { name, main, processes, machine_memory: resolver.machine_memory() };
+    resolver.check_sums(&system);
     if !resolver.refusals.is_empty() {
         return Err(resolver.refused());
     }
-    let system = System { name: document.name.clone(), main: resolver.main().to_owned(), processes };
     let files = resolver.parts.files();
     Ok(Package { system, parts: resolver.parts.into_contents(), files })
 }

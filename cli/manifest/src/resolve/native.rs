@@ -7,12 +7,12 @@
 use std::time::Duration;
 
 use super::grants::grants;
-use super::limits::MEMORY_MAX;
+use super::limits::{MEMORY_MAX, Shares, Stated};
 use super::parts::{Kind, Part};
 use super::{At, Resolver};
 use crate::document::{Native, Rings, When};
 use crate::sources::{Held, offered};
-use crate::system::{Process, ProcessorLimits, Restart, RingSizes, Service, Source};
+use crate::system::{Process, Restart, RingSizes, Service, Source};
 
 /// Bytes of memory of a process that states no limit.
 const MEMORY_DEFAULT: u64 = 16 << 20;
@@ -58,16 +58,24 @@ impl Resolver<'_> {
         );
         let stack =
             self.size(native.limits.stack.as_ref(), STACK_DEFAULT, STACK.0, STACK.1, &limits.field("stack"));
+        let stated = Stated {
+            reserve: native.limits.reserve.as_ref(),
+            weight: native.limits.weight,
+            budget: native.limits.budget.as_ref(),
+            period: native.limits.period.as_ref(),
+        };
+        let shares = memory.and_then(|memory| self.shares(&stated, memory, &limits));
         let wall_clock = self.time(native.limits.time.as_ref(), &limits.field("time"));
         let restart = self.restart(native, &at.field("restart"));
         let rings = self.rings(&native.rings, &at.field("rings"));
+        let Shares { memory_reserve, processor } = shares?;
         Some(Process {
             name: native.name.clone(),
             image: image?,
             grants: grants(held),
             memory_limit: memory?,
-            memory_reserve: memory?,
-            processor: ProcessorLimits::default(),
+            memory_reserve,
+            processor,
             stack_bytes: stack?,
             wall_clock,
             launch: None,

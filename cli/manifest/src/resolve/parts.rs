@@ -60,6 +60,11 @@ impl Parts {
         self.named.iter().map(|named| named.file.clone()).collect()
     }
 
+    /// Bytes of all of them together.
+    pub(super) fn bytes(&self) -> u64 {
+        self.named.iter().fold(0, |sum: u64, named| sum.saturating_add(named.bytes))
+    }
+
     /// All parts, in the order in which they were named.
     pub(super) fn into_contents(self) -> Vec<(String, Contents)> {
         self.named.into_iter().map(|named| (named.part, named.contents)).collect()

@@ -97,7 +97,7 @@ offers: [
         => "x.cue:3:61: processes[1].restart.delay: a limit of no time; accepted: more than 0; no limit at all is to leave it out";
     unknown_field_of_the_system:
         instance("") + "nmae: \"x\"\n"
-        => "x.cue:7:1: nmae: unknown field; accepted: drivers, main, name, offers, parts, processes";
+        => "x.cue:7:1: nmae: unknown field; accepted: drivers, machine, main, name, offers, parts, processes";
     unknown_field_of_a_process:
         instance("bogus: 1")
         => "x.cue:5:2: processes[0].bogus: unknown field; accepted: after, args, argv0, binary, caps, env, limits, name, verify";
@@ -262,6 +262,88 @@ processes: [
     too_little_memory:
         native("limits: memory: 4Ki", "")
         => "x.cue:3:10: processes[0].limits.memory: the size 4KiB is out of range; accepted: 512KiB to 64GiB";
+    reserve_above_the_limit:
+        native("limits: {memory: \"4MiB\", reserve: \"5MiB\"}", "")
+        => "x.cue:3:27: processes[0].limits.reserve: the size 5MiB is out of range; accepted: 0B to 4MiB";
+    reserve_above_the_default_limit:
+        native("limits: reserve: 18446744073709551615", "")
+        => "x.cue:3:10: processes[0].limits.reserve: the size 18446744073709551615B is out of range; accepted: 0B to 16MiB";
+    reserve_above_all_of_an_instance:
+        instance("limits: {memory: \"1MiB\", reserve: \"19MiB\"}")
+        => "x.cue:5:27: processes[0].limits.reserve: the size 19MiB is out of range; accepted: 0B to 18MiB";
+    reserve_in_other_units:
+        instance("limits: reserve: \"5MB\"")
+        => "x.cue:5:10: processes[0].limits.reserve: wrong value: \"5MB\"; accepted: a size: a number of bytes, or a text such as \"64MiB\" (B, KiB, MiB, GiB)";
+    reserve_that_does_not_fit_into_a_number:
+        native("limits: reserve: \"99999999999GiB\"", "")
+        => "x.cue:3:10: processes[0].limits.reserve: wrong size \"99999999999GiB\"; accepted: a size: a number of bytes, or a text such as \"64MiB\" (B, KiB, MiB, GiB)";
+    reserve_below_nothing:
+        native("limits: reserve: -1", "")
+        => "x.cue:3:10: processes[0].limits.reserve: wrong value: -1; accepted: a size: a number of bytes, or a text such as \"64MiB\" (B, KiB, MiB, GiB)";
+    weight_of_nothing:
+        native("limits: weight: 0", "")
+        => "x.cue:3:10: processes[0].limits.weight: wrong value: 0; accepted: a whole number from 1 to 100000";
+    weight_that_is_huge:
+        instance("limits: weight: 18446744073709551616")
+        => "x.cue:5:10: processes[0].limits.weight: wrong value: 18446744073709551616; accepted: a whole number from 1 to 100000";
+    weight_in_parts:
+        native("limits: weight: 1.5", "")
+        => "x.cue:3:10: processes[0].limits.weight: wrong type: float 1.5; accepted: a whole number from 1 to 100000";
+    weights_beyond_the_processor:
+        format!("name: \"x\"\nprocesses: [for n in [{}] {{name: n, program: \"smoke\", limits: weight: 100000}}]", ('a'..='j').map(|name| format!("\"{name}\"")).collect::<Vec<_>>().join(", "))
+        => "x.cue:2:109: processes[9].limits.weight: with \"j\" the weights of all processes are 1000000; accepted: at most 999999 together";
+    budget_alone:
+        native("limits: budget: \"1ms\"", "")
+        => "x.cue:3:10: processes[0].limits.budget: a budget without a period; accepted: both, as in {budget: \"10ms\", period: \"100ms\"}";
+    period_alone:
+        instance("limits: period: \"1ms\"")
+        => "x.cue:5:10: processes[0].limits.period: a period without a budget; accepted: both, as in {budget: \"10ms\", period: \"100ms\"}";
+    budget_above_its_period:
+        native("limits: {budget: \"11ms\", period: \"10ms\"}", "")
+        => "x.cue:3:11: processes[0].limits.budget: the budget 11ms is longer than its period; accepted: 1ns to 10ms";
+    budget_of_nothing:
+        native("limits: {budget: \"0ms\", period: \"10ms\"}", "")
+        => "x.cue:3:11: processes[0].limits.budget: a limit of no time; accepted: more than 0; no limit at all is to leave it out";
+    budget_as_a_number:
+        native("limits: {budget: 10, period: \"10ms\"}", "")
+        => "x.cue:3:11: processes[0].limits.budget: wrong type: int 10; accepted: a duration: a text such as \"10s\" (ns, us, ms, s, m, h)";
+    budget_in_bytes:
+        native("limits: {budget: \"10MiB\", period: \"10ms\"}", "")
+        => "x.cue:3:11: processes[0].limits.budget: wrong value: \"10MiB\"; accepted: a duration: a text such as \"10s\" (ns, us, ms, s, m, h)";
+    budget_that_does_not_fit_into_a_number:
+        native("limits: {budget: \"9999999999999999999h\", period: \"10ms\"}", "")
+        => "x.cue:3:11: processes[0].limits.budget: wrong duration \"9999999999999999999h\"; accepted: a duration: a text such as \"10s\" (ns, us, ms, s, m, h)";
+    period_too_short:
+        native("limits: {budget: \"1us\", period: \"999us\"}", "")
+        => "x.cue:3:26: processes[0].limits.period: the period 999us is out of range; accepted: 1ms to 10s";
+    period_too_long:
+        instance("limits: {budget: \"1us\", period: \"1h\"}")
+        => "x.cue:5:26: processes[0].limits.period: the period 1h is out of range; accepted: 1ms to 10s";
+    reserves_beyond_the_largest_machine:
+        "name: \"x\"
+processes: [
+	for n in [\"a\", \"b\", \"c\", \"d\", \"e\", \"f\", \"g\", \"h\", \"i\", \"j\", \"k\", \"l\", \"m\", \"n\", \"o\", \"p\"] {name: n, program: \"smoke\", limits: memory: \"64GiB\"},
+	{name: \"y\", program: \"smoke\", limits: {memory: \"40GiB\", reserve: 0}},
+	{name: \"z\", program: \"smoke\", limits: {memory: \"40GiB\", reserve: 1}},
+]"
+        => "x.cue:5:58: processes[17].limits.reserve: with \"z\" 1048577MiB are set aside for all processes; accepted: at most 1048576MiB together, on the largest machine";
+    reserves_beyond_the_stated_machine:
+        "name: \"x\"
+machine: memory: \"512MiB\"
+processes: [
+	{name: \"a\", program: \"smoke\", limits: memory: \"256MiB\"},
+	{name: \"b\", program: \"smoke\", limits: memory: \"117MiB\"},
+]"
+        => "x.cue:5:32: processes[1].limits.reserve: with \"b\" 373MiB are set aside for all processes; accepted: at most 372MiB together, on a machine of 512MiB, beside the kernel and the image";
+    machine_too_small:
+        native("", "machine: memory: \"16MiB\"")
+        => "x.cue:5:10: machine.memory: the size 16MiB is out of range; accepted: 192MiB to 1024GiB";
+    machine_in_parts_of_a_mebibyte:
+        native("", "machine: memory: \"200001KiB\"")
+        => "x.cue:5:10: machine.memory: the size 200001KiB is not a whole number of MiB; accepted: whole MiB";
+    machine_without_memory:
+        native("", "machine: {}")
+        => "x.cue:5:1: machine: the field \"memory\" is missing; accepted: a size: a number of bytes, or a text such as \"64MiB\" (B, KiB, MiB, GiB)";
     wrong_duration:
         instance("limits: time: 10")
         => "x.cue:5:10: processes[0].limits.time: wrong type: int 10; accepted: a duration: a text such as \"10s\" (ns, us, ms, s, m, h)";

@@ -19,6 +19,7 @@ import "capos.local/cue/defaults"
 defaults.#System & {
 	name: "sample"
 	main: "server"
+	machine: memory: "512MiB"
 	processes: [{
 		name:    "reader"
 		program: "./reader"
@@ -29,7 +30,7 @@ defaults.#System & {
 		name:    "server"
 		program: "smoke"
 		uses: {stdout: "Console", timer: "Timer"}
-		limits: time: "90s"
+		limits: {time: "90s", memory: "32MiB", reserve: "2MiB", weight: 250, budget: "5ms", period: "20ms"}
 		rings: {submissions: 32, completions: 64, area: "16KiB"}
 	}, {
 		name:   "hello"
@@ -37,7 +38,7 @@ defaults.#System & {
 		args: ["one", '\xff', "zwei"]
 		env: {B: "2", A: "1"}
 		caps: {console: stdout: true, timer: ["now"], random: true}
-		limits: {memory: "8MiB", fuel: 1000, recursion: 77, stack: "1MiB"}
+		limits: {memory: "8MiB", fuel: 1000, recursion: 77, stack: "1MiB", reserve: "7MiB"}
 	}, {
 		name:   "again"
 		binary: "hello.wasm"
@@ -54,13 +55,13 @@ defaults.#System & {
 }
 "#;
 
-const DESCRIPTION: &str = r#"system "sample": its outcome is that of "server"
+const DESCRIPTION: &str = r#"system "sample": its outcome is that of "server"; 284MiB of memory are set aside, of the machine's 512MiB
 
-process "server": program "smoke", memory 16MiB, time 90s
+process "server": program "smoke", memory 32MiB, reserve 2MiB, weight 250, 5ms of each 20ms, time 90s
   stdout  Console  write
   timer   Timer    now, sleep
 
-process "hello": WASI instance of hello.wasm in "capos-wasm", linear memory 8MiB, in all 26MiB, fuel 1000, no time limit
+process "hello": WASI instance of hello.wasm in "capos-wasm", linear memory 8MiB, in all 26MiB, reserve 7MiB, weight 100, fuel 1000, no time limit
   stdout  Console        write
   timer   Timer          now
   random  EntropySource  read
@@ -68,18 +69,18 @@ process "hello": WASI instance of hello.wasm in "capos-wasm", linear memory 8MiB
   module  MemoryObject   info, read  (part "module/hello")
   launch  MemoryObject   info, read  (arguments, environment, limits)
 
-process "reader": program "program/reader", memory 1MiB, no time limit
+process "reader": program "program/reader", memory 1MiB, reserve 1MiB, weight 100, no time limit
   clock   Timer          now
   text    MemoryObject   read  (part "file/text")
   memory  VirtualMemory  reserve, commit
 
-process "again": WASI instance of hello.wasm in "capos-wasm", linear memory 256MiB, in all 273MiB, no fuel limit, no time limit
+process "again": WASI instance of hello.wasm in "capos-wasm", linear memory 256MiB, in all 273MiB, reserve 273MiB, weight 100, no fuel limit, no time limit
   log     Console        write
   memory  VirtualMemory  reserve, commit, decommit, unmap, map, createObject, usage
   module  MemoryObject   info, read  (part "module/hello")
   launch  MemoryObject   info, read  (arguments, environment, limits)
 
-process "virtio-rng": program "virtio-rng", memory 1MiB, no time limit, started again whenever it ends: 3 times, after 10ms
+process "virtio-rng": program "virtio-rng", memory 1MiB, reserve 1MiB, weight 100, no time limit, started again whenever it ends: 3 times, after 10ms
   device        Device         info, open, allocate, reset  (virtio-rng)
   entropy-sink  EntropySink    feed
   timer         Timer          now, sleep
@@ -346,15 +347,15 @@ offers: [
     assert_eq!(system.processes[2].grants[0].methods, 0b1100);
     assert_eq!(decode(&encode(&system)), Ok(system.clone()));
     assert_eq!(verify(&system, &["smoke"]), Ok(()));
-    let expected = r#"system "x": its outcome is that of "c"
+    let expected = r#"system "x": its outcome is that of "c"; 48MiB of memory are set aside
 
-process "s": program "smoke", memory 16MiB, no time limit, started again when it fails: 5 times, after 2ms
+process "s": program "smoke", memory 16MiB, reserve 16MiB, weight 100, no time limit, started again when it fails: 5 times, after 2ms
   keys  Endpoint  receive, mint  (serves KeyValue)
 
-process "c": program "smoke", memory 16MiB, no time limit
+process "c": program "smoke", memory 16MiB, reserve 16MiB, weight 100, no time limit
   keys  KeyValue  open, lend, borrow, calls, stop  (served by "s")
 
-process "d": program "smoke", memory 16MiB, no time limit
+process "d": program "smoke", memory 16MiB, reserve 16MiB, weight 100, no time limit
   store  KeyValue  borrow, calls  (served by "s")
 "#;
     assert_eq!(describe(&system), expected);

@@ -6,14 +6,14 @@
 
 use std::time::Duration;
 
+use capos_manifest_model::machine_bytes;
+
 use crate::command::prepare::Traits;
 use crate::failure::Failure;
 use crate::qemu::machine::MEBIBYTE;
 
 /// The least memory of a machine.
 const MEMORY_MIN: u64 = 512 * MEBIBYTE;
-/// Memory beyond the processes' limits and the image: the kernel's, and the bookkeeping of frames.
-const MEMORY_OVERHEAD: u64 = 128 * MEBIBYTE;
 /// How long after the guest's own time limit the host waits for the machine to say so.
 const TIME_LIMIT_GRACE: Duration = Duration::from_secs(5);
 
@@ -28,12 +28,17 @@ pub(super) fn host_limit(traits: &Traits, option: Option<Duration>) -> Option<Du
     }
 }
 
-/// Enough for every limit to be reached, which is what the kernel asks for before it starts a process.
+/// What the manifest states, or enough for everything that is set aside, which is what the kernel asks for before it starts
+/// a process.
 ///
 /// # Errors
 /// It is more than three quarters of the host's memory; says what would be accepted.
 pub(super) fn memory_bytes(traits: &Traits, host: u64) -> Result<u64, Failure> {
-    let wanted = traits.memory_total.saturating_add(traits.image_bytes).saturating_add(MEMORY_OVERHEAD);
+    if let Some(machine) = traits.machine_memory {
+        let most = (host / 4 * 3).max(MEMORY_MIN);
+        return if machine <= most { Ok(machine) } else { Err(larger_than_here(machine, most)) };
+    }
+    let wanted = machine_bytes(traits.memory_total, traits.image_bytes);
     let most = (host / 4 * 3).max(MEMORY_MIN);
     if wanted <= most {
         return Ok(wanted.max(MEMORY_MIN).next_multiple_of(64 * MEBIBYTE));
@@ -44,6 +49,13 @@ pub(super) fn memory_bytes(traits: &Traits, host: u64) -> Result<u64, Failure> {
         "the memory limits need a machine of {wanted}MiB; here it can have {most}MiB, three quarters of this \
          host's memory: choose {remedy}"
     )))
+}
+
+fn larger_than_here(machine: u64, most: u64) -> Failure {
+    let [machine, most] = [machine / MEBIBYTE, most / MEBIBYTE];
+    Failure::request(format!(
+        "the manifest states a machine of {machine}MiB; here it can have {most}MiB, three quarters of this host's memory"
+    ))
 }
 
 pub(super) fn host_memory() -> u64 {
@@ -62,14 +74,19 @@ mod tests {
         let traits = |memory_total| Traits { memory_total, ..Traits::default() };
         let host = 16 << 30;
         assert_eq!(memory_bytes(&traits(0), host), Ok(512 << 20));
-        assert_eq!(memory_bytes(&traits(1 << 30), host), Ok((1 << 30) + (128 << 20)));
+        assert_eq!(memory_bytes(&traits(1 << 30), host), Ok((1 << 30) + (192 << 20)));
         assert_eq!(memory_bytes(&traits(300 << 20), 256 << 20), Ok(512 << 20));
-        let most = (12 << 30) - MEMORY_OVERHEAD;
+        let most = ((12 << 30) - (128 << 20)) / 33 * 32;
         assert_eq!(memory_bytes(&traits(most), host), Ok(12 << 30));
-        let message = memory_bytes(&traits(most + 1), host).unwrap_err().message;
+        let message = memory_bytes(&traits(most + 33), host).unwrap_err().message;
         let most = "a machine of 12289MiB; here it can have 12288MiB, three quarters of this host's memory: choose lower limits";
         assert_eq!(message, format!("the memory limits need {most}"));
         assert!(memory_bytes(&traits(u64::MAX), host).is_err());
+        let stated = |memory| Traits { machine_memory: Some(memory), ..Traits::default() };
+        assert_eq!(memory_bytes(&stated(192 << 20), host), Ok(192 << 20));
+        let message = memory_bytes(&stated(16 << 30), host).unwrap_err().message;
+        let told = "the manifest states a machine of 16384MiB; here it can have 12288MiB, three quarters of this host's memory";
+        assert_eq!(message, told);
     }
 
     #[test]

@@ -7,6 +7,7 @@
 use alloc::collections::BTreeSet;
 
 use capos_rt::abi::capset;
+use capos_rt::abi::share::{PERIOD_NANOSECONDS, WEIGHT_TOTAL};
 use capos_rt::schema::accounting::Accounting;
 use capos_rt::schema::boot_package::BootPackage;
 use capos_rt::schema::code_memory::CodeMemory;
@@ -70,6 +71,12 @@ pub(super) fn processes(processes: &[Process<'_>], parts: &[Part]) -> Result<(),
             format_args!("manifest: {count} processes; there must be 1 to {PROCESSES_MAX}"),
         ));
     }
+    let weight: u64 = processes.iter().map(|process| u64::from(process.weight)).sum();
+    if weight >= u64::from(WEIGHT_TOTAL) {
+        let reason =
+            format_args!("manifest: weights of {weight} together; there are less than {WEIGHT_TOTAL}");
+        return Err(Refusal::invalid(INIT, reason));
+    }
     let mut names = BTreeSet::new();
     for process in processes {
         if !names.insert(process.name.as_str()) {
@@ -97,6 +104,10 @@ fn one(process: &Process<'_>, processes: &[Process<'_>], parts: &[Part]) -> Resu
     }
     if process.weight == 0 {
         return Err(refuse(process, format_args!("no share of the processor")));
+    }
+    let [budget, period] = process.rate;
+    if process.rate != [0, 0] && !(PERIOD_NANOSECONDS.contains(&period) && (1..=period).contains(&budget)) {
+        return Err(refuse(process, format_args!("a budget of {budget} ns in a period of {period} ns")));
     }
     expect_part(process, "the image", &process.image, parts)?;
     if let Some(module) = &process.module {

@@ -1,5 +1,6 @@
 //! Plans read from messages that the `capnp` crate builds: the good one, and one for each refusal.
 
+use alloc::format;
 use alloc::string::ToString;
 use alloc::vec::Vec;
 
@@ -150,6 +151,26 @@ fn processes_are_refused_by_name() {
         "process \"hello\": a memory reserve of 2097152 above the limit of 1048576"
     );
     assert_eq!(refusal(|process| process.set_weight(0)), "process \"hello\": no share of the processor");
+    assert_eq!(
+        refusal(|process| process.set_weight(999_999)),
+        "manifest: weights of 1000000 together; there are less than 1000000"
+    );
+    let rate = |budget, period| {
+        refusal(|process| {
+            process.set_budget_nanoseconds(budget);
+            process.set_period_nanoseconds(period);
+        })
+    };
+    assert_eq!(
+        rate(1_000_001, 1_000_000),
+        "process \"hello\": a budget of 1000001 ns in a period of 1000000 ns"
+    );
+    for (budget, period) in [(0, 1_000_000), (1, 0), (1, 999_999), (1, u64::MAX)] {
+        assert_eq!(
+            rate(budget, period),
+            format!("process \"hello\": a budget of {budget} ns in a period of {period} ns")
+        );
+    }
     assert_eq!(
         refusal(|process| process.set_image("nothing")),
         "process \"hello\": the image: the boot image has no part \"nothing\""
