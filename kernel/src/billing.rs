@@ -169,15 +169,6 @@ impl Kernel {
         server.processor.payer = caller.processor.payer;
     }
 
-    /// A call that was counted when it was made goes the general way, where it is counted again.
-    #[cold]
-    #[inline(never)]
-    pub(crate) fn uncount_call(&mut self, caller: Id<Process>) {
-        if let Some(process) = self.processes.get_mut(caller) {
-            process.calls_made -= 1;
-        }
-    }
-
     /// `server` has one call less in its hands: it works for the caller of the oldest that is left, or for itself.
     pub(crate) fn end_serving(&mut self, server: Id<Process>) {
         let caller = self

@@ -220,18 +220,16 @@ impl Kernel {
     #[inline(never)] // Its registers are those of the hot loop.
     fn enter_ring_3(&mut self, id: &mut Id<Thread>) -> Left {
         let mut taken = None;
-        // Who is called directly is ready, and works for the same payer.
-        let mut is_direct = false;
+        // The thread has left ring 3 already, in a conversation.
+        let mut has_called = false;
         loop {
             let Some(thread) = self.threads.get_mut(*id) else { return Left::NotReady };
             let Some(process) = self.processes.get_mut(thread.process) else { return Left::NotReady };
-            if !is_direct {
-                if thread.state != ThreadState::Ready || process.state != ProcessState::Running {
-                    return Left::NotReady;
-                }
-                if process.processor.payer != self.billing.payer {
-                    return Left::NotBilled;
-                }
+            if thread.state != ThreadState::Ready || process.state != ProcessState::Running {
+                return Left::NotReady;
+            }
+            if process.processor.payer != self.billing.payer {
+                return Left::NotBilled;
             }
             let Some(space) = process.space.as_ref() else { return Left::NotReady };
             let readable = Readable { slots: &self.slots, nodes: &self.nodes, clock: &self.clock };
@@ -239,32 +237,22 @@ impl Kernel {
                 return Left::NotReady;
             };
             let lone = loop {
-                process.entries += 1;
-                let event = seat.run();
-                if event != Event::SystemCall {
-                    return Left::Event(event);
+                if !core::mem::take(&mut has_called) {
+                    process.entries += 1;
+                    if let Err(event) = seat.enter() {
+                        return Left::Event(event);
+                    }
                 }
                 match lone::serve(&mut seat, &mut thread.ring, &process.table, &readable, &mut taken) {
                     Lone::Answered => {}
                     lone => break lone,
                 }
             };
-            let caller = thread.process;
-            let next = match lone {
-                Lone::Call(object, node, method) => {
-                    process.calls_made += 1;
-                    let next = self.call_directly(*id, object, node, method);
-                    if next.is_none() {
-                        self.uncount_call(caller);
-                    }
-                    next
-                }
-                Lone::Return(endpoint, node) => self.return_directly((*id, caller), endpoint, node),
-                _ => break,
-            };
-            match next {
-                Some(next) => (*id, is_direct) = (next, true),
+            let Lone::Direct(opening) = lone else { break };
+            match self.converse(id, opening) {
                 None => break,
+                Some(Event::SystemCall) => has_called = true,
+                Some(event) => return Left::Event(event),
             }
         }
         taken.map_or(Left::Event(Event::SystemCall), Left::Call)

@@ -276,15 +276,22 @@ impl AddressSpace {
         }
     }
 
+    #[cold]
+    #[inline(never)]
+    fn apply_time_stamp_access(&self) {
+        cpu::set_time_stamp_access(self.time_stamp_access);
+        TIME_STAMP_ACCESS.store(self.time_stamp_access, Ordering::Relaxed);
+    }
+
     /// Makes it the space that ring 3 runs in; false if it is torn down.
+    #[inline(always)] // On the way of every switch between processes.
     pub(crate) fn activate(&self) -> bool {
         let Some(root) = &self.root else {
             return false;
         };
         kernel::load(root.physical());
         if TIME_STAMP_ACCESS.load(Ordering::Relaxed) != self.time_stamp_access {
-            cpu::set_time_stamp_access(self.time_stamp_access);
-            TIME_STAMP_ACCESS.store(self.time_stamp_access, Ordering::Relaxed);
+            self.apply_time_stamp_access();
         }
         true
     }

@@ -17,7 +17,7 @@ use crate::paging::AddressSpace;
 use crate::{PAGE_BYTES, USER_END};
 use core::arch::asm;
 use core::marker::PhantomData;
-use core::ptr;
+use core::ptr::{self, NonNull};
 use core::sync::atomic::{AtomicPtr, Ordering};
 use entry::{Registers, VECTOR_SYSTEM_CALL};
 
@@ -76,7 +76,9 @@ static LOADED: AtomicPtr<State> = AtomicPtr::new(ptr::null_mut());
 /// Everything of a thread that the processor holds while it runs: registers and SSE state. Takes one frame.
 #[derive(Debug)]
 pub struct Context {
-    frame: Frame,
+    /// Owns what `state` points to.
+    _frame: Frame,
+    state: NonNull<State>,
 }
 
 impl Context {
@@ -87,7 +89,9 @@ impl Context {
     /// # Errors
     /// [`OutOfMemory`].
     pub fn new(entry: u64, stack: u64, arguments: [u64; 3]) -> Result<Context, OutOfMemory> {
-        let mut context = Context { frame: Frame::new()? };
+        let mut frame = Frame::new()?;
+        let state = NonNull::from_mut(frame.bytes_mut()).cast();
+        let mut context = Context { _frame: frame, state };
         let state = context.state_mut();
         state.registers.rip = entry;
         state.registers.cs = u64::from(USER_CODE);
@@ -100,22 +104,26 @@ impl Context {
         Ok(context)
     }
 
+    #[inline]
     fn state(&self) -> &State {
-        // SAFETY: the frame is big enough, aligned, and every bit pattern is a state.
-        unsafe { &*self.frame.bytes().as_ptr().cast() }
+        // SAFETY: in the frame, which is big enough, aligned, and this context's; every bit pattern is a state.
+        unsafe { self.state.as_ref() }
     }
 
+    #[inline]
     fn state_mut(&mut self) -> &mut State {
         // SAFETY: as for `state`, borrowed exclusively.
-        unsafe { &mut *self.frame.bytes_mut().as_mut_ptr().cast() }
+        unsafe { self.state.as_mut() }
     }
 
     /// `rax` and `rdi`, `rsi`, `rdx`, `r10` at the system call.
+    #[inline]
     pub fn system_call(&self) -> (u64, [u64; 4]) {
         self.state().registers.system_call()
     }
 
     /// Sets `rax`.
+    #[inline]
     pub fn set_result(&mut self, value: u64) {
         self.state_mut().registers.rax = value;
     }
@@ -167,14 +175,17 @@ impl Processor {
 
     /// Loads address space and SSE state, if others are loaded, for as many runs as the seat is kept. `None` for a space
     /// that is torn down.
+    #[inline(always)] // On the way of every switch between processes.
     pub fn seat<'p>(&'p mut self, context: &'p mut Context, space: &'p AddressSpace) -> Option<Seat<'p>> {
         if !space.activate() {
             return None;
         }
         let state = ptr::from_mut(context.state_mut());
-        if LOADED.load(Ordering::Relaxed) != state {
-            // SAFETY: the frame of a context, which is not dropped while the seat borrows it.
-            unsafe { load_extended(state) };
+        let previous = LOADED.load(Ordering::Relaxed);
+        if previous != state {
+            // SAFETY: the frame of a context, which is not dropped while the seat borrows it; a context removes itself from
+            // `LOADED` when it is dropped, so the frame of the one before is still its own.
+            unsafe { change_extended(previous, state) };
         }
         let seat = Seat { state: context.state_mut(), space: PhantomData };
         // SAFETY: the seat borrows the one processor, and the state lives at least as long.
@@ -199,16 +210,24 @@ const GENERAL_PROTECTION: Event = Event::Exception { vector: VECTOR_GENERAL_PROT
 
 impl Seat<'_> {
     /// Runs ring 3 until an event.
-    #[inline(always)] // Around it is the loop of every system call.
     pub fn run(&mut self) -> Event {
+        self.enter().err().unwrap_or(Event::SystemCall)
+    }
+
+    /// Runs ring 3 until a system call.
+    ///
+    /// # Errors
+    /// Another event.
+    #[inline(always)] // Around it are the loops of every system call.
+    pub fn enter(&mut self) -> Result<(), Event> {
         // Ring 3 comes back from `SYSCALL` to where it was; a first entry may be anywhere.
         if self.state.registers.vector != VECTOR_SYSTEM_CALL && self.state.registers.rip >= USER_END {
-            return GENERAL_PROTECTION;
+            return Err(GENERAL_PROTECTION);
         }
         // SAFETY: selectors and flags in the registers are ring 3's (see `Context::new` and the entry code), the address
         // is in the lower half, the space is loaded and its upper half is the kernel's.
         unsafe { entry::enter(&raw mut self.state.registers) };
-        if self.state.registers.vector == VECTOR_SYSTEM_CALL { Event::SystemCall } else { self.interrupted() }
+        if self.state.registers.vector == VECTOR_SYSTEM_CALL { Ok(()) } else { Err(self.interrupted()) }
     }
 
     /// The event that was not a system call.
@@ -240,17 +259,16 @@ impl Seat<'_> {
     }
 }
 
-/// Saves the SSE state of the thread that ran before, loads this one's, and clears the segment registers, which ring
-/// 3 can load and which would tell one thread about another.
+/// Saves the SSE state of the thread that ran before, if it is still there, loads this one's, and clears the segment registers,
+/// which ring 3 can load and which would tell one thread about another.
 ///
 /// # Safety
-/// `state` is in the frame of a living context.
-unsafe fn load_extended(state: *mut State) {
-    // A load and a store: there is one processor, and a swap would lock its bus.
-    let previous = LOADED.load(Ordering::Relaxed);
+/// Both are in frames of living contexts; the first may be null.
+#[inline(always)] // As [`Processor::seat`].
+unsafe fn change_extended(previous: *mut State, state: *mut State) {
     LOADED.store(state, Ordering::Relaxed);
     if !previous.is_null() {
-        // SAFETY: a context removes itself from `LOADED` when it is dropped, so its frame is still its own.
+        // SAFETY: the caller's promise.
         let area = unsafe { &raw mut (*previous).extended };
         // SAFETY: 512 bytes, aligned to 16.
         unsafe { asm!("fxsave64 [{}]", in(reg) area, options(nostack, preserves_flags)) };

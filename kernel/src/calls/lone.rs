@@ -10,7 +10,7 @@
 
 use super::enter::Next;
 use super::{Answer, Call, Origin};
-use crate::endpoints::{Endpoint, Minted};
+use crate::endpoints::direct::Opening;
 use crate::kernel::Kernel;
 use crate::objects::{Object, timer};
 use crate::processes::ring::Ring;
@@ -20,7 +20,7 @@ use capos_abi::handle::Handle;
 use capos_abi::ring::{Completion, Submission, is_plain_call_head, is_plain_return_head};
 use capos_abi::system_call::{DEADLINE_NEVER, DEADLINE_NOW, SystemCall};
 use capos_kernel_core::capability::{Capability, SlotStore, Table};
-use capos_kernel_core::derivation::{NodeId, Tree};
+use capos_kernel_core::derivation::Tree;
 use capos_kernel_core::pool::Id;
 use capos_kernel_hal::time::Clock;
 use capos_kernel_hal::user::Seat;
@@ -47,11 +47,8 @@ pub(crate) enum Lone {
     Answered,
     /// It is a call for [`Kernel::finish_lone`].
     Taken,
-    /// It is a call to another process that may go directly, through a working capability that permits it: object, node and
-    /// method. Nothing has changed.
-    Call(Id<Minted>, NodeId, u16),
-    /// It is an answer to a call and waits for the next one of this endpoint, likewise.
-    Return(Id<Endpoint>, NodeId),
+    /// It is a call to another process, or the answer to one, that may go directly. Nothing has changed.
+    Direct(Opening),
     /// It is something else, and nothing has changed.
     Other,
 }
@@ -97,7 +94,7 @@ pub(crate) fn serve(
     if !is_call {
         return match capability.object {
             Object::Endpoint(endpoint) if capability.permits(Receiving::RECEIVE) && waits() => {
-                Lone::Return(endpoint, capability.node)
+                Lone::Direct(Opening::Return(endpoint, capability.node))
             }
             _ => Lone::Other,
         };
@@ -109,7 +106,7 @@ pub(crate) fn serve(
     if let Object::Service(object) = capability.object
         && waits()
     {
-        return Lone::Call(object, capability.node, method);
+        return Lone::Direct(Opening::Call(object, capability.node, head[0]));
     }
     if !ring.completions.has_room() {
         return Lone::Other;

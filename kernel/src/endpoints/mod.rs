@@ -1,7 +1,7 @@
 //! Endpoints: objects that a process serves, and the life of a call to one.
 //!
 //! An [`Endpoint`] is the receive side of a service; a [`Minted`] is an object of it, with the cookie that its server chose.
-//! `receive` brings calls and receives together, from their `queues`, `reply` ends a call, `direct` does both on a short way (`settling` leads from there to the general one), `events` tells servers what they must know, `end` is
+//! `receive` brings calls and receives together, from their `queues`, `reply` ends a call, `direct` does both on a short way (by `conversation`; `settling` leads from there to the general one), `events` tells servers what they must know, `end` is
 //! the death of a server and of an endpoint. Called by `calls::submission` for the opcodes, by `objects` for references, by
 //! `work` and by the end of processes; calls `calls::passage` for what travels.
 //!
@@ -9,6 +9,7 @@
 //! once for its caller. No receive of a process waits at an endpoint that has an event for it. A record is charged to one
 //! account until it goes.
 
+mod conversation;
 pub(crate) mod direct;
 mod end;
 mod events;
@@ -51,11 +52,6 @@ pub(crate) struct Endpoint {
 }
 
 impl Endpoint {
-    /// True if nothing waits: neither a call, nor a receive, nor what a server must be told.
-    const fn is_quiet(&self) -> bool {
-        self.calls.is_empty() && self.events.is_empty() && self.has_no_receives()
-    }
-
     const fn has_no_receives(&self) -> bool {
         self.waiting.is_none() && self.front.is_none() && self.receives.is_empty()
     }

@@ -153,7 +153,10 @@ impl Pinned {
         const { assert!(N.is_power_of_two() && N * WORD <= PAGE_BYTES) };
         let in_a_frame = PAGE_BYTES / (N * WORD);
         // The rings mostly lie in the first frame.
-        let start = if index < in_a_frame { &self.header } else { self.starts.get(index / in_a_frame)? };
+        if index < in_a_frame {
+            return Some(self.header.as_ptr().cast::<u64>().wrapping_add(index * N));
+        }
+        let start = *self.starts.get(index / in_a_frame)?;
         Some(start.as_ptr().cast::<u64>().wrapping_add(index % in_a_frame * N))
     }
 }
