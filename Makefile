@@ -42,6 +42,9 @@ manifest-tool:
 wasm-host-build: ## build the WASI host that runs in ring 3, with the kernel and services it is shipped with
 	$(NEED) rust lld
 	@$(CARGO) build --quiet --locked --package capos-image --features qemu
+program: ## compile a package of yours for capOS: CRATE=FOLDER
+	$(NEED) rust lld
+	@tools/program/program "$(CRATE)"
 wasm-empty-build:
 	$(NEED) rust
 	@$(DEMO) wasm-empty
