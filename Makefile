@@ -82,11 +82,9 @@ capos-rt-check: ## lint the runtime for its own target and run its host tests
 check: build ## everything that is checked without booting
 	$(NEED) rust lld llvm go capnp shellcheck
 	@$(CHECK)
-test: ## check, host tests, every run verb, and the suites inside QEMU
-	$(NEED) rust rust-wasi lld llvm clang qemu go capnp shellcheck
+test: setup ## check, host tests, every run verb, and the suites inside QEMU
 	@$(TEST) all
-test-all: ## the same with the suites in every cell of tests/matrix.toml: takes hours
-	$(NEED) rust rust-wasi lld llvm clang qemu go capnp shellcheck
+test-all: setup ## the same with the suites in every cell of tests/matrix.toml: takes hours
 	@$(TEST) whole
 
 ## Measuring
