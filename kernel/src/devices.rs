@@ -53,8 +53,8 @@ pub(crate) struct DmaMemory {
     /// Capabilities and areas that name it.
     holders: u32,
     /// Who is charged.
-    account: Option<Id<Process>>,
-    charge: u64,
+    pub(crate) account: Option<Id<Process>>,
+    pub(crate) charge: u64,
 }
 
 /// The list of what the machine has, without drivers.
@@ -75,7 +75,7 @@ pub(crate) fn list(devices: Vec<Device>) -> Result<Vec<Driven>, AllocationRefuse
 
 impl DmaMemory {
     /// Frames, which the account backs.
-    const fn backed(&self) -> u64 {
+    pub(crate) const fn backed(&self) -> u64 {
         self.charge / PAGE
     }
 }
@@ -326,19 +326,5 @@ impl Kernel {
             self.refund(account, charge);
             self.unback(account, backed);
         }
-    }
-
-    /// Memory of devices charged to the process is charged to `parent`; returns its bytes, and its frames.
-    pub(crate) fn pass_dma_on(&mut self, id: Id<Process>, parent: Option<Id<Process>>) -> (u64, u64) {
-        let (mut bytes, mut frames) = (0, 0);
-        for index in 0..self.dma.capacity() {
-            let Some(dma) = self.dma.id_at(index).and_then(|id| self.dma.get_mut(id)) else { continue };
-            if dma.account == Some(id) {
-                dma.account = parent;
-                bytes += dma.charge;
-                frames += dma.backed();
-            }
-        }
-        (bytes, frames)
     }
 }

@@ -48,6 +48,10 @@ pub(crate) enum Kind {
 const KINDS: usize = Kind::Notification as usize + 1;
 
 impl Kind {
+    /// What may live on when the process that is charged for it has ended.
+    pub(crate) const LASTING: [Kind; 6] =
+        [Kind::MemoryObject, Kind::Endpoint, Kind::Minted, Kind::Notification, Kind::Stream, Kind::Operation];
+
     /// Bytes that an entry is charged. A process's record is charged to itself, with what belongs to it.
     pub(crate) const fn bytes(self) -> u64 {
         match self {
@@ -162,20 +166,6 @@ impl Kernel {
             Holdings::subtract(&mut process.holdings.share, kind, count);
         } else if let Some(owner) = self.processes.get_mut(owner) {
             Holdings::subtract(&mut owner.holdings.share, kind, count);
-        }
-    }
-
-    /// What a process that has ended leaves counts for its creator now.
-    pub(crate) fn pass_entries_on(
-        &mut self,
-        id: Id<Process>,
-        parent: Option<Id<Process>>,
-        kind: Kind,
-        count: u32,
-    ) {
-        self.discount_entries(id, kind, count);
-        if let Some(parent) = parent {
-            self.count_entries(parent, kind, count);
         }
     }
 }

@@ -159,9 +159,31 @@ impl Account {
         Ok(Account::new(limit, reserve, false))
     }
 
-    /// Takes back what [`Account::carve`] gave. Of `child` the `kept` bytes live on, on this account: charged, and the
-    /// `kept_backed` of them that have a frame backed.
-    pub fn give_back(&mut self, child: &Account, kept: u64, kept_backed: u64, pot: &mut Pot) {
+    /// Hands `bytes` of what is charged here on to `creator`, from which this account was carved, with the `backed` of them
+    /// that have a frame. They come off the limit, and what has a frame off what is set aside.
+    pub fn pass_on(&mut self, creator: &mut Account, bytes: u64, backed: u64, pot: &mut Pot) {
+        let (bytes, backed) = (bytes.min(self.used), backed.min(self.backed));
+        let before = self.frames() + creator.frames();
+        // The creator is charged for the limit, and stays charged for this much of it.
+        self.limit -= bytes;
+        self.used -= bytes;
+        let reserve = self.reserve.min(backed);
+        self.reserve -= reserve;
+        self.backed -= backed;
+        if !creator.is_root {
+            creator.reserve += reserve;
+        }
+        creator.backed += backed;
+        pot.bytes += before - self.frames() - creator.frames();
+    }
+
+    /// What no other account can have: the larger of what is set aside and what is backed.
+    fn frames(&self) -> u64 {
+        self.reserve.max(self.backed)
+    }
+
+    /// Takes back what [`Account::carve`] gave, less what was passed on.
+    pub fn give_back(&mut self, child: &Account, pot: &mut Pot) {
         pot.bytes += child.backed.saturating_sub(child.reserve);
         if self.is_root {
             pot.bytes += child.reserve;
@@ -170,10 +192,7 @@ impl Account {
             self.reserve += child.reserve;
             pot.bytes += beyond.min(child.reserve);
         }
-        self.refund(child.limit.saturating_sub(kept));
-        // The frames were the child's until now, so they are here or in the pot.
-        let backed = self.back(kept_backed, pot);
-        debug_assert!(backed.is_ok());
+        self.refund(child.limit);
     }
 
     /// So many bytes are to get frames: those that were set aside, then those of the pot.

@@ -1,4 +1,4 @@
-//! The death of a server and of an endpoint, in bounded steps, and the charge for what outlives a process.
+//! The death of a server and of an endpoint, in bounded steps.
 //!
 //! Called by `work` and by the end of processes.
 //!
@@ -91,57 +91,5 @@ impl Kernel {
             self.remove_minted(root);
         }
         false
-    }
-
-    /// Charges what is charged to an ended process, and lives on, to its creator; returns the bytes, and the frames among
-    /// them.
-    pub(crate) fn pass_endpoints_on(&mut self, id: Id<Process>, parent: Option<Id<Process>>) -> (u64, u64) {
-        if !self.processes.get(id).is_some_and(|process| process.has_lent) {
-            return (0, 0);
-        }
-        if let Some(parent) = parent.and_then(|parent| self.processes.get_mut(parent)) {
-            parent.has_lent = true;
-        }
-        let (mut endpoints, mut objects, mut operations) = (0, 0, 0);
-        for index in 0..self.endpoints.reach() {
-            let Some(endpoint) = self.endpoints.id_at(index).and_then(|id| self.endpoints.get_mut(id)) else {
-                continue;
-            };
-            if endpoint.account == Some(id) {
-                endpoint.account = parent;
-                endpoints += 1;
-            }
-        }
-        for index in 0..self.minted.reach() {
-            let Some(minted) = self.minted.id_at(index).and_then(|id| self.minted.get_mut(id)) else {
-                continue;
-            };
-            if minted.account == Some(id) {
-                minted.account = parent;
-                objects += 1;
-            }
-        }
-        let notifications = self.pass_notifications_on(id, parent);
-        let (dma_bytes, dma_frames) = self.pass_dma_on(id, parent);
-        for index in 0..self.operations.reach() {
-            let operation = self.operations.id_at(index).and_then(|id| self.operations.get_mut(id));
-            if let Some(operation) = operation.filter(|operation| operation.origin.process == id)
-                && let Some(parent) = parent
-            {
-                operation.origin.process = parent;
-                operations += 1;
-            }
-        }
-        let kinds = [
-            (Kind::Endpoint, endpoints),
-            (Kind::Minted, objects),
-            (Kind::Operation, operations),
-            (Kind::Notification, notifications),
-        ];
-        for (kind, count) in kinds {
-            self.pass_entries_on(id, parent, kind, count);
-        }
-        let records: u64 = kinds.iter().map(|(kind, count)| u64::from(*count) * kind.bytes()).sum();
-        (records + dma_bytes, dma_frames)
     }
 }

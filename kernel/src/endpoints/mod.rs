@@ -73,7 +73,7 @@ pub(crate) struct Minted {
     /// Capabilities and calls that name it.
     holders: u32,
     /// Who is charged.
-    account: Option<Id<Process>>,
+    pub(crate) account: Option<Id<Process>>,
 }
 
 impl Kernel {
@@ -122,11 +122,7 @@ impl Kernel {
         if frames::is_refused() {
             return Err(Transport::OutOfMemory);
         }
-        self.take_entries(account, Kind::Minted, count)?;
-        if let Some(process) = self.processes.get_mut(account) {
-            process.has_lent = true;
-        }
-        Ok(())
+        self.take_entries(account, Kind::Minted, count)
     }
 
     /// Takes back what [`Kernel::prepare_minted`] charged.

@@ -45,7 +45,7 @@ pub(crate) struct Stream {
     kind: StreamKind,
     is_declared: bool,
     holders: u32,
-    account: Option<Id<Process>>,
+    pub(crate) account: Option<Id<Process>>,
 }
 
 /// The device, and who uses it.

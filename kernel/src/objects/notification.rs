@@ -36,7 +36,7 @@ pub(crate) struct Notification {
     /// Capabilities, waits, interrupts and processes that name it.
     holders: u32,
     /// Who is charged.
-    account: Option<Id<Process>>,
+    pub(crate) account: Option<Id<Process>>,
 }
 
 impl Kernel {
@@ -53,9 +53,6 @@ impl Kernel {
             })
         });
         let id = made.inspect_err(|_| self.cancel_slots(creator, 1))?;
-        if let Some(process) = self.processes.get_mut(creator) {
-            process.has_lent = true;
-        }
         self.give(call, 0, Gift::of::<Interface>(Object::Notification(id), Interface::ALL_METHODS))?;
         let results = ProcessSpawnerCreateNotificationResults { notification: Some(0) };
         let answer = self.reply(call.origin, |out| results.encode(out))?;
@@ -191,23 +188,6 @@ impl Kernel {
         } else {
             self.release_notification(id);
         }
-    }
-
-    /// Notifications charged to the process are charged to `parent`; returns how many.
-    pub(crate) fn pass_notifications_on(&mut self, id: Id<Process>, parent: Option<Id<Process>>) -> u32 {
-        let mut count = 0;
-        for index in 0..self.notifications.reach() {
-            let Some(notification) =
-                self.notifications.id_at(index).and_then(|id| self.notifications.get_mut(id))
-            else {
-                continue;
-            };
-            if notification.account == Some(id) {
-                notification.account = parent;
-                count += 1;
-            }
-        }
-        count
     }
 }
 

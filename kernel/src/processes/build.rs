@@ -175,7 +175,9 @@ impl Process {
             direct_caller: None,
             has_minted: false,
             swept: 0,
+            searched: 0,
             has_lent: false,
+            passed: 0,
             holders: 0,
             starters: 0,
             entries: 0,
@@ -273,7 +275,7 @@ impl Kernel {
         });
         let parent = request.parent.and_then(|parent| self.processes.get_mut(parent));
         if let (Err(_), Some(parent)) = (&built, parent) {
-            parent.account.give_back(&account, 0, 0, &mut self.pot);
+            parent.account.give_back(&account, &mut self.pot);
         }
         built
     }

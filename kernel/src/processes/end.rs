@@ -5,7 +5,6 @@
 //! Invariant: what a step takes apart is gone from the process, so a step can always be the next one. When the waits
 //! complete, every frame, node and slot is free, and the limit is back with the creator.
 
-use super::layout::PAGE;
 use super::thread::Thread;
 use super::{Outcome, Process, ProcessState};
 use crate::calls::operation::Parked;
@@ -24,6 +23,9 @@ use capos_schema::machine::MachineFinishParams;
 const ENTRIES_PER_STEP: u32 = 32;
 /// Mappings and page tables that one step releases.
 const MAPPINGS_PER_STEP: usize = 64;
+/// Processes that one step looks at for children of the one that ends, and children that it ends at most.
+const PROCESSES_PER_STEP: u32 = 128;
+const CHILDREN_PER_STEP: u32 = 8;
 
 /// What comes after a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,7 +75,11 @@ impl Kernel {
         if process.children > 0 {
             return self.end_children(id);
         }
-        if self.dismantle_table(id) || self.dismantle_space(id) || self.release_areas(id) {
+        let is_left = self.dismantle_table(id)
+            || self.dismantle_space(id)
+            || self.release_areas(id)
+            || self.pass_charges_on(id);
+        if is_left {
             return EndStep::Again;
         }
         self.finish_end(id);
@@ -111,14 +117,27 @@ impl Kernel {
         EndStep::Again
     }
 
+    /// Ends some of the children, then waits for them. There are no new ones, since the thread that could make them is gone.
     fn end_children(&mut self, id: Id<Process>) -> EndStep {
-        for index in 0..self.processes.reach() {
-            let Some(child) = self.processes.id_at(index) else { continue };
+        let Some(process) = self.processes.get(id) else { return EndStep::Done };
+        let start = process.searched;
+        if start >= self.processes.reach() {
+            return EndStep::AfterOthers;
+        }
+        let (mut index, mut ended) = (start, 0);
+        while index < start.saturating_add(PROCESSES_PER_STEP) && ended < CHILDREN_PER_STEP {
+            let child = self.processes.id_at(index);
+            index += 1;
+            let Some(child) = child else { continue };
             if self.processes.get(child).is_some_and(|process| process.parent == Some(id)) {
                 self.end_process(child, Outcome::new(OutcomeKind::Killed, 0));
+                ended += 1;
             }
         }
-        EndStep::AfterOthers
+        if let Some(process) = self.processes.get_mut(id) {
+            process.searched = index;
+        }
+        EndStep::Again
     }
 
     /// Releases some capabilities; false if there were none.
@@ -159,7 +178,7 @@ impl Kernel {
         true
     }
 
-    /// Gives the limit back, less what is left of objects that others hold, and writes the record.
+    /// Gives back what is left of the limit, and writes the record.
     fn finish_end(&mut self, id: Id<Process>) {
         self.settle_time();
         let Some(process) = self.processes.get_mut(id) else { return };
@@ -187,12 +206,9 @@ impl Kernel {
             },
         };
         log_line!("{line}");
-        let (inherited, frames) = self.pass_objects_on(id, parent);
-        let lent = self.pass_endpoints_on(id, parent);
-        let (inherited, frames) = (inherited + lent.0, frames + lent.1);
         self.close_share(id, parent);
         if let Some(parent) = parent.and_then(|parent| self.processes.get_mut(parent)) {
-            parent.account.give_back(&account, inherited, frames * PAGE, &mut self.pot);
+            parent.account.give_back(&account, &mut self.pot);
             parent.children = parent.children.saturating_sub(1);
         }
         if let Some(parent) = parent {
@@ -205,23 +221,6 @@ impl Kernel {
         // The record goes with its last holder; here with nobody to hold it.
         self.retain_process(id);
         self.release_process(id);
-    }
-
-    /// Objects charged to the process that others still hold are charged to its creator; returns their bytes and frames.
-    fn pass_objects_on(&mut self, id: Id<Process>, parent: Option<Id<Process>>) -> (u64, u64) {
-        let (mut bytes, mut frames, mut count) = (0, 0, 0);
-        for index in 0..self.memory_objects.reach() {
-            let Some(object) = self.memory_objects.id_at(index) else { continue };
-            let Some(object) = self.memory_objects.get_mut(object) else { continue };
-            if object.account == Some(id) {
-                object.account = parent;
-                bytes += object.charge + Kind::MemoryObject.bytes();
-                frames += object.frames;
-                count += 1;
-            }
-        }
-        self.pass_entries_on(id, parent, Kind::MemoryObject, count);
-        (bytes, frames)
     }
 
     /// Sets the bits that are bound to the end of a process, which is over.

@@ -1,6 +1,6 @@
 //! Processes: what one is, and how its record lives.
 //!
-//! `build` makes one from an image, `end` takes it apart, `thread` and `ring` are its execution, `layout` its addresses.
+//! `build` makes one from an image, `end` takes it apart, `inheritance` hands on what outlives it, `thread` and `ring` are its execution, `layout` its addresses.
 //! Called by the objects ProcessSpawner and ProcessHandle, by the scheduler and by start-up.
 //!
 //! Invariant: a record stays as long as a capability names it; everything that a process holds is in its account; a child
@@ -9,6 +9,7 @@
 pub(crate) mod build;
 pub(crate) mod end;
 pub(crate) mod exchange;
+mod inheritance;
 pub(crate) mod layout;
 pub(crate) mod name;
 pub(crate) mod ring;
@@ -132,8 +133,12 @@ pub(crate) struct Process {
     pub(crate) has_minted: bool,
     /// How far its end has looked for them.
     pub(crate) swept: u32,
-    /// It is charged for records that may outlive it: endpoints, their objects, calls that it gave up.
+    /// How far its end has looked for its children.
+    pub(crate) searched: u32,
+    /// It is charged for what may outlive it and is not in its holdings: calls that it gave up, memory of devices.
     pub(crate) has_lent: bool,
+    /// How far its end has looked for what outlives it.
+    pub(crate) passed: u32,
     /// Capabilities and operations that name this record.
     pub(crate) holders: u32,
     /// ProcessHandle capabilities that others hold: without one nobody can start it.

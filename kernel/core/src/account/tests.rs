@@ -49,6 +49,7 @@ fn what_is_set_aside_is_there() {
     assert_eq!(pot.bytes(), 60);
     greedy.back(60, &mut pot).unwrap();
     assert_eq!(greedy.back(1, &mut pot), Err(NothingFree));
+    careful.charge(31).unwrap();
     careful.back(30, &mut pot).unwrap();
     assert_eq!(careful.back(1, &mut pot), Err(NothingFree));
     greedy.unback(5, &mut pot);
@@ -57,8 +58,9 @@ fn what_is_set_aside_is_there() {
     // What goes first is what came from the pot.
     careful.unback(2, &mut pot);
     assert_eq!((careful.backed(), pot.bytes()), (29, 5));
-    root.give_back(&careful, 10, 10, &mut pot);
-    root.give_back(&greedy, 0, 0, &mut pot);
+    careful.pass_on(&mut root, 10, 10, &mut pot);
+    root.give_back(&careful, &mut pot);
+    root.give_back(&greedy, &mut pot);
     assert_eq!((root.used(), root.backed(), pot.bytes()), (10, 10, 90));
 }
 
@@ -77,7 +79,7 @@ fn nobody_carves_more_than_there_is() {
     child.back(7, &mut pot).unwrap();
     grandchild.back(30, &mut pot).unwrap();
     // What its child had set aside backs now what came from the pot.
-    child.give_back(&grandchild, 0, 0, &mut pot);
+    child.give_back(&grandchild, &mut pot);
     assert_eq!((child.reserve(), child.used(), pot.bytes()), (50, 0, 50));
     assert_eq!((root.refusals(), child.refusals()), (3, 1));
 }
@@ -107,7 +109,7 @@ fn spawn(nodes: &mut Vec<Option<Node>>, pot: &mut Pot, parent: usize, seed: &mut
     let Some(node) = &mut nodes[parent] else { return };
     let Ok(account) = node.account.carve(limit, reserve, pot) else { return };
     let Ok(share) = node.share.carve(weight, rate, 0) else {
-        return node.account.give_back(&account, 0, 0, pot);
+        return node.account.give_back(&account, pot);
     };
     node.children += 1;
     nodes.push(Some(Node { parent, children: 0, own: 0, account, share }));
@@ -120,12 +122,22 @@ fn exit(nodes: &mut [Option<Node>], pot: &mut Pot, index: usize, seed: &mut u64)
     }
     let Some(node) = nodes[index].take() else { return };
     assert_eq!(node.account.used(), node.own);
-    let kept = next(seed, node.own + 1);
-    let kept_backed = next(seed, kept.min(node.account.backed()) + 1);
+    let mut account = node.account;
     let parent = nodes[node.parent].as_mut().unwrap();
     parent.children -= 1;
-    parent.own += kept;
-    parent.account.give_back(&node.account, kept, kept_backed, pot);
+    let mut left = node.own;
+    for _ in 0..next(seed, 4) {
+        let kept = next(seed, left + 1);
+        let backed = next(seed, kept.min(account.backed()) + 1);
+        let before = account.frames() + parent.account.frames() + pot.bytes();
+        account.pass_on(&mut parent.account, kept, backed, pot);
+        assert_eq!(account.frames() + parent.account.frames() + pot.bytes(), before);
+        left -= kept;
+        parent.own += kept;
+    }
+    // What was passed on goes as if it had always been the parent's.
+    assert_eq!(account.used(), left);
+    parent.account.give_back(&account, pot);
     parent.share.give_back(&node.share);
 }
 
@@ -154,8 +166,8 @@ fn random_trees_make_nothing_out_of_nothing() {
             match (next(&mut state, 8), &mut nodes[index]) {
                 (0 | 1, _) => spawn(&mut nodes, &mut pot, index, &mut state),
                 (2, _) => exit(&mut nodes, &mut pot, index, &mut state),
-                (3, Some(node)) => match node.account.charge(bytes) {
-                    Ok(()) => node.own += bytes,
+                (3, Some(node)) => match node.account.charge(4 * bytes) {
+                    Ok(()) => node.own += 4 * bytes,
                     Err(LimitReached) => refused[0] += 1,
                 },
                 (4, Some(node)) => {

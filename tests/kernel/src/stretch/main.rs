@@ -1,8 +1,8 @@
 //! `stretch`: keeps ring 0 busy with what takes long, and looks how late a timer is served meanwhile.
 //!
 //! Booted by the manifest `stretch.cue` beside the cases, under QEMU's instruction clock, where an instruction takes one
-//! nanosecond: a revocation of ten thousand capabilities, the end of a process with 512 MiB, full rings of the largest calls,
-//! each by itself and then all together. The program sleeps for short times and notes how late it is woken. One line for each
+//! nanosecond: a revocation of ten thousand capabilities, the end of a process with 512 MiB, the end of one
+//! with ten thousand things of the kernel's, full rings of the largest calls, each by itself and then all together. The program sleeps for short times and notes how late it is woken. One line for each
 //! scene tells the numbers. How long interrupts are off is counted from outside.
 //!
 //! Invariant: nothing is judged here; the check compares the numbers.
@@ -27,7 +27,7 @@ use capos_rt::schema::timer::Timer;
 use capos_rt::schema::virtual_memory::VirtualMemory;
 use capos_rt::{Cap, CapSet};
 
-use scene::{Calls, Filled, Tree};
+use scene::{Calls, Filled, Hoard, Tree};
 
 capos_rt::entry!(main);
 
@@ -77,6 +77,11 @@ fn scenes(context: &Context) -> Result<(), CallError> {
     let end = filled.begin_end()?;
     let naps = context.nap(|_| !end.call().is_complete())?;
     context.tell("end", &naps, &Filled::judge(end)?)?;
+
+    let hoard = Hoard::start(context)?;
+    let end = hoard.begin_end()?;
+    let naps = context.nap(|_| !end.call().is_complete())?;
+    context.tell("hoard", &naps, &hoard.judge(end)?)?;
 
     let calls = Calls::start(context)?;
     let naps = context.nap(|passed| passed < CALLS_LAST)?;

@@ -14,8 +14,10 @@ use capos_rt::abi::message::DATA_BYTES_MAX;
 use capos_rt::abi::outcome::OutcomeKind;
 use capos_rt::schema::endpoint::Endpoint;
 use capos_rt::schema::entropy_source::EntropySource;
+use capos_rt::schema::interface::mask;
 use capos_rt::schema::memory_object::MemoryObject;
 use capos_rt::schema::process_handle::ProcessHandle;
+use capos_rt::schema::process_spawner::ProcessSpawner;
 use capos_rt::schema::timer::Timer;
 use capos_rt::schema::virtual_memory::VirtualMemory;
 use capos_rt::untyped::{self, Room};
@@ -29,6 +31,13 @@ const DESCENDANTS: usize = 5_000;
 const SLEEPS: u64 = 8;
 /// Bytes that a process with 512 MiB may use, with its page tables.
 const FILLED_LIMIT: u64 = 516 << 20;
+/// Bytes that a process with ten thousand things may use.
+const HOARD_LIMIT: u64 = 96 << 20;
+/// Those of them that live on.
+const LASTING: usize = 2_500;
+/// What it may make.
+const SPAWNER: u64 =
+    mask(&[ProcessSpawner::CREATE, ProcessSpawner::CREATE_ENDPOINT, ProcessSpawner::CREATE_NOTIFICATION]);
 /// Bytes that another may use.
 const LIMIT: u64 = 16 << 20;
 /// Submissions that the rings of callers hold.
@@ -101,6 +110,53 @@ impl Filled {
     pub(crate) fn judge(end: Pending<ProcessHandleWaitReply>) -> Result<String, CallError> {
         let reply = end.wait()?;
         Ok(format!("kind {} code {}", reply.kind, reply.code))
+    }
+}
+
+/// A process that has ten thousand things of the kernel's and ends when it is answered. Those that it made itself go with it,
+/// the others live on.
+pub(crate) struct Hoard {
+    process: Cap<ProcessHandle>,
+    token: u64,
+    made: u64,
+    objects: Vec<Cap<MemoryObject>>,
+    _endpoint: Cap<Endpoint>,
+}
+
+impl Hoard {
+    pub(crate) fn start(context: &Context) -> Result<Hoard, CallError> {
+        let serving = context.spawner.create_endpoint(Probe::ID, Probe::ALL_METHODS)?;
+        let made = context.spawner.create("hoard", &context.load, HOARD_LIMIT, 0, 0, 0, 0)?;
+        let grants: [(&str, &dyn Capability, u64); 4] = [
+            ("memory", &made.memory, VirtualMemory::ALL_METHODS),
+            ("spawner", &context.spawner, SPAWNER),
+            ("image", &context.load, 1 << MemoryObject::INFO | 1 << MemoryObject::READ),
+            ("hoard", &serving.root, Probe::ALL_METHODS),
+        ];
+        for (name, capability, methods) in grants {
+            made.process.grant(name, capability, methods)?;
+        }
+        let objects = (0..LASTING).map(|_| made.memory.create_object(1)).collect::<Result<Vec<_>, _>>()?;
+        made.process.start()?;
+        let ready = serving.receiver.begin_accept(Room { bytes: 64, capabilities: 0 })?.wait()?;
+        let count = ready.message().first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes));
+        let (token, made_all) = (ready.header()?.token, count + objects.len() as u64);
+        let (process, _endpoint) = (made.process, serving.receiver);
+        Ok(Hoard { process, token, made: made_all, objects, _endpoint })
+    }
+
+    /// Lets it end.
+    pub(crate) fn begin_end(&self) -> Result<Pending<ProcessHandleWaitReply>, CallError> {
+        let wait = self.process.begin_wait()?;
+        untyped::reply(self.token, b"", &[])?;
+        Ok(wait)
+    }
+
+    /// How it ended, and what is left of it.
+    pub(crate) fn judge(self, end: Pending<ProcessHandleWaitReply>) -> Result<String, CallError> {
+        let reply = end.wait()?;
+        let lasting = self.objects.iter().filter(|object| object.write(0, &[1]).is_ok()).count();
+        Ok(format!("kind {} code {} of {} left {lasting}", reply.kind, reply.code, self.made))
     }
 }
 

@@ -5,6 +5,8 @@
 //!
 //! Invariant: the suite's usage after many processes is what it was after the first.
 
+use alloc::vec::Vec;
+
 use capos_rt::abi::outcome::OutcomeKind;
 use capos_rt::schema::process_handle::ProcessHandle;
 
@@ -22,9 +24,12 @@ pub(crate) fn run(harness: &mut Harness<'_>) {
             ("processes that never start", never_started),
             ("processes that hold themselves and never start", never_started_by_itself),
             ("many at a time", many),
+            ("what outlives one is its creator's", outlived),
         ],
     );
 }
+
+const PAGE: u64 = 4096;
 
 /// Runs `round` a few times; the suite's usage must be the same after the second and after the last.
 fn steady(context: &Context, rounds: u32, round: fn(&Context) -> Outcome) -> Outcome {
@@ -74,6 +79,30 @@ fn never_started_by_itself(context: &Context) -> Outcome {
         let child = child::create(context, "exit 0")?;
         child::grant(&child, "memory", &child.memory, u64::from(u8::MAX >> 1))?;
         child::grant(&child, "self", &child.process, 1 << ProcessHandle::KILL)
+    })
+}
+
+/// More objects than one step of an end hands on. Half of them go while it is in progress, or when it is over.
+fn outlived(context: &Context) -> Outcome {
+    steady(context, 5, |context| {
+        let before = usage(context)?;
+        let child = child::create(context, "exit 0")?;
+        let mut objects = Vec::new();
+        for _ in 0..200 {
+            let object = done("create", child.memory.create_object(1))?;
+            done("write", object.write(0, &[7]))?;
+            objects.push(object);
+        }
+        let wait = done("begin", child.process.begin_wait())?;
+        done("kill", child.process.kill(OutcomeKind::Killed as u16))?;
+        objects.truncate(100);
+        equal("end", end(&done("wait", wait.wait())?), ("killed", 0))?;
+        let mut byte = [0];
+        for object in &objects {
+            equal("bytes", done("read", object.read(0, 1, &mut byte))?, 1)?;
+            equal("byte", byte[0], 7)?;
+        }
+        check(usage(context)? > before + 100 * PAGE, "they are not charged to the creator")
     })
 }
 

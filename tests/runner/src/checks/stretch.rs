@@ -20,14 +20,15 @@ const LONGEST: u64 = 50_000;
 /// Instructions that a timer waits at most while nothing but the kernel's own work is in its way, waking included.
 const WORST: u64 = 50_000;
 /// The program's scenes, and what each must have brought about. A process that ends by itself is of kind 0.
-const SCENES: [(&str, &str); 4] = [
+const SCENES: [(&str, &str); 5] = [
     ("revocation", "dead 10000 sleeps 8"),
     ("end", "kind 0 code 0"),
+    ("hoard", "kind 0 code 0 of 10000 left 2500"),
     ("calls", ""),
     ("together", "dead 10000 sleeps 8 kind 0 code 0"),
 ];
 /// Scenes in which nobody else wants the processor, so a sleep ends when its time has come.
-const QUIET: [&str; 2] = ["revocation", "end"];
+const QUIET: [&str; 3] = ["revocation", "end", "hoard"];
 /// Sleeps that end during such a scene at least.
 const NAPS: u64 = 100;
 /// QEMU's CPU: without the fast string instructions, of which the instruction clock counts every round.
