@@ -1,7 +1,8 @@
 //! ELF images: which ones are accepted, and what is to be mapped where.
 //!
 //! Reads the first page of an image and nothing else, so that accepting or refusing is a bounded amount of work for any
-//! input. Called by the kernel when a process is created; the pages themselves are fetched at the first touch.
+//! input. Called by the kernel when a process is created (the pages themselves are fetched
+//! at the first touch), and on the host for the programs that a manifest names.
 //!
 //! Invariant: the segments of an [`Executable`] are page-aligned, sorted, inside the caller's window and the file, do not
 //! share a page, and none is both writable and executable.
@@ -10,6 +11,8 @@ use crate::pages::Pages;
 
 /// Bytes of the image that are looked at: header and program headers must lie in the first page.
 pub const HEAD_BYTES: usize = PAGE as usize;
+/// Pages that the segments of a program may take: from 2 MiB on.
+pub const PROGRAM_WINDOW: Pages = Pages { start: 0x200, end: 0x3_0000 };
 /// Loadable segments at most.
 pub const SEGMENTS_MAX: usize = 16;
 

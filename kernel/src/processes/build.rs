@@ -7,7 +7,7 @@
 //! it, and its limit to its creator, before it exists.
 
 use super::exchange::Exchange;
-use super::layout::{CAPSET, IMAGE_WINDOW, LOW_UPPER_TABLES, PAGE, RING, STACK_END};
+use super::layout::{CAPSET, LOW_UPPER_TABLES, PAGE, RING, STACK_END};
 use super::name::Name;
 use super::ring::Ring;
 use super::thread::{Debt, Thread, ThreadState};
@@ -24,7 +24,7 @@ use capos_abi::outcome::OutcomeKind;
 use capos_abi::ring::Layout;
 use capos_kernel_core::account::{Account, LimitReached, NothingFree};
 use capos_kernel_core::capability::Table;
-use capos_kernel_core::elf::{self, ElfError, Executable, HEAD_BYTES, Segment};
+use capos_kernel_core::elf::{self, ElfError, Executable, HEAD_BYTES, PROGRAM_WINDOW, Segment};
 use capos_kernel_core::list::List;
 use capos_kernel_core::pages::{PageSet, Pages, RangeError, RangeMap};
 use capos_kernel_core::pool::Id;
@@ -236,7 +236,7 @@ impl Kernel {
         let length = object.bytes.min(HEAD_BYTES as u64) as usize;
         let head = head.get_mut(..length).unwrap_or(&mut []);
         object.read(0, head).map_err(|_| BuildError::Elf(ElfError::NotElf))?;
-        let executable = Executable::parse(head, object.bytes, IMAGE_WINDOW).map_err(BuildError::Elf)?;
+        let executable = Executable::parse(head, object.bytes, PROGRAM_WINDOW).map_err(BuildError::Elf)?;
         self.keep_executable(image, &executable);
         Ok(executable)
     }

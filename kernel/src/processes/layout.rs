@@ -11,8 +11,6 @@ use capos_kernel_core::pages::Pages;
 /// Bytes of a page.
 pub(crate) const PAGE: u64 = 4096;
 
-/// Pages that an ELF image may take: from 2 MiB on.
-pub(crate) const IMAGE_WINDOW: Pages = Pages { start: 0x200, end: 0x3_0000 };
 /// Pages in which VirtualMemory makes what is smaller than 2 MiB, as long as there is room: above the image, and below the
 /// largest stack.
 pub(crate) const SMALL_WINDOW: Pages = Pages { start: 0x3_0000, end: 0x3_b000 };

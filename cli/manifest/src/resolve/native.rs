@@ -122,7 +122,8 @@ impl Resolver<'_> {
     /// The part with a program: a built-in one by its name, or a file by its path.
     fn program(&mut self, program: &str, process: &str, at: &At) -> Option<String> {
         if program.contains('/') {
-            return self.part(format!("program/{process}"), Kind::Plain, program, at).map(|part| part.name);
+            let part = self.part(format!("program/{process}"), Kind::Plain, program, at)?;
+            return self.is_executable(program, at).then_some(part.name);
         }
         let programs = self.library.programs();
         if !programs.iter().any(|name| name == program) {

@@ -1,12 +1,15 @@
 //! The files of a system as parts of the boot image: one part for each file, however often it is used.
 //!
-//! Called by `instance`, `native` and for the document's `parts`; calls the file system.
+//! Called by `instance`, `native` and for the document's `parts`; calls the file system, and the
+//! kernel's reader of ELF files.
 //!
 //! Invariant: part names are distinct, and each names a file that was there, or the bytes of a translated text module.
 
 use std::fs::{self, File};
 use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
+
+use capos_kernel_core::elf::{Executable, HEAD_BYTES as ELF_HEAD_BYTES, PROGRAM_WINDOW};
 
 use super::{At, Resolver};
 use crate::module::{is_text_module, translate};
@@ -112,6 +115,24 @@ impl Resolver<'_> {
         };
         self.parts.named.push(Named { part: name.clone(), file, kind, bytes, contents });
         Some(Part { name, bytes })
+    }
+
+    /// Whether the kernel would take the file `path` for a program; refuses it at `at` with the kernel's words if not.
+    pub(super) fn is_executable(&mut self, path: &str, at: &At) -> bool {
+        let file = self.parts.folder.join(path);
+        let mut head = Vec::new();
+        let read = File::open(&file).and_then(|file| {
+            let bytes = file.metadata()?.len();
+            file.take(ELF_HEAD_BYTES as u64).read_to_end(&mut head)?;
+            Ok(bytes)
+        });
+        let problem = match read.map(|bytes| Executable::parse(&head, bytes, PROGRAM_WINDOW)) {
+            Ok(Ok(_)) => return true,
+            Ok(Err(error)) => format!("\"{path}\" is no program for capOS: {}", error.text()),
+            Err(error) => format!("the file \"{path}\" cannot be read: {error}"),
+        };
+        self.refuse(at, problem, "a static ELF file, as `make program` makes them");
+        false
     }
 
     /// The part with a module whose bytes are at hand.

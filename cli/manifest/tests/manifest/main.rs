@@ -36,6 +36,23 @@ impl Bench {
         Some(Bench { folder, library })
     }
 
+    /// Puts a program of one instruction into a file.
+    fn program(&self, name: &str) {
+        let mut bytes = vec![0; 0x1001];
+        let mut put = |at: usize, field: &[u8]| bytes[at..at + field.len()].copy_from_slice(field);
+        put(0, b"\x7fELF\x02\x01");
+        // A static executable for x86_64 with its one program header behind this one.
+        for (at, field) in [(16, 2), (18, 62), (32, 64), (54, 56), (56, 1)] {
+            put(at, &[field]);
+        }
+        // A segment that can be loaded and executed.
+        put(64, &[1, 0, 0, 0, 5]);
+        for (at, field) in [(24, 0x20_0000u64), (72, 0x1000), (80, 0x20_0000), (96, 1), (104, 1)] {
+            put(at, &field.to_le_bytes());
+        }
+        fs::write(self.path().join(name), bytes).unwrap();
+    }
+
     fn path(&self) -> &Path {
         self.folder.path()
     }

@@ -194,6 +194,9 @@ offers: [{cap: \"timer\", from: \"b\", to: \"a\", methods: [\"sleep\"]}]"
     missing_program_file:
         "name: \"x\"\nprocesses: [{name: \"a\", program: \"./none.elf\"}]"
         => "x.cue:2:25: processes[0].program: no file \"./none.elf\"; accepted: the path of a file, relative to the manifest";
+    program_that_is_none:
+        "name: \"x\"\nprocesses: [{name: \"a\", program: \"./hello.wasm\"}]"
+        => "x.cue:2:25: processes[0].program: \"./hello.wasm\" is no program for capOS: not an ELF image; accepted: a static ELF file, as `make program` makes them";
     missing_part:
         native("uses: f: \"MemoryObject\"", "parts: f: \"none\"\noffers: [{cap: \"f\", from: \"kernel\", to: \"a\", methods: [\"read\"]}]")
         => "x.cue:5:8: parts.f: no file \"none\"; accepted: the path of a file, relative to the manifest";

@@ -89,7 +89,7 @@ process "virtio-rng": program "virtio-rng", memory 1MiB, reserve 1MiB, weight 10
 "#;
 
 fn sample(bench: &Bench) -> capos_manifest_model::Package {
-    fs::write(bench.path().join("reader"), "ELF").unwrap();
+    bench.program("reader");
     fs::write(bench.path().join("text.txt"), "text").unwrap();
     bench.load(SYSTEM).unwrap_or_else(|refusals| panic!("{refusals}"))
 }
@@ -301,8 +301,8 @@ fn the_examples_of_the_book_are_manifests() {
     let examples: Vec<&str> =
         chapter.split("```cue\n").skip(1).map(|rest| rest.split("```").next().unwrap()).collect();
     assert_eq!(examples.len(), 3);
-    fs::write(bench.path().join("reader.elf"), "ELF").unwrap();
-    fs::write(bench.path().join("client.elf"), "ELF").unwrap();
+    bench.program("reader.elf");
+    bench.program("client.elf");
     fs::write(bench.path().join("text.txt"), "text").unwrap();
     let part = |text| format!("name: \"x\"\n{text}");
     for text in [examples[0].to_owned(), part(examples[1]), part(examples[2])] {
