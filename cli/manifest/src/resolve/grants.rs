@@ -48,7 +48,8 @@ impl Resolver<'_> {
             }
             Some(Process::Native(native)) if native.uses.get(offer.name()).is_none() => {
                 let message = format!("process \"{}\" does not use \"{}\"", offer.to, offer.name());
-                self.refuse(&name_at, message, listed(native.uses.0.iter().map(|(name, _)| name)));
+                let used = listed(native.uses.0.iter().map(|(name, _)| name));
+                self.refuse(&name_at, message, format!("{used}, or \"{}\" among its uses", offer.name()));
             }
             _ => {}
         }
