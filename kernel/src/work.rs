@@ -232,12 +232,13 @@ impl Kernel {
         piece.end = piece.end.min(piece.start + PAGES_PER_PIECE);
         let count = self.unmap_pages(id, piece);
         match unmapping.area {
-            Some(Area::Severed { access: Access::ReadWrite }) => {
-                self.refund(id, count * PAGE);
-                self.unback(id, count);
+            Some(area) if area.is_mapping() => {
+                self.refund(id, area.own_bytes(piece.count()));
+                // Other frames are the object's, or the page of zeros.
+                if area == (Area::Severed { access: Access::ReadWrite }) {
+                    self.unback(id, count);
+                }
             }
-            // The frames are the object's, or the page of zeros.
-            Some(area) if area.is_mapping() => {}
             _ => {
                 self.unback(id, count);
                 self.uncommit(id, piece);

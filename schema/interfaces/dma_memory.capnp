@@ -12,6 +12,6 @@ interface DmaMemory @0xc9a43ab406e01686 {
   # Its size, and the address of its first byte as the device sees it.
 
   map @1 (space :VirtualMemory) -> (address :UInt64);
-  # Maps all of it, readable and writable, into the address space of `space`, charged to that process (its page tables); unmapped by
-  # VirtualMemory.unmap. When this capability is revoked the mapping reads as zeros.
+  # Maps all of it, readable and writable, into the address space of `space`, charged to that process like any writable
+  # mapping; unmapped by VirtualMemory.unmap. When this capability is revoked the mapping reads as zeros.
 }

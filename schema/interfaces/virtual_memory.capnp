@@ -26,7 +26,9 @@ interface VirtualMemory @0xcae0578413b47158 {
 
   map @4 (object :MemoryObject, offset :UInt64, length :UInt64, writable :Bool) -> (address :UInt64);
   # Maps pages of the object. Needs the object's method `read`, and `write` for a writable mapping; exception "failed" for a
-  # writable mapping of a sealed object. Never executable.
+  # writable mapping of a sealed object. Never executable. A writable mapping is charged to this address space's process like as
+  # many committed pages, whoever pays for the object: when the capability is revoked its pages become the process's own, zeros at
+  # first, and writing to them never passes the limit. One that is read only costs its page tables, and then reads as zeros.
 
   createObject @5 (bytes :UInt64) -> (object :MemoryObject);
   # A new object of zero bytes, charged to this address space's process.

@@ -57,7 +57,7 @@ pub(crate) enum Area {
         /// Of the capability with which it was mapped.
         mapping: MappingNumber,
     },
-    /// A mapping that was revoked: zeros at first, charged as they are written.
+    /// A mapping that was revoked: zeros at first. What can be written has been charged since it was mapped.
     Severed {
         /// What the process may do with it.
         access: Access,
@@ -89,6 +89,16 @@ impl Area {
             Area::Registers { mapping, .. } | Area::Dma { mapping, .. } => Some((mapping, Access::ReadWrite)),
             _ => None,
         }
+    }
+
+    /// Bytes with which so many pages are charged to the user besides what is mapped there: the pages of its own that the user
+    /// of a writable mapping may need when that is revoked.
+    pub(crate) fn own_bytes(&self, pages: u64) -> u64 {
+        let access = match *self {
+            Area::Severed { access } => Some(access),
+            _ => self.mapping().map(|(_, access)| access),
+        };
+        if access == Some(Access::ReadWrite) { pages * PAGE } else { 0 }
     }
 
     /// True for what is given up whole: a mapping, also one that was revoked.
@@ -137,8 +147,9 @@ impl Kernel {
         let area = *area;
         match area {
             Area::Reservation if !process.committed.contains(page) => Err(TouchError::NotThere),
-            Area::Reservation | Area::Zeros => self.map_own(id, page, Frame::new()?.share()),
-            Area::Severed { access: Access::ReadWrite } => self.touch_severed(id, page),
+            Area::Reservation | Area::Zeros | Area::Severed { access: Access::ReadWrite } => {
+                self.map_own(id, page, Frame::new()?.share())
+            }
             Area::Severed { access } => self.map(id, page, self.zeros.clone(), access),
             Area::Object { object, first, access, .. } => {
                 self.touch_object(id, page, pages, object, first, access)
@@ -173,17 +184,6 @@ impl Kernel {
             process.touched_pages += 1;
         }
         Ok(())
-    }
-
-    /// A page of a revoked mapping that can be written is its user's own.
-    fn touch_severed(&mut self, id: Id<Process>, page: u64) -> Result<(), TouchError> {
-        self.charge(id, PAGE).map_err(|_| TouchError::OutOfMemory)?;
-        let frame = Frame::new().map_err(TouchError::from);
-        let mapped = frame.and_then(|frame| self.map_own(id, page, frame.share()));
-        if mapped.is_err() {
-            self.refund(id, PAGE);
-        }
-        mapped
     }
 
     fn touch_object(

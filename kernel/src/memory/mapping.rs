@@ -5,8 +5,9 @@
 //! zeros, and what its user writes there is the user's own. Called by the objects VirtualMemory and CodeMemory, by
 //! revocations, and by `work` for the pieces.
 //!
-//! Invariant: each area of an object outside a program's image has a record here, and goes with it. No thread runs
-//! between the first and the last piece of a severing, so nobody sees half of it.
+//! Invariant: each area of an object outside a program's image has a record here, and goes with it. What can be written is
+//! charged to its user from the start, as pages of the user's own: so they can take the object's place at any time. No thread
+//! runs between the first and the last piece of a severing, so nobody sees half of it.
 
 use crate::holdings::Kind;
 use crate::kernel::{Kernel, NodeUse};
@@ -74,12 +75,8 @@ impl Kernel {
         if !is_allowed {
             return Err(Exception::Failed.into());
         }
-        let number = self.create_mapping(id)?;
-        let area = Area::Object { object, first: pages.start, access, mapping: Some(number) };
-        let process = self.processes.get_mut(id).ok_or(Transport::Disconnected);
-        let added = process.map_err(CallError::from).and_then(|it| it.add_range(pages.count(), area, true));
-        let mapped = added.inspect_err(|_| self.remove_mapping(number))?;
-        self.begin_mapping(number, mapped, wanted.node);
+        let area = |number| Area::Object { object, first: pages.start, access, mapping: Some(number) };
+        let (number, mapped) = self.add_mapping(id, pages.count(), wanted.node, area)?;
         if let Some(code) = wanted.code {
             self.nodes.attach_use(code, NodeUse::Code(number.get() - 1).number());
         }
@@ -102,20 +99,32 @@ impl Kernel {
         node: NodeId,
         area: impl FnOnce(MappingNumber) -> Area,
     ) -> Result<Pages, CallError> {
-        let number = self.create_mapping(id)?;
-        let process = self.processes.get_mut(id).ok_or(Transport::Disconnected);
-        let added = process.map_err(CallError::from).and_then(|it| it.add_range(count, area(number), true));
-        let mapped = added.inspect_err(|_| self.remove_mapping(number))?;
-        self.begin_mapping(number, mapped, node);
-        Ok(mapped)
+        self.add_mapping(id, count, node, area).map(|(_, mapped)| mapped)
     }
 
-    /// The mapping is at `pages`, and lives as long as `node`.
-    fn begin_mapping(&mut self, number: MappingNumber, pages: Pages, node: NodeId) {
+    /// A record and a range for a mapping of so many pages that lives as long as `node`.
+    fn add_mapping(
+        &mut self,
+        id: Id<Process>,
+        count: u64,
+        node: NodeId,
+        area: impl FnOnce(MappingNumber) -> Area,
+    ) -> Result<(MappingNumber, Pages), CallError> {
+        let number = self.create_mapping(id)?;
+        let area = area(number);
+        let own = area.own_bytes(count);
+        let charged = self.charge(id, own).map_err(CallError::from);
+        let added = charged.and_then(|()| {
+            let process = self.processes.get_mut(id).ok_or(Transport::Disconnected);
+            let added = process.map_err(CallError::from).and_then(|it| it.add_range(count, area, true));
+            added.inspect_err(|_| self.refund(id, own))
+        });
+        let pages = added.inspect_err(|_| self.remove_mapping(number))?;
         if let Some(mapping) = self.mapping(number).and_then(|id| self.mappings.get_mut(id)) {
             mapping.start = pages.start;
         }
         self.nodes.attach_use(node, NodeUse::Mapping(number.get() - 1).number());
+        Ok((number, pages))
     }
 
     /// A record for a mapping in `process`, charged to it.

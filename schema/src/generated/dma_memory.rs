@@ -49,7 +49,7 @@ static DESCRIPTION: Description = Description {
         Method {
             name: "map",
             number: 1,
-            documentation: "Maps all of it, readable and writable, into the address space of `space`, charged to that process (its page tables); unmapped by VirtualMemory.unmap. When this capability is revoked the mapping reads as zeros.",
+            documentation: "Maps all of it, readable and writable, into the address space of `space`, charged to that process like any writable mapping; unmapped by VirtualMemory.unmap. When this capability is revoked the mapping reads as zeros.",
         },
     ],
 };

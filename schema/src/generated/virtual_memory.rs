@@ -77,7 +77,7 @@ static DESCRIPTION: Description = Description {
         Method {
             name: "map",
             number: 4,
-            documentation: "Maps pages of the object. Needs the object's method `read`, and `write` for a writable mapping; exception \"failed\" for a writable mapping of a sealed object. Never executable.",
+            documentation: "Maps pages of the object. Needs the object's method `read`, and `write` for a writable mapping; exception \"failed\" for a writable mapping of a sealed object. Never executable. A writable mapping is charged to this address space's process like as many committed pages, whoever pays for the object: when the capability is revoked its pages become the process's own, zeros at first, and writing to them never passes the limit. One that is read only costs its page tables, and then reads as zeros.",
         },
         Method {
             name: "createObject",

@@ -71,8 +71,8 @@ impl Cap<DmaMemory> {
         }))
     }
 
-    /// Maps all of it, readable and writable, into the address space of `space`, charged to that process (its page tables); unmapped by
-    /// VirtualMemory.unmap. When this capability is revoked the mapping reads as zeros.
+    /// Maps all of it, readable and writable, into the address space of `space`, charged to that process like any writable
+    /// mapping; unmapped by VirtualMemory.unmap. When this capability is revoked the mapping reads as zeros.
     ///
     /// # Errors
     /// What the object or the transport says.

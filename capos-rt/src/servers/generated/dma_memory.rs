@@ -27,8 +27,8 @@ pub trait DmaMemoryServer {
     /// What the caller gets instead of an answer now.
     fn info(&mut self, call: Call<'_, DmaMemoryInfo>) -> Answer<DmaMemoryInfoResults>;
 
-    /// Maps all of it, readable and writable, into the address space of `space`, charged to that process (its page tables); unmapped by
-    /// VirtualMemory.unmap. When this capability is revoked the mapping reads as zeros.
+    /// Maps all of it, readable and writable, into the address space of `space`, charged to that process like any writable
+    /// mapping; unmapped by VirtualMemory.unmap. When this capability is revoked the mapping reads as zeros.
     ///
     /// # Errors
     /// What the caller gets instead of an answer now.

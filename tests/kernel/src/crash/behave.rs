@@ -38,6 +38,7 @@ pub(crate) fn find(name: &str) -> Option<fn(&CapSet) -> u32> {
         ("call until revoked", revoked::call),
         ("derive until revoked", revoked::derive),
         ("share until revoked", revoked::share),
+        ("share at the limit", revoked::share_at_the_limit),
         ("revoke and exit", revoked::revoke_and_exit),
         ("masks", revoked::masks),
         ("run mapped code", memory::run_code),

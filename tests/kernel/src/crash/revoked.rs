@@ -69,6 +69,35 @@ pub(crate) fn share(capabilities: &CapSet) -> u32 {
     u32::from(hostile::load(address + 2) != 9 || memory.unmap(address, 4096).is_err())
 }
 
+/// Maps 16 pages, uses its limit up, says so in byte 1, and writes all of them when they have become zeros.
+pub(crate) fn share_at_the_limit(capabilities: &CapSet) -> u32 {
+    const PAGE: u64 = 4096;
+    const PAGES: u64 = 16;
+    let (Ok(memory), Ok(object)) =
+        (capabilities.get::<VirtualMemory>("memory"), capabilities.get::<MemoryObject>("object"))
+    else {
+        return 1;
+    };
+    let Ok(address) = memory.map(&object, 0, PAGES * PAGE, true) else { return 2 };
+    let mut filling = Vec::with_capacity(HELD);
+    let mut last = Ok(());
+    for pages in [64, 16, 4, 1] {
+        last = Ok(());
+        while last.is_ok() && filling.len() < HELD {
+            last = memory.create_object(pages * PAGE).map(|object| filling.push(object));
+        }
+    }
+    if last != Err(CallError::Transport(Transport::LimitReached)) {
+        return 3;
+    }
+    hostile::store_byte(address + 1, 1);
+    while hostile::load(address) != 0 {}
+    for page in 0..PAGES {
+        hostile::store_byte(address + page * PAGE, page as u8 + 1);
+    }
+    u32::from((0..PAGES).any(|page| hostile::load(address + page * PAGE) != page as u8 + 1))
+}
+
 /// Ends while a long revocation that it began is in progress.
 pub(crate) fn revoke_and_exit(capabilities: &CapSet) -> u32 {
     let Ok(timer) = capabilities.get::<Timer>("timer") else { return 1 };

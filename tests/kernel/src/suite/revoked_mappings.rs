@@ -6,6 +6,7 @@
 
 use capos_rt::abi::error::Transport;
 use capos_rt::schema::memory_object::MemoryObject;
+use capos_rt::schema::virtual_memory::VirtualMemory;
 use capos_rt::{Cap, hostile};
 
 use crate::child::{self, end};
@@ -24,9 +25,10 @@ pub(crate) fn run(harness: &mut Harness<'_>) {
             ("one made through the capability itself stays", own_mapping),
             ("many pages, and those that were never touched", many_pages),
             ("a revoked writable mapping does not hold up a seal", seal),
-            ("it is paid for as it is written, and given back", account),
+            ("one that can be written is paid for from the start, and given back", account),
             ("revoked and unmapped in one go", unmapped_at_once),
             ("another process lives on", other_process),
+            ("a process at its limit lives on, and writes all of it", at_the_limit),
             ("a part of the boot image", boot_part),
         ],
     );
@@ -120,13 +122,21 @@ fn account(context: &Context) -> Outcome {
     let (object, below) = object(context, 8)?;
     usage()?;
     let before = usage()?;
+    let reader = done("map", context.memory.map(&below, 0, 8 * PAGE, false))?;
+    check(usage()? - before < 8 * PAGE, "one that is read only is paid for")?;
+    let read_only = usage()?;
     let address = done("map", context.memory.map(&below, 0, 8 * PAGE, true))?;
+    check(usage()? - read_only >= 8 * PAGE, "one that can be written is not paid for")?;
     done("revoke", object.revoke())?;
     let revoked = usage()?;
-    (0..4).for_each(|page| hostile::store_byte(address + page * PAGE, 1));
-    equal("written", usage()? - revoked, 4 * PAGE)?;
-    (4..8).for_each(|page| hostile::store_byte(address + page * PAGE, 1));
-    equal("written", usage()? - revoked, 8 * PAGE)?;
+    check(revoked - before >= 8 * PAGE, "the charge has gone with the object")?;
+    (0..8).for_each(|page| hostile::store_byte(address + page * PAGE, 1));
+    check(
+        (0..8).all(|page| hostile::load(reader + page * PAGE) == 0),
+        "the readable one does not read as zeros",
+    )?;
+    equal("written", usage()?, revoked)?;
+    done("unmap", context.memory.unmap(reader, 8 * PAGE))?;
     done("unmap", context.memory.unmap(address, 8 * PAGE))?;
     equal("after", usage()?, before)
 }
@@ -157,6 +167,24 @@ fn other_process(context: &Context) -> Outcome {
     let mut bytes = [0; 2];
     while bytes[1] == 0 {
         done("read", object.read(0, 2, &mut bytes))?;
+        let now = done("now", context.timer.now())?;
+        done("sleep", context.timer.sleep(now + 100_000))?;
+    }
+    done("revoke", object.revoke())?;
+    equal("end", end(&child::wait(&child)?), ("exited", 0))
+}
+
+fn at_the_limit(context: &Context) -> Outcome {
+    const PAGES: u64 = 16;
+    let (object, below) = object(context, PAGES)?;
+    done("write", object.write(0, &[7, 0]))?;
+    let child = child::create(context, "share at the limit")?;
+    child::grant(&child, "memory", &child.memory, VirtualMemory::ALL_METHODS)?;
+    child::grant(&child, "object", &below, MemoryObject::ALL_METHODS)?;
+    done("start", child.process.start())?;
+    let mut byte = [0];
+    while byte[0] == 0 {
+        done("read", object.read(1, 1, &mut byte))?;
         let now = done("now", context.timer.now())?;
         done("sleep", context.timer.sleep(now + 100_000))?;
     }
