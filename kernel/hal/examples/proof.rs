@@ -11,6 +11,7 @@ extern crate alloc;
 use alloc::vec::Vec;
 use capos_abi::host::{CONTROL_PORT, EXIT_FINISHED, FrameHeader, FrameKind, OUTPUT_PORT, StreamKind};
 use capos_abi::outcome::OutcomeKind;
+use capos_kernel_hal::devices::Device;
 use capos_kernel_hal::frames::{self, Frame, FrameError, OutOfMemory, Pinned, SharedFrame};
 use capos_kernel_hal::paging::{Access, AddressSpace, BadAddress, MapError};
 use capos_kernel_hal::user::{Context, Event, Processor};
@@ -414,6 +415,21 @@ fn check_devices(hardware: &mut Hardware) {
     send(console, OUTPUT_PORT, &head, &[piece(&frame, 10, 6), piece(&frame, 10, 5)]);
     send(console, OUTPUT_PORT, b"\n", &[]);
     assert_eq!(frame.owners(), 1);
+    check_places(&hardware.devices);
+}
+
+/// No page of registers is that of two devices.
+fn check_places(devices: &[Device]) {
+    assert!(!devices.is_empty(), "a random source");
+    for (index, one) in devices.iter().enumerate() {
+        assert_eq!((one.page(0).is_some(), one.page(one.pages())), (true, None));
+        for other in &devices[index + 1..] {
+            for page in (0..one.pages()).filter_map(|index| one.page(index)) {
+                let is_shared = (0..other.pages()).any(|index| other.page(index) == Some(page));
+                assert!(!is_shared, "{one:?} and {other:?}");
+            }
+        }
+    }
 }
 
 /// Tells the host command that all went well.
@@ -436,12 +452,21 @@ fn check_idle(hardware: &mut Hardware) {
     }
     hardware.clock.set_alarm(Some(start));
     assert_eq!(cpu::idle(), Event::Timer);
-    // Longer than the timer counts: it goes off in between, and is set again for the same deadline.
-    let deadline = hardware.clock.now() + 1_200_000_000;
-    while hardware.clock.now() < deadline {
-        hardware.clock.set_alarm(Some(deadline));
-        assert_eq!(cpu::idle(), Event::Timer);
+    // In ticks of the timer, in coarse ones, and longer than it counts: then it goes off in between, and is set again.
+    for (length, alarms) in [(900_000_000, 1), (1_200_000_000, 1), (119_000_000_000, 1), (130_000_000_000, 2)]
+    {
+        let deadline = hardware.clock.now() + length;
+        let mut count = 0;
+        while hardware.clock.now() < deadline {
+            hardware.clock.set_alarm(Some(deadline));
+            assert_eq!(cpu::idle(), Event::Timer);
+            count += 1;
+        }
+        assert_eq!(count, alarms, "of {length} ns");
+        let late = hardware.clock.now() - deadline;
+        assert!(late < 10_000, "{late} ns behind one of {length} ns");
     }
+    let deadline = hardware.clock.now();
     hardware.clock.set_alarm(Some(deadline));
     hardware.clock.set_alarm(None);
 }

@@ -7,7 +7,7 @@
 use crate::interrupts::{SPURIOUS_VECTOR, TIMER_VECTOR};
 use crate::paging;
 use crate::port;
-use core::sync::atomic::{AtomicU64, Ordering};
+use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use x86_64::registers::model_specific::Msr;
 
 const BASE_MSR: u32 = 0x1b;
@@ -25,7 +25,11 @@ const TIMER_INITIAL: u64 = 0x380;
 const TIMER_CURRENT: u64 = 0x390;
 const TIMER_DIVIDE: u64 = 0x3e0;
 const DIVIDE_BY_1: u32 = 0xb;
+const DIVIDE_BY_128: u32 = 0xa;
 const MASKED: u32 = 1 << 16;
+
+/// How much longer a coarse tick lasts.
+pub(crate) const COARSE: u32 = 128;
 
 /// Virtual address of the registers; set once.
 static REGISTERS: AtomicU64 = AtomicU64::new(0);
@@ -80,7 +84,22 @@ pub(crate) fn end_of_interrupt() {
 
 /// Starts the timer: one interrupt after `ticks`; 0 stops it.
 pub(crate) fn start_timer(ticks: u32) {
+    divide(DIVIDE_BY_1);
     write(TIMER_INITIAL, ticks);
+}
+
+/// The same, with ticks that last [`COARSE`] times as long.
+pub(crate) fn start_coarse_timer(ticks: u32) {
+    divide(DIVIDE_BY_128);
+    write(TIMER_INITIAL, ticks);
+}
+
+/// Sets how fast the timer counts, if that changes: under a hypervisor each access costs an exit.
+fn divide(by: u32) {
+    static DIVIDED: AtomicU32 = AtomicU32::new(DIVIDE_BY_1);
+    if DIVIDED.swap(by, Ordering::Relaxed) != by {
+        write(TIMER_DIVIDE, by);
+    }
 }
 
 /// Ticks that are left.

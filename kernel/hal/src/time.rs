@@ -12,8 +12,12 @@ use core::arch::asm;
 use core::sync::atomic::{AtomicBool, Ordering};
 
 const NANOSECONDS_PER_SECOND: u64 = 1_000_000_000;
-/// The longest that the alarm is set for: what a 32-bit count of a 4 GHz timer can hold, with room.
-const ALARM_MAX: u64 = NANOSECONDS_PER_SECOND;
+/// The longest that the alarm is set for in ticks of the timer: what a 32-bit count of a 4 GHz timer can hold, with room. For
+/// longer, ticks are coarse.
+const FINE_MAX: u64 = NANOSECONDS_PER_SECOND;
+/// The longest that the alarm is set for: the same in coarse ticks.
+const ALARM_MAX: u64 = 120 * NANOSECONDS_PER_SECOND;
+const _: () = assert!(ALARM_MAX <= FINE_MAX * local_apic::COARSE as u64);
 
 /// The clock and its alarm.
 #[derive(Debug)]
@@ -24,6 +28,8 @@ pub struct Clock {
     base: u64,
     /// Nanoseconds per tick, times 2^32.
     scale: u64,
+    /// Ticks of the timer per nanosecond, times 2^32, rounded up.
+    timer_scale: u64,
     rates: Rates,
     /// Until [`Clock::settle`]: the measurement that is under way.
     measurement: Option<Measurement>,
@@ -54,6 +60,11 @@ fn scale(rates: Rates) -> u64 {
     ((u128::from(NANOSECONDS_PER_SECOND) << 32) / u128::from(rates.time_stamp)) as u64
 }
 
+/// Ticks of the timer per nanosecond, times 2^32: rounded up, so that the alarm does not go off too early.
+fn timer_scale(rates: Rates) -> u64 {
+    (u128::from(rates.timer) << 32).div_ceil(u128::from(NANOSECONDS_PER_SECOND)) as u64
+}
+
 impl Clock {
     /// Finds out how fast the counters run, or begins to; [`Clock::settle`] ends that.
     ///
@@ -65,7 +76,8 @@ impl Clock {
             Start::Known(rates) => (rates, None),
             Start::Measuring(measurement) => (measurement.estimate(), Some(measurement)),
         };
-        Clock { start: ticks(), base: 1, scale: scale(rates), rates, measurement, alarm: None }
+        let (scale, timer_scale) = (scale(rates), timer_scale(rates));
+        Clock { start: ticks(), base: 1, scale, timer_scale, rates, measurement, alarm: None }
     }
 
     /// Ends the measurement of the counters, if one is under way: waits for as long as it has to last yet. Nanoseconds that
@@ -76,6 +88,7 @@ impl Clock {
             self.base = self.now();
             self.start = ticks();
             self.scale = scale(self.rates);
+            self.timer_scale = timer_scale(self.rates);
         }
     }
 
@@ -86,7 +99,7 @@ impl Clock {
     }
 
     /// Sets the alarm to an absolute time; one in the past goes off at once; `None` switches it off. It may go off
-    /// early (it is never set for more than a second) and once although replaced: look at [`Clock::now`].
+    /// early (it is never set for more than two minutes) and once although replaced: look at [`Clock::now`].
     pub fn set_alarm(&mut self, deadline: Option<u64>) {
         self.settle();
         let now = self.now();
@@ -98,12 +111,18 @@ impl Clock {
         }
         self.alarm = alarm;
         IS_ARMED.store(alarm.is_some(), Ordering::Relaxed);
-        let ticks = alarm.map_or(0, |alarm| {
-            let ticks =
-                u128::from(alarm - now) * u128::from(self.rates.timer) / u128::from(NANOSECONDS_PER_SECOND);
-            (ticks as u64).clamp(1, u64::from(u32::MAX)) as u32
-        });
-        local_apic::start_timer(ticks);
+        let Some(alarm) = alarm else {
+            local_apic::start_timer(0);
+            return;
+        };
+        let length = alarm - now;
+        let ticks = (u128::from(length) * u128::from(self.timer_scale)).div_ceil(1 << 32) as u64;
+        let held = |ticks: u64| ticks.clamp(1, u64::from(u32::MAX)) as u32;
+        if length <= FINE_MAX {
+            local_apic::start_timer(held(ticks));
+        } else {
+            local_apic::start_coarse_timer(held(ticks.div_ceil(u64::from(local_apic::COARSE))));
+        }
     }
 
     /// Ticks of the TSC per second, for the log.

@@ -144,6 +144,8 @@ pub(crate) const GROUPS: &[Group] = &[
             suite("seed", "seed.elf"),
             suite("fairness", "fairness.elf"),
             suite("driver", "driver.elf"),
+            suite("heir", "heir.elf"),
+            suite("idle", "idle.elf"),
             suite("pressure", "pressure.elf"),
             suite("stopper", "stopper.elf"),
             suite("stretch", "stretch.elf"),

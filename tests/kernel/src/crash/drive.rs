@@ -4,12 +4,14 @@
 //!
 //! Invariant: a way returns its exit code; 0 means that all was as it must be.
 
+use capos_kernel_suite::probe::Probe;
 use capos_rt::abi::error::{CallError, Exception, Transport};
 use capos_rt::device::{Chain, Queue, Registers, VirtioDevice};
 use capos_rt::schema::device::Device;
 use capos_rt::schema::notification::Notification;
 use capos_rt::schema::timer::Timer;
 use capos_rt::schema::virtual_memory::VirtualMemory;
+use capos_rt::untyped::{Outgoing, Room};
 use capos_rt::{Cap, CapSet, Deadline, flush, hostile};
 
 /// Bytes for queues and buffers.
@@ -32,6 +34,8 @@ pub(crate) fn find(name: &str) -> Option<fn(&CapSet) -> u32> {
         ("open and wait", |capabilities| code(open_and_wait(capabilities))),
         ("past the registers", |capabilities| code(past_registers(capabilities))),
         ("open what is driven", |capabilities| code(open_driven(capabilities))),
+        ("hand on and exit", |capabilities| code(hand_on(capabilities))),
+        ("ask and die", crate::by_hand::ask_and_die),
     ];
     WAYS.iter().find(|(one, _)| *one == name).map(|(_, way)| *way)
 }
@@ -228,4 +232,17 @@ fn open_driven(capabilities: &CapSet) -> Told {
         return Err(63);
     }
     if held.device.reset() != Err(failed) { Err(64) } else { Ok(()) }
+}
+
+/// Gives registers, interrupt and memory away with a call, and ends behind the answer.
+fn hand_on(capabilities: &CapSet) -> Told {
+    let held = held(capabilities)?;
+    let service: Cap<Probe> = capabilities.get("service").map_err(|_| 4u32)?;
+    let opened = held.device.open().map_err(told)?;
+    let memory = held.device.allocate(4096).map_err(told)?;
+    let sent =
+        [Outgoing::Move(&opened.registers), Outgoing::Move(&opened.interrupt), Outgoing::Move(&memory)];
+    service.call_untyped(0, b"", &sent, Room { bytes: 0, capabilities: 0 }).map_err(told)?;
+    core::mem::forget((opened, memory));
+    Ok(())
 }

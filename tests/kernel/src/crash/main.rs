@@ -9,6 +9,7 @@
 #![forbid(unsafe_code)]
 
 mod behave;
+mod by_hand;
 mod calls;
 mod contents;
 mod direct;

@@ -6,14 +6,20 @@
 
 use alloc::string::String;
 
+use capos_kernel_suite::probe::Probe;
+use capos_rt::abi::error::{Exception, Transport};
 use capos_rt::abi::outcome::OutcomeKind;
-use capos_rt::hostile;
+use capos_rt::schema::device_memory::DeviceMemory;
+use capos_rt::schema::dma_memory::DmaMemory;
+use capos_rt::schema::interrupt::Interrupt;
 use capos_rt::schema::notification::Notification;
+use capos_rt::{Cap, hostile};
 
 use crate::child::{self, Child, end};
 use crate::context::Context;
 use crate::devices::grant_device;
-use crate::harness::{Harness, Outcome, check, done, equal};
+use crate::harness::{Harness, Outcome, check, done, equal, exception, refused};
+use crate::service::{self, CARRIES};
 
 pub(crate) fn run(harness: &mut Harness<'_>) {
     harness.subject(
@@ -27,6 +33,7 @@ pub(crate) fn run(harness: &mut Harness<'_>) {
             ("it ends with a request at the device", request_in_flight),
             ("it ends with an interrupt that it was not told of", interrupt_and_exit),
             ("it is killed while it waits", killed),
+            ("what it gave away reaches nothing behind its end", handed_on),
             ("it reads behind its registers", past_registers),
             ("drivers come and go, and frames do not", come_and_go),
         ],
@@ -109,6 +116,33 @@ fn killed(context: &Context) -> Outcome {
     done("kill", child.process.kill(OutcomeKind::Killed as u16))?;
     equal("end", end(&child::wait(&child)?), ("killed", 0))?;
     done("open", context.device.open()).map(drop)
+}
+
+/// Others may hold its registers and its interrupt, and can do nothing with them; its memory is theirs then.
+fn handed_on(context: &Context) -> Outcome {
+    let service = service::create(context)?;
+    let child = start(context, "hand on and exit")?;
+    child::grant(&child, "service", &service.root, Probe::ALL_METHODS)?;
+    done("start", child.process.start())?;
+    let received = service.receive(CARRIES)?;
+    let missing = "a capability did not come";
+    let registers: Cap<DeviceMemory> = received.incoming.take(0).ok_or(missing)?;
+    let interrupt: Cap<Interrupt> = received.incoming.take(1).ok_or(missing)?;
+    let memory: Cap<DmaMemory> = received.incoming.take(2).ok_or(missing)?;
+    done("info", registers.info())?;
+    exception("map", registers.map(&context.memory), Exception::Failed)?;
+    received.reply(b"", &[])?;
+    equal("end", end(&child::wait(&child)?), ("exited", 0))?;
+    refused("info", registers.info().map(drop), Transport::Disconnected)?;
+    refused("map", registers.map(&context.memory), Transport::Disconnected)?;
+    refused("wait", interrupt.wait(), Transport::Disconnected)?;
+    refused("acknowledge", interrupt.acknowledge(), Transport::Disconnected)?;
+    let opened = done("open", context.device.open())?;
+    let other = done("allocate", context.device.allocate(PAGE))?;
+    let place = |memory: &Cap<DmaMemory>| done("info", memory.info()).map(|info| info.address);
+    check(place(&other)? != place(&memory)?, "memory that is held was given out again")?;
+    drop(opened);
+    Ok(())
 }
 
 fn past_registers(context: &Context) -> Outcome {

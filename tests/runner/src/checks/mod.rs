@@ -14,6 +14,7 @@ mod fairness;
 mod flood;
 mod forged;
 mod hardware;
+mod idle;
 mod instances;
 mod kernel;
 mod machine_check;
@@ -86,6 +87,8 @@ pub(crate) const ALL: &[Check] = &[
     check("kernel/hardware layer: a stack that is used up ends the machine", hardware::overflow),
     check_icount("kernel/fairness: nobody loses to a greedy neighbour", fairness::neighbours),
     check("kernel/machine check: it is reported", machine_check::reported),
+    check_icount("kernel/idle: it halts, and one interrupt ends each sleep", idle::halts),
+    check_icount("kernel/drivers: what a dead one asked for is not written", drivers::nothing_written),
     check("host/crowd: 50 runs at once all end right", crowd::fifty),
     check("host/flood: a flood of output takes no memory", flood::bounded),
     check("host/kill: a killed capos takes its QEMU with it", crowd::killed),

@@ -58,7 +58,7 @@ pub(super) fn stretches(tools: &Tools<'_>) -> Result<String, String> {
 }
 
 /// Compiles the plugin.
-fn build(source: &Path, plugin: &Path) -> Result<(), String> {
+pub(super) fn build(source: &Path, plugin: &Path) -> Result<(), String> {
     let mut compiler = Command::new("cc");
     compiler.args(["-O2", "-shared", "-fPIC", "-o"]).arg(plugin).arg(source);
     let output = compiler.output().map_err(|error| format!("cc: {error}"))?;
