@@ -5,7 +5,8 @@
  * declared here (plugin API version 1). It writes to FILE, at the end of the machine:
  *
  *     total INSTRUCTIONS
- *     mark NAME INSTRUCTIONS-BEFORE-IT         (each time a mark is reached, up to a limit)
+ *     mark NAME INSTRUCTIONS-BEFORE-IT IN-RING-0 TALLIES EVENTS...
+ *                                               (each time a mark is reached, up to a limit: what was counted before)
  *     entry NAME INSTRUCTIONS                   (each time: from the mark to the next instruction of ring 3)
  *     event NAME TIMES                          (with profile=on: executions of instructions that leave or change worlds)
  *     block ADDRESS INSTRUCTIONS TIMES BYTES    (with profile=on; the code that it begins with: programs share addresses)
@@ -13,7 +14,8 @@
  *                                                first; AT is the total before it, the others addresses of blocks)
  *
  * Arguments: out=FILE, profile=on, stretches=on, from=TOTAL and to=TOTAL (a profile of what is between), and any number of
- * mark=NAME:ADDRESS:BYTES (hexadecimal; the code that must stand there).
+ * mark=NAME:ADDRESS:BYTES (hexadecimal; the code that must stand there), or tally=... of the same form for a place whose
+ * executions are only counted, all such places together.
  *
  * A stretch is what the first processor executes at addresses of the upper half without a STI or HLT in between: interrupts
  * are off whenever ring 0 runs, except there. The first one, the kernel's start, is left out.
@@ -55,7 +57,7 @@ static const struct {
 };
 
 enum { EVENTS = sizeof events / sizeof *events };
-enum { MARKS = 32, HITS = 256, CODE = 24, LONGEST = 8 };
+enum { MARKS = 32, HITS = 1024, CODE = 24, LONGEST = 8 };
 enum { STI = 0xfb, HLT = 0xf4 };
 
 struct mark {
@@ -63,7 +65,7 @@ struct mark {
     uint64_t address;
     unsigned char code[CODE];
     size_t length;
-    unsigned char events[EVENTS];
+    bool is_tally;
 };
 
 struct block {
@@ -74,6 +76,12 @@ struct block {
     size_t length;
     unsigned char events[EVENTS];
     bool opens; /* has a STI or HLT */
+    bool has_events;
+};
+
+/* What was counted so far. */
+struct counters {
+    uint64_t total, ring_0, tallies, events[EVENTS];
 };
 
 /* A run of ring 0 with interrupts off. */
@@ -82,10 +90,10 @@ struct stretch {
 };
 
 static struct mark marks[MARKS];
-static struct { int mark; uint64_t at, entered; } hits[HITS];
+static struct { int mark; struct counters at; uint64_t entered; } hits[HITS];
 static int mark_count, hit_count, entered_count;
 static struct block *blocks;
-static uint64_t total;
+static struct counters now;
 static bool is_profile, is_stretches, has_started;
 static uint64_t from, to = UINT64_MAX;
 static struct stretch longest[LONGEST], current;
@@ -113,7 +121,7 @@ static void follow_stretch(const struct block *block)
 {
     if (block->address >> 63) {
         if (!current.instructions) {
-            current.at = total;
+            current.at = now.total;
             current.first = block->address;
         }
         current.instructions += block->instructions;
@@ -132,14 +140,20 @@ static void executed(unsigned int cpu, void *data)
         follow_stretch(block);
     if (!(block->address >> 63))
         while (entered_count < hit_count)
-            hits[entered_count++].entered = total;
-    if (block->mark >= 0 && hit_count < HITS) {
+            hits[entered_count++].entered = now.total;
+    if (block->mark >= 0 && marks[block->mark].is_tally) {
+        now.tallies++;
+    } else if (block->mark >= 0 && hit_count < HITS) {
         hits[hit_count].mark = block->mark;
-        hits[hit_count++].at = total;
+        hits[hit_count++].at = now;
     }
-    if (total >= from && total < to)
+    if (now.total >= from && now.total < to)
         block->times++;
-    total += block->instructions;
+    now.total += block->instructions;
+    if (block->address >> 63)
+        now.ring_0 += block->instructions;
+    for (int event = 0; block->has_events && event < EVENTS; event++)
+        now.events[event] += block->events[event];
 }
 
 /* Notes which events a block's instruction is. */
@@ -148,8 +162,10 @@ static void note_events(struct block *block, const unsigned char *code, size_t s
     for (int event = 0; event < EVENTS; event++) {
         size_t last = events[event].length - 1;
         if (size == last + 1 && !memcmp(code, events[event].code, last)
-            && (code[last] & events[event].mask) == events[event].code[last])
+            && (code[last] & events[event].mask) == events[event].code[last]) {
             block->events[event]++;
+            block->has_events = true;
+        }
     }
 }
 
@@ -165,7 +181,7 @@ static bool opens(const struct qemu_plugin_tb *tb, size_t instructions)
     return false;
 }
 
-/* Keeps the first bytes of a block's code, and its events. */
+/* Keeps the first bytes of a block's code. */
 static void keep_code(struct block *block, const struct qemu_plugin_tb *tb)
 {
     for (size_t number = 0; number < block->instructions; number++) {
@@ -173,7 +189,6 @@ static void keep_code(struct block *block, const struct qemu_plugin_tb *tb)
         size_t size = qemu_plugin_insn_size(insn), space = CODE - block->length;
         memcpy(block->code + block->length, qemu_plugin_insn_data(insn), size < space ? size : space);
         block->length += size < space ? size : space;
-        note_events(block, qemu_plugin_insn_data(insn), size);
     }
 }
 
@@ -207,11 +222,24 @@ static void translated(qemu_plugin_id_t id, struct qemu_plugin_tb *tb)
     block->mark = mark_of(tb, block->address, block->instructions);
     if (is_stretches)
         block->opens = opens(tb, block->instructions);
+    for (size_t number = 0; number < block->instructions; number++) {
+        struct qemu_plugin_insn *insn = qemu_plugin_tb_get_insn(tb, number);
+        note_events(block, qemu_plugin_insn_data(insn), qemu_plugin_insn_size(insn));
+    }
     if (is_profile)
         keep_code(block, tb);
     block->next = blocks;
     blocks = block;
     qemu_plugin_register_vcpu_tb_exec_cb(tb, executed, 0, block);
+}
+
+static void write_mark(FILE *file, const char *name, const struct counters *at)
+{
+    fprintf(file, "mark %s %llu %llu %llu", name, (unsigned long long)at->total, (unsigned long long)at->ring_0,
+            (unsigned long long)at->tallies);
+    for (int event = 0; event < EVENTS; event++)
+        fprintf(file, " %llu", (unsigned long long)at->events[event]);
+    fputc('\n', file);
 }
 
 static void ended(qemu_plugin_id_t id, void *data)
@@ -220,12 +248,12 @@ static void ended(qemu_plugin_id_t id, void *data)
     (void)id, (void)data;
     if (!file)
         return;
-    fprintf(file, "total %llu\n", (unsigned long long)total);
+    fprintf(file, "total %llu\n", (unsigned long long)now.total);
     for (int index = 0; index < hit_count; index++)
-        fprintf(file, "mark %s %llu\n", marks[hits[index].mark].name, (unsigned long long)hits[index].at);
+        write_mark(file, marks[hits[index].mark].name, &hits[index].at);
     for (int index = 0; index < entered_count; index++)
         fprintf(file, "entry %s %llu\n", marks[hits[index].mark].name,
-                (unsigned long long)(hits[index].entered - hits[index].at));
+                (unsigned long long)(hits[index].entered - hits[index].at.total));
     for (int place = 0; place < LONGEST && longest[place].instructions; place++) {
         const struct stretch *one = &longest[place];
         fprintf(file, "stretch %llu %llu %llx %llx\n", (unsigned long long)one->instructions,
@@ -285,7 +313,11 @@ __attribute__((visibility("default"))) int qemu_plugin_install(qemu_plugin_id_t 
             from = strtoull(argument + 5, NULL, 10);
         else if (!strncmp(argument, "to=", 3))
             to = strtoull(argument + 3, NULL, 10);
-        else if (strncmp(argument, "mark=", 5) || !read_mark(argument + 5))
+        else if (!strncmp(argument, "mark=", 5) && read_mark(argument + 5))
+            continue;
+        else if (!strncmp(argument, "tally=", 6) && read_mark(argument + 6))
+            marks[mark_count - 1].is_tally = true;
+        else
             return -1;
     }
     if (!out)

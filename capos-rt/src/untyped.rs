@@ -6,10 +6,9 @@
 //! Invariant: buffers are given back only after the kernel has let go of them; capabilities that came and that nobody took
 //! are released.
 
-use alloc::vec::Vec;
-
 use capos_abi::error::{CallError, Exception, Transport};
 use capos_abi::handle::Handle;
+use capos_abi::message::CAPABILITIES_MAX;
 use capos_abi::ring::{KERNEL_INTERFACE, Mint, RECEIVED_HEADER_BYTES, ReceivedHeader};
 use capos_schema::endpoint::Endpoint;
 use capos_schema::interface::Interface;
@@ -17,6 +16,7 @@ use capos_schema::wire::EncodeError;
 
 use crate::call::{Deadline, alone, copy_out};
 use crate::capability::{Cap, Capability, IMPOSSIBLE_REPLY};
+use crate::sys::lent;
 use crate::sys::operation::{Finished, Operation, Sent, Sizes};
 use crate::sys::serving::{NO_ROOM, Serving};
 
@@ -40,15 +40,12 @@ pub enum Outgoing<'c> {
     Mint(Mint),
 }
 
-fn rows(capabilities: &[Outgoing<'_>]) -> Result<Vec<Sent>, CallError> {
-    let mut rows = Vec::new();
-    rows.try_reserve_exact(capabilities.len()).map_err(|_| Transport::OutOfMemory)?;
-    rows.extend(capabilities.iter().map(|one| match one {
+fn row(capability: &Outgoing<'_>) -> Sent {
+    match capability {
         Outgoing::Copy(capability) => Sent::Copy(capability.handle()),
         Outgoing::Move(capability) => Sent::Move(capability.handle()),
         Outgoing::Mint(mint) => Sent::Mint(*mint),
-    }));
-    Ok(rows)
+    }
 }
 
 /// An operation with a message and capabilities in it, not submitted yet.
@@ -64,7 +61,10 @@ fn outgoing(
     let place = operation.parameters_mut().get_mut(..message.len());
     place.ok_or(Transport::TooLarge)?.copy_from_slice(message);
     if !capabilities.is_empty() {
-        operation.set_rows(&rows(capabilities)?);
+        // An operation with more was refused.
+        let mut rows = [Sent::Copy(Handle::NULL); CAPABILITIES_MAX];
+        rows.iter_mut().zip(capabilities).for_each(|(place, capability)| *place = row(capability));
+        operation.set_rows(rows.get(..capabilities.len()).unwrap_or_default());
     }
     Ok(operation)
 }
@@ -216,12 +216,18 @@ impl<T: Interface> Cap<T> {
         Ok(Progress { operation: Some(operation), header: 0 })
     }
 
-    /// Calls any method with bytes alone, the short way if they are few; returns how many came into `reply`.
+    /// Calls any method with bytes alone; returns how many came into `reply`. If they are few the call goes the short way, and
+    /// if they are many and aligned to words the kernel copies them from where they are and to where they go.
     ///
     /// # Errors
     /// What the object or the transport says.
     #[inline]
     pub fn call_bytes(&self, method: u16, message: &[u8], reply: &mut [u8]) -> Result<usize, CallError> {
+        if message.len().max(reply.len()) > lent::LEAST
+            && let Some(result) = lent::call((self.raw(), T::DESCRIPTION.id, method), message, reply)
+        {
+            return result;
+        }
         let sizes = Sizes { parameters: message.len(), results: reply.len(), ..Sizes::default() };
         alone(
             self,

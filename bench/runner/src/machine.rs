@@ -19,15 +19,36 @@ pub(crate) struct Machine {
     plugin: PathBuf,
 }
 
-/// A place in the code whose first execution is looked for.
+/// A place in the code whose executions are looked for.
 pub(crate) struct Mark {
+    /// [`TALLY`] for a place of which nothing but the number of executions matters.
     pub(crate) name: &'static str,
     pub(crate) address: u64,
     /// The code that stands there: programs share addresses.
     pub(crate) code: Vec<u8>,
 }
 
+/// The name of places whose executions are counted together.
+pub(crate) const TALLY: &str = "tally";
+
+/// What was counted when a mark was reached.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Counters {
+    /// Instructions.
+    pub(crate) total: u64,
+    /// Those of ring 0.
+    pub(crate) ring_0: u64,
+    /// Executions of the places named [`TALLY`].
+    pub(crate) tallies: u64,
+    pub(crate) system_calls: u64,
+    /// Loads of CR3.
+    pub(crate) switches: u64,
+    /// Returns from faults and interrupts.
+    pub(crate) returns: u64,
+}
+
 /// What a run gave.
+#[derive(Default)]
 pub(crate) struct Ran {
     pub(crate) stdout: String,
     /// The kernel's log.
@@ -36,6 +57,8 @@ pub(crate) struct Ran {
     pub(crate) total: u64,
     /// Marks in the order in which they were reached, with the instructions before each.
     pub(crate) marks: Vec<(String, u64)>,
+    /// What else was counted at each mark, in the same order.
+    pub(crate) counters: Vec<(String, Counters)>,
     /// Instructions from each mark to the next one of ring 3, in the same order.
     pub(crate) entries: Vec<(String, u64)>,
     /// Instructions of the longest stretches of ring 0 with interrupts off, the longest first.
@@ -91,7 +114,8 @@ impl Machine {
         }
         for mark in marks {
             let code: String = mark.code.iter().map(|byte| format!("{byte:02x}")).collect();
-            plugin.push_str(&format!(",mark={}:{:x}:{code}", mark.name, mark.address));
+            let kind = if mark.name == TALLY { TALLY } else { "mark" };
+            plugin.push_str(&format!(",{kind}={}:{:x}:{code}", mark.name, mark.address));
         }
         let mut command = Command::new(self.root.join("target/debug/capos"));
         command.current_dir(&self.root).args(["run", "--accel", "tcg", "--cpu", CPU, "--seed", "1"]);
@@ -109,14 +133,16 @@ impl Machine {
 }
 
 fn parse(text: &str, stdout: String) -> Option<Ran> {
-    let (marks, entries, stretches) = (Vec::new(), Vec::new(), Vec::new());
-    let (events, blocks) = (Vec::new(), Vec::new());
-    let mut ran = Ran { stdout, log: String::new(), total: 0, marks, entries, stretches, events, blocks };
+    let mut ran = Ran { stdout, ..Ran::default() };
     for line in text.lines() {
         let words: Vec<&str> = line.split(' ').collect();
         match words.as_slice() {
             ["total", count] => ran.total = count.parse().ok()?,
-            ["mark", name, at] => ran.marks.push(((*name).to_owned(), at.parse().ok()?)),
+            ["mark", name, counted @ ..] => {
+                let counters = counters(counted)?;
+                ran.marks.push(((*name).to_owned(), counters.total));
+                ran.counters.push(((*name).to_owned(), counters));
+            }
             ["entry", name, count] => ran.entries.push(((*name).to_owned(), count.parse().ok()?)),
             ["stretch", count, _, _, _] => ran.stretches.push(count.parse().ok()?),
             ["event", name, times] => ran.events.push(((*name).to_owned(), times.parse().ok()?)),
@@ -129,6 +155,13 @@ fn parse(text: &str, stdout: String) -> Option<Ran> {
         }
     }
     Some(ran)
+}
+
+/// What the plugin writes of a mark.
+fn counters(words: &[&str]) -> Option<Counters> {
+    let numbers: Option<Vec<u64>> = words.iter().map(|word| word.parse().ok()).collect();
+    let &[total, ring_0, tallies, system_calls, switches, returns] = numbers?.as_slice() else { return None };
+    Some(Counters { total, ring_0, tallies, system_calls, switches, returns })
 }
 
 /// The bytes that hexadecimal digits stand for.
@@ -157,16 +190,25 @@ mod tests {
     #[test]
     fn what_the_plugin_writes_is_understood_and_nothing_else() {
         let ran = parse(
-            "total 9\nmark init 4\nentry init 3\nstretch 8 1 a b\nevent call 7\nblock ffff 2 3 90c3\n",
+            "total 9\nmark init 4 3 2 1 0 5\nentry init 3\nstretch 8 1 a b\nevent call 7\nblock ffff 2 3 90c3\n",
             String::new(),
         )
         .unwrap();
         assert_eq!((ran.total, ran.marks), (9, vec![("init".to_owned(), 4)]));
+        let counted = Counters { total: 4, ring_0: 3, tallies: 2, system_calls: 1, switches: 0, returns: 5 };
+        assert_eq!(ran.counters, [("init".to_owned(), counted)]);
         assert_eq!(ran.entries, [("init".to_owned(), 3)]);
         assert_eq!(ran.stretches, [8]);
         assert_eq!(ran.events, [("call".to_owned(), 7)]);
         assert_eq!(ran.blocks, [Block { address: 0xffff, count: 6, code: vec![0x90, 0xc3] }]);
-        for text in ["block ffff 2 3\n", "block ffff 2 3 9\n", "block x 2 3 90\n", "total -1\n", "noise\n"] {
+        for text in [
+            "block ffff 2 3\n",
+            "block ffff 2 3 9\n",
+            "block x 2 3 90\n",
+            "total -1\n",
+            "mark x 1\n",
+            "noise\n",
+        ] {
             assert!(parse(text, String::new()).is_none(), "{text}");
         }
     }

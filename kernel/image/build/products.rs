@@ -158,6 +158,7 @@ pub(crate) const GROUPS: &[Group] = &[
             counted("echo", "echo.elf"),
             counted("bell", "bell.elf"),
             counted("asker", "asker.elf"),
+            counted("sleeper", "sleeper.elf"),
             counted("first", "first.elf"),
         ],
     },

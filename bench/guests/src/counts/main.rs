@@ -1,7 +1,7 @@
 //! `counts`: runs each operation N times, then 2N times, and prints how long both took.
 //!
 //! Booted by `counts.cue` under QEMU's instruction clock, where an instruction takes one nanosecond; a line is
-//! `count NAME N TICKS TICKS-OF-2N`. `capos-bench` divides the difference by N, so the costs of reading the clock and of
+//! `count NAME N TICKS TICKS-OF-2N`, with `split NAME N` behind it where the calls of `edge` stand. `capos-bench` divides the difference by N, so the costs of reading the clock and of
 //! entering the loop drop out. Where an operation may wait for the host the line has the least of single operations.
 //!
 //! Invariant: before an operation is counted it has run once, so what happens only once (a growing heap, a first touch) is
@@ -38,6 +38,9 @@ capos_rt::entry!(main);
 
 /// The largest message of the Console: what one write may carry.
 const LARGE: usize = 64 * 1024 - 64;
+
+/// Bytes of a flood of output, 64 MiB.
+const FLOOD: usize = 64 << 20;
 
 /// What the program holds.
 pub(crate) struct Context {
@@ -90,6 +93,8 @@ fn counts(context: &Context) -> Result<(), CallError> {
     context.least("console-write-1", 32, || context.sink.write(b"x").map(drop))?;
     let bytes = vec![b'x'; LARGE];
     context.least("console-write-64k", 16, || context.sink.write(&bytes).map(drop))?;
+    let flood = || (0..FLOOD.div_ceil(LARGE)).try_for_each(|_| context.sink.write(&bytes).map(drop));
+    context.least_of("stdout-kib", (FLOOD / 1024) as u64, 3, flood)?;
     drop(bytes);
     let mut random = [0; 32];
     context.count("random-32", 200, |_| context.random.read(32, &mut random).map(drop))?;
@@ -102,6 +107,13 @@ fn counts(context: &Context) -> Result<(), CallError> {
     memory::counts(context)?;
     revocation::counts(context)?;
     spawn::counts(context)
+}
+
+/// An end of what is counted: the plugin in QEMU notes what it has counted whenever this function is called, and so splits the
+/// instructions by ring.
+#[inline(never)]
+fn edge() {
+    core::hint::black_box(());
 }
 
 impl Context {
@@ -118,15 +130,22 @@ impl Context {
         let mut turn = 0;
         let mut run = |times: u64| {
             let start = self.timer.now()?;
+            if times > 1 {
+                edge();
+            }
             for _ in 0..times {
                 operation(turn)?;
                 turn += 1;
+            }
+            if times > 1 {
+                edge();
             }
             Ok::<_, CallError>(self.timer.now()? - start)
         };
         run(1)?;
         let (once, twice) = (run(times)?, run(2 * times)?);
-        self.print(name, times, once, twice)
+        self.print(name, times, once, twice)?;
+        self.output.write(format!("split {name} {times}\n").as_bytes()).map(drop)
     }
 
     /// Runs `operation` some times and prints the line of the one that took least: for operations that may have to wait for
@@ -137,6 +156,20 @@ impl Context {
     fn least(
         &self,
         name: &str,
+        times: u64,
+        operation: impl FnMut() -> Result<(), CallError>,
+    ) -> Result<(), CallError> {
+        self.least_of(name, 1, times, operation)
+    }
+
+    /// The same for an operation that consists of `parts`: the line says what a part took.
+    ///
+    /// # Errors
+    /// Those of the operation and of writing.
+    fn least_of(
+        &self,
+        name: &str,
+        parts: u64,
         times: u64,
         mut operation: impl FnMut() -> Result<(), CallError>,
     ) -> Result<(), CallError> {
@@ -149,7 +182,7 @@ impl Context {
             empty = empty.min(begin - start);
             least = least.min(end - begin);
         }
-        self.print(name, 1, empty, least)
+        self.print(name, parts, empty, least)
     }
 
     /// Prints the line of one operation.

@@ -17,9 +17,11 @@ use capos_rt::schema::interface::Interface;
 use capos_rt::schema::memory_object::{MemoryObject, MemoryObjectWriteParams};
 use capos_rt::untyped::{self, Room};
 
+use crate::child::{end, wait};
 use crate::context::Context;
 use crate::endpoints::hand_over;
-use crate::harness::{Harness, Outcome, check, done, equal};
+use crate::harness::{Harness, Outcome, check, done, equal, refused};
+use crate::lives::server;
 use crate::rings::submit;
 use crate::service::{self, SMALL, Service, answered, pattern};
 
@@ -37,6 +39,7 @@ pub(crate) fn run(harness: &mut Harness<'_>) {
             ("a page for it that can only be read", room_to_read),
             ("a reply with a page missing leaves the token good", missing_reply),
             ("an object's bytes with a page missing", missing_bytes),
+            ("it is lent where it lies", lent),
         ],
     );
 }
@@ -216,4 +219,21 @@ fn missing_bytes(context: &Context) -> Outcome {
     };
     equal("write", submit(&write.encode()).result, Transport::BadAddress.result())?;
     source.end()
+}
+
+fn lent(context: &Context) -> Outcome {
+    let service = service::create(context)?;
+    let child = server(context, &service, "serve echo")?;
+    for (length, place) in [(1024, 0), (1032, 0), (4096, 0), (10_000, 8), (65_536, 0), (4097, 0), (9000, 1)] {
+        let message = pattern(place + length, 4);
+        let mut reply = vec![0; place + length];
+        let (question, answer) = (message.get(place..), reply.get_mut(place..));
+        let (question, answer) = (question.unwrap_or_default(), answer.unwrap_or_default());
+        equal("call", done("call", service.root.call_bytes(0, question, answer))?, length)?;
+        check(message.get(place..) == reply.get(place..), "another echo")?;
+    }
+    // The server hears of it too, and ends.
+    let (mut short, long) = ([0; 16], vec![1; 2048]);
+    refused("short reply", service.root.call_bytes(0, &long, &mut short), Transport::TooLarge)?;
+    equal("end", end(&wait(&child)?), ("exited", 3))
 }
