@@ -250,19 +250,9 @@ impl Submission {
         let submission = Submission {
             opcode,
             flags: (words[0] >> 8) as u8,
-            method: (words[0] >> 16) as u16,
-            handle: Handle((words[0] >> 32) as u32),
-            interface: words[1],
-            user_data: words[2],
-            address: words[3],
-            length: words[4] as u32,
-            result_address: words[5],
-            result_capacity: (words[4] >> 32) as u32,
-            operand: words[6],
             send_list: (words[7] & 0xff_ffff) as u32,
             send_count: (words[7] >> 48) as u8,
-            receive_list: ((words[7] >> 24) & 0xff_ffff) as u32,
-            receive_slots: (words[7] >> 56) as u8,
+            ..Submission::of_plain(words)
         };
         submission.check_status()?;
         submission.check_buffers(layout)?;

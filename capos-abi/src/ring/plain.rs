@@ -139,8 +139,9 @@ impl Submission {
         }
     }
 
+    /// The words' fields, but opcode, flags and the list of what is sent: a plain one has all flags and sends nothing.
     #[inline(always)] // As its callers.
-    const fn of_plain(words: &[u64; 8]) -> Submission {
+    pub(super) const fn of_plain(words: &[u64; 8]) -> Submission {
         Submission {
             opcode: Opcode::Nop,
             flags: FLAGS,
