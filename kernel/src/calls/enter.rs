@@ -10,6 +10,7 @@ use super::message::Filling;
 use crate::kernel::{Kernel, NodeUse};
 use crate::log::log_line;
 use crate::objects::Object;
+use crate::processes::exchange::State;
 use crate::processes::thread::{Thread, ThreadState, Wait};
 use crate::processes::{Outcome, Process, ProcessState};
 use capos_abi::error::Transport;
@@ -267,6 +268,10 @@ impl Kernel {
         thread.context.set_result(u64::from(thread.ring.completions.ready()));
         thread.state = ThreadState::Ready;
         thread.wakes += 1;
+        // Something else has come first. From now on it can give up what its call or receive goes through.
+        if thread.exchange.state != State::Idle {
+            self.settle_exchange(id);
+        }
         if wait.is_finite() {
             self.forget_deadline(id);
         }

@@ -65,17 +65,14 @@ pub(super) struct Conversation<'k> {
     pub(super) endpoint_id: Id<Endpoint>,
     pub(super) endpoint: &'k mut Endpoint,
     pub(super) called: Called,
-    /// Heads of submissions that were checked; [`NO_HEAD`] before the first.
-    pub(super) call_head: Head,
-    pub(super) answer_head: Head,
+    /// Heads of submissions that were checked; none before the first.
+    pub(super) call_head: Option<Head>,
+    pub(super) answer_head: Option<Head>,
     pub(super) turn: Turn,
     /// Turns that the server has got, and the client.
     pub(super) calls: u64,
     pub(super) answers: u64,
 }
-
-/// The head of a nop, which is neither a call nor an answer.
-pub(super) const NO_HEAD: Head = [0; HEAD_WORDS];
 
 impl Thread {
     /// The thread's one submission, if its system call is an `enter` with one, which waits for as long as it takes for one
@@ -162,12 +159,13 @@ impl Conversation<'_> {
     fn call(&mut self, known: &Known<'_>) -> bool {
         let (client, server) = (&mut *self.client.thread, &mut *self.server.thread);
         let Some((head, rest)) = client.lone_submission() else { return false };
-        if head != self.call_head {
+        if self.call_head != Some(head) {
             let Some(node) = client.exchange.call_node else { return false };
-            let Some(called) = known.called(&self.client.process.table, &head, node, self.endpoint_id) else {
+            let table = &self.client.process.table;
+            let Some(called) = known.called(table, &head, node, (self.endpoint_id, server.process)) else {
                 return false;
             };
-            (self.call_head, self.called) = (head, called);
+            (self.call_head, self.called) = (Some(head), called);
         }
         let [_, address, lengths, _, operand, _] = rest;
         let length = lengths as u32;
@@ -204,13 +202,13 @@ impl Conversation<'_> {
     fn answer(&mut self, known: &Known<'_>) -> bool {
         let (client, server) = (&mut *self.client.thread, &mut *self.server.thread);
         let Some((head, rest)) = server.lone_submission() else { return false };
-        if head != self.answer_head {
+        if self.answer_head != Some(head) {
             let Some(node) = server.exchange.receive_node else { return false };
             let is_its = known.is_received(&self.server.process.table, &head, node, self.endpoint_id);
             if !is_its || !self.endpoint.is_left_alone() {
                 return false;
             }
-            self.answer_head = head;
+            self.answer_head = Some(head);
         }
         let [_, address, lengths, _, token, _] = rest;
         let length = lengths as u32;
@@ -272,17 +270,25 @@ impl Party<'_> {
 }
 
 impl Known<'_> {
-    /// What the head of a plain call calls, if that is of this endpoint, works, and is called through `node`.
+    /// What the head of a plain call calls, if that is of this endpoint, was minted by its server or is the root, and is called
+    /// through `node`.
     #[inline(never)] // Once for each object and method.
-    fn called(&self, table: &Table, head: &Head, node: NodeId, endpoint: Id<Endpoint>) -> Option<Called> {
+    fn called(
+        &self,
+        table: &Table,
+        head: &Head,
+        node: NodeId,
+        (endpoint, server): (Id<Endpoint>, Id<Process>),
+    ) -> Option<Called> {
         let capability = self.working(table, head)?;
         let Object::Service(object) = capability.object else { return None };
-        let minted = self.minted.get(object).filter(|minted| !minted.is_dead)?;
+        let minted = self.minted.get(object)?;
         let is_it = is_plain_call_head(head)
             && head[1] == capability.interface
             && capability.permits((head[0] >> 16) as u16)
             && capability.node == node
-            && minted.endpoint == endpoint;
+            && minted.endpoint == endpoint
+            && minted.server.is_none_or(|minter| minter == server);
         is_it.then_some(Called { object, interface: minted.interface, cookie: minted.cookie })
     }
 

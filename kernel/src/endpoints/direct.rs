@@ -8,7 +8,7 @@
 //! under way is kept in the threads (`processes::exchange`) until the general way asks for it (`settling`), so each half of a
 //! call may take either. Nothing is allocated, charged, queued or left over, so the scheduler need not look around.
 
-use super::conversation::{Called, Conversation, Known, NO_HEAD, Party, Turn};
+use super::conversation::{Called, Conversation, Known, Party, Turn};
 use super::{Endpoint, Minted};
 use crate::calls::lone::Readable;
 use crate::calls::operation::Operation;
@@ -48,19 +48,19 @@ impl Kernel {
         let payer = self.billing.payer;
         let (turn, client, server, endpoint_id, called, call_head) = match opening {
             Opening::Call(object, node, word) => {
-                let minted = self.minted.get(object).filter(|minted| !minted.is_dead)?;
+                let minted = self.working_object(object)?;
                 let server = self.waiting_server(minted.endpoint)?;
                 let called = Called { object, interface: minted.interface, cookie: minted.cookie };
                 let endpoint = minted.endpoint;
                 self.claim_call(*id, node)?;
-                (Turn::Client, *id, server, endpoint, called, [word, called.interface])
+                (Turn::Client, *id, server, endpoint, called, Some([word, called.interface]))
             }
             Opening::Return(endpoint, node) => {
                 let (client, object) = self.waiting_client(*id)?;
                 let called = Called { object, interface: 0, cookie: 0 };
                 self.endpoints.get(endpoint).filter(|endpoint| endpoint.waiting.is_none())?;
                 self.claim_receive(*id, node)?;
-                (Turn::Server, client, *id, endpoint, called, NO_HEAD)
+                (Turn::Server, client, *id, endpoint, called, None)
             }
         };
         let endpoint = self.endpoints.get_mut(endpoint_id)?;
@@ -77,7 +77,7 @@ impl Kernel {
             endpoint,
             called,
             call_head,
-            answer_head: NO_HEAD,
+            answer_head: None,
             turn,
             calls: 0,
             answers: 0,
@@ -97,11 +97,12 @@ impl Kernel {
         Some(server)
     }
 
-    /// The thread whose call this one has in its hands, if that came directly and there is no other, and its object.
+    /// The thread whose call this one has in its hands, if that came directly, there is no other, and its time goes on the bill
+    /// that is open; and the object.
     fn waiting_client(&self, server: Id<Thread>) -> Option<(Id<Thread>, Id<Minted>)> {
         let worker = self.processes.get(self.threads.get(server)?.process)?;
         let client = worker.direct_caller.filter(|_| worker.received.is_empty())?;
-        let thread = self.threads.get(client).filter(|thread| thread.waits_for_one())?;
+        let thread = self.threads.get(client).filter(|thread| thread.waits_for_one() && self.is_billed(client))?;
         match thread.exchange.state {
             State::Calls { object, .. } => Some((client, object)),
             _ => None,

@@ -53,10 +53,9 @@ impl Kernel {
             self.complete_operation(call, Err(Transport::Disconnected.into()));
         }
         let Some(id) = self.minted.id_at(index) else { return };
-        let Some(minted) = self.minted.get_mut(id).filter(|minted| minted.server == Some(server)) else {
+        let Some(minted) = self.minted.get(id).filter(|minted| minted.server == Some(server)) else {
             return;
         };
-        minted.is_dead = true;
         let (endpoint, is_free) = (minted.endpoint, minted.holders == 0);
         if is_free {
             self.drop_event(endpoint, Kernel::minted_element(index));

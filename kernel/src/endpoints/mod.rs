@@ -66,10 +66,8 @@ pub(crate) struct Minted {
     pub(crate) methods: u64,
     /// Numbers are never reused.
     number: u64,
-    /// The process that minted it, with which it dies; none for the root.
+    /// The process that minted it, with whose end it dies at once; none for the root. `end` takes away what is left.
     server: Option<Id<Process>>,
-    /// That process has ended.
-    is_dead: bool,
     /// Capabilities and calls that name it.
     holders: u32,
     /// Who is charged.
@@ -144,7 +142,7 @@ impl Kernel {
         if let Some(server) = server.and_then(|server| self.processes.get_mut(server)) {
             server.has_minted = true;
         }
-        let (is_dead, holders, account) = (false, 0, Some(account));
+        let (holders, account) = (0, Some(account));
         self.minted.insert(Minted {
             endpoint,
             interface,
@@ -152,7 +150,6 @@ impl Kernel {
             methods,
             number,
             server,
-            is_dead,
             holders,
             account,
         })
@@ -168,9 +165,17 @@ impl Kernel {
     /// # Errors
     /// "disconnected": the receive side, or the process that minted the object, is gone.
     fn endpoint_of(&self, object: Id<Minted>) -> Result<Id<Endpoint>, Transport> {
-        let minted = self.minted.get(object).filter(|minted| !minted.is_dead);
-        let endpoint = minted.map(|minted| minted.endpoint).filter(|endpoint| self.is_open(*endpoint));
-        endpoint.ok_or(Transport::Disconnected)
+        let endpoint = self.working_object(object).map(|minted| minted.endpoint);
+        endpoint.filter(|endpoint| self.is_open(*endpoint)).ok_or(Transport::Disconnected)
+    }
+
+    /// The object, if the process that minted it has not begun to end.
+    fn working_object(&self, object: Id<Minted>) -> Option<&Minted> {
+        self.minted.get(object).filter(|minted| !self.is_dead(minted))
+    }
+
+    fn is_dead(&self, minted: &Minted) -> bool {
+        minted.server.is_some_and(|server| !self.is_running(server))
     }
 
     /// One more capability names the receive side.
@@ -204,8 +209,8 @@ impl Kernel {
         if minted.holders > 0 {
             return;
         }
-        let (endpoint, server, is_dead) = (minted.endpoint, minted.server, minted.is_dead);
-        if is_dead || !self.is_open(endpoint) {
+        let (endpoint, server) = (minted.endpoint, minted.server);
+        if server.is_some_and(|server| !self.is_running(server)) || !self.is_open(endpoint) {
             self.remove_minted(id);
         } else if let Some(server) = server
             && !self.add_event(endpoint, Kernel::minted_element(id.index()), server)

@@ -158,8 +158,9 @@ impl Kernel {
         call: Id<Operation>,
     ) -> Result<(), Refusal> {
         let to = self.operations.get(receive).map(|operation| operation.origin);
-        let to = to.ok_or(Refusal::Receiver(Transport::Disconnected))?;
-        let minted = self.minted.get(object).ok_or(Refusal::Sender(Transport::Disconnected))?;
+        // A process that ends receives nothing any more: the call is for the next one.
+        let to = to.filter(|to| self.is_running(to.process)).ok_or(Refusal::Receiver(Transport::Disconnected))?;
+        let minted = self.working_object(object).ok_or(Refusal::Sender(Transport::Disconnected))?;
         let (interface, cookie) = (minted.interface, minted.cookie);
         let capability_count =
             self.pass(&Passage { from, to: &to, offset: RECEIVED_HEADER_BYTES, under: None })?;

@@ -52,6 +52,8 @@ impl Kernel {
         let thread = process.thread;
         self.end_driving(id);
         if let Some(thread) = thread {
+            // The direct way does not look whether who waits is running.
+            self.settle_exchange(thread);
             self.run_queue.remove(thread.index());
             self.handed = self.handed.filter(|handed| *handed != thread.index());
             self.forget_deadline(thread);
