@@ -81,8 +81,11 @@ impl<'e> Loop<'e> {
     pub fn run<S: Server>(&mut self, server: &mut S) -> Result<Infallible, CallError> {
         self.wait(server, &[], Deadline::NEVER)?;
         loop {
-            let answered = answer_of(self.due, &self.gifts);
-            let received = self.serving.round(self.endpoint.raw(), answered);
+            let endpoint = self.endpoint.raw();
+            let received = match answer_of(self.due, &self.gifts) {
+                Some(Answer::Plain(token, length)) => self.serving.turn(endpoint, token, length),
+                answered => self.serving.round(endpoint, answered),
+            };
             self.received(server, received)?;
         }
     }
@@ -138,7 +141,7 @@ impl<'e> Loop<'e> {
     }
 
     /// Hands over what was received; false if the answer before it was refused and nothing was received.
-    #[inline]
+    #[inline(always)] // In the loop.
     fn received<S: Server>(
         &mut self,
         server: &mut S,
@@ -154,7 +157,7 @@ impl<'e> Loop<'e> {
         }
     }
 
-    #[inline]
+    #[inline(always)] // As above.
     fn hand_over<S: Server>(&mut self, server: &mut S) -> Result<Due, CallError> {
         let (received, reply) = self.serving.hand();
         let header = header_of(received.bytes)?;

@@ -214,6 +214,17 @@ pub fn time_stamp() -> u64 {
 /// hold the values.
 #[must_use]
 pub fn vector_state_survives(pattern: u64, touch: u64, rounds: u64) -> bool {
+    vector_state_survives_enter(pattern, touch, rounds, [0, 0])
+}
+
+/// The same with an `enter` that waits for so many completions, up to a deadline.
+#[must_use]
+pub fn vector_state_survives_enter(
+    pattern: u64,
+    touch: u64,
+    rounds: u64,
+    [completions, deadline]: [u64; 2],
+) -> bool {
     let (mut values, mut after) = ([[0u64; 2]; 16], [[0u64; 2]; 16]);
     for (index, value) in values.iter_mut().enumerate() {
         *value = [pattern ^ index as u64, !pattern.wrapping_add(index as u64)];
@@ -240,7 +251,7 @@ pub fn vector_state_survives(pattern: u64, touch: u64, rounds: u64) -> bool {
             after = in(reg) after.as_mut_ptr(),
             touch = in(reg) touch,
             rounds = inout(reg) rounds.max(1) => _,
-            inout("rax") 1u64 => _, in("rdi") 0u64, in("rsi") 0u64, in("rdx") 0u64, out("rcx") _, out("r11") _,
+            inout("rax") 1u64 => _, in("rdi") completions, in("rsi") deadline, in("rdx") 0u64, out("rcx") _, out("r11") _,
             out("xmm0") _, out("xmm1") _, out("xmm2") _, out("xmm3") _, out("xmm4") _, out("xmm5") _,
             out("xmm6") _, out("xmm7") _, out("xmm8") _, out("xmm9") _, out("xmm10") _, out("xmm11") _,
             out("xmm12") _, out("xmm13") _, out("xmm14") _, out("xmm15") _,

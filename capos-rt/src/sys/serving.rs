@@ -143,15 +143,12 @@ impl Serving {
         }
     }
 
-    /// Answers the call in hand, if it is to be, and waits for the next.
+    /// Answers the call in hand, if it is to be, and waits for the next: [`Serving::turn`] is for what is plain.
     ///
     /// # Errors
     /// What the completion says; [`Transport::LimitReached`] if the submission ring is full.
-    #[inline]
+    #[inline(never)] // The loop's registers are for what is plain.
     pub(crate) fn round(&mut self, endpoint: Handle, answered: Option<Answer<'_>>) -> Result<(), CallError> {
-        if let Some(Answer::Plain(token, length)) = answered {
-            return self.turn(endpoint, token, length);
-        }
         self.begin(endpoint, answered)?;
         let completion = self.thread.wait_for_ever(self.slot);
         self.take(completion)

@@ -326,11 +326,20 @@ impl Thread {
     unsafe fn complete_alone(&self, slot: usize, words: &[u64; 8]) -> Completion {
         let user_data = Submission::user_data_of(words);
         let tail = self.submission_tail.get();
-        if self.is_full(tail) && !self.has_flushed(tail) {
-            return Completion::new(user_data, Transport::LimitReached.result());
-        }
-        // SAFETY: the entry is free, as just checked; the buffers are the caller's promise.
-        unsafe { self.write(tail, words) };
+        let [result, length] = if self.is_full(tail) {
+            // SAFETY: the caller's promise.
+            unsafe { self.results_behind_others(slot, *words) }
+        } else {
+            // SAFETY: the entry is free, as just checked; the buffers are the caller's promise.
+            unsafe { self.write(tail, words) };
+            self.results_alone(slot, user_data)
+        };
+        Completion::decode(&[user_data, result, length, 0])
+    }
+
+    /// Hands everything over, and waits for what was submitted last: the second and the third word of its completion.
+    #[inline(always)] // As its caller.
+    fn results_alone(&self, slot: usize, user_data: u64) -> [u64; 2] {
         // A refusal shows in the wait below.
         system_call::enter(1, DEADLINE_NEVER, 0);
         let head = self.completion_head.get();
@@ -339,26 +348,39 @@ impl Thread {
             if words[0] == user_data {
                 self.completion_head.set(head.wrapping_add(1));
                 self.region.publish_completions(head.wrapping_add(1));
-                return Completion::decode(&words);
+                return [words[1], words[2]];
             }
         }
-        self.find_alone(slot, user_data)
+        self.results_among_others(slot, user_data)
     }
 
-    /// Makes room in the submission ring; false if there is none.
+    /// Submits `words`, and as [`Thread::results_alone`], when the ring has no room before others are taken.
+    ///
+    /// # Safety
+    /// As for [`Thread::submit`].
     #[cold]
     #[inline(never)]
-    fn has_flushed(&self, tail: u32) -> bool {
+    unsafe fn results_behind_others(&self, slot: usize, words: [u64; 8]) -> [u64; 2] {
+        let user_data = Submission::user_data_of(&words);
         self.flush();
-        !self.is_full(tail)
+        self.expect(slot, user_data);
+        // SAFETY: the caller's promise.
+        let completion = match unsafe { self.push(&words) } {
+            Ok(()) => self.wait_for_ever(slot),
+            Err(refusal) => Completion::new(user_data, refusal.result()),
+        };
+        let [_, result, length, _] = completion.encode();
+        [result, length]
     }
 
-    /// Waits for a completion among those of others. None was collected since the submission.
+    /// Waits for a completion among those of others; the rest as for [`Thread::results_alone`]. None was collected since the
+    /// submission.
     #[cold]
     #[inline(never)]
-    fn find_alone(&self, slot: usize, user_data: u64) -> Completion {
+    fn results_among_others(&self, slot: usize, user_data: u64) -> [u64; 2] {
         self.expect(slot, user_data);
-        self.wait_for_ever(slot)
+        let [_, result, length, _] = self.wait_for_ever(slot).encode();
+        [result, length]
     }
 
     /// Waits for the operation in `slot`, however long it takes.

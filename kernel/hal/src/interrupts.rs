@@ -59,14 +59,14 @@ struct TaskState {
 
 /// What the processor and the entry code share; written here before interrupts can happen, and by the entry code.
 #[repr(C)]
-struct Tables {
+pub(crate) struct Tables {
     task: TaskState,
     descriptors: [u64; 7],
     gates: [[u64; 2]; VECTORS],
 }
 
 #[repr(transparent)]
-struct Shared<T>(UnsafeCell<T>);
+pub(crate) struct Shared<T>(UnsafeCell<T>);
 
 // SAFETY: ring 0 runs on one processor with interrupts off; each use below says why it does not overlap with another.
 unsafe impl<T> Sync for Shared<T> {}
@@ -75,7 +75,7 @@ static STACK_MEMORY: Shared<[GuardedStack; STACKS]> = Shared(UnsafeCell::new(
     [const { GuardedStack { guard: [0; crate::PAGE_BYTES], stack: [0; STACK_BYTES] } }; STACKS],
 ));
 
-static TABLES: Shared<Tables> = Shared(UnsafeCell::new(Tables {
+pub(crate) static TABLES: Shared<Tables> = Shared(UnsafeCell::new(Tables {
     task: TaskState {
         reserved: 0,
         stack_of_ring_0: 0,
@@ -302,10 +302,6 @@ global_asm!(
     // Ring 3's flags (direction, alignment check) mean nothing here.
     "    push 2",
     "    popfq",
-    "    pop r15",
-    "    pop r14",
-    "    pop r13",
-    "    pop r12",
     "    pop rbp",
     "    pop rbx",
     "    ret",
@@ -333,8 +329,18 @@ global_asm!(
     kernel_exception = sym kernel_exception,
 );
 
-/// Where the processor starts to push at an entry from ring 3, for [`crate::user`]'s entry code.
-pub(crate) fn stack_of_ring_0() -> *mut u64 {
+/// Byte offset in [`TABLES`] of where an entry from ring 3 starts to push, for [`crate::user`]'s entry code.
+pub(crate) const STACK_OF_RING_0: usize =
+    core::mem::offset_of!(Tables, task) + core::mem::offset_of!(TaskState, stack_of_ring_0);
+
+/// Makes entries from ring 3 start to push at `end`.
+///
+/// # Safety
+/// Below are the registers of the thread that runs next, and nothing else refers to them.
+#[inline(always)] // On the way of every switch between threads.
+pub(crate) unsafe fn set_stack_of_ring_0(end: u64) {
     // SAFETY: an address is taken, nothing is read.
-    unsafe { &raw mut (*TABLES.0.get()).task.stack_of_ring_0 }
+    let place = unsafe { &raw mut (*TABLES.0.get()).task.stack_of_ring_0 };
+    // SAFETY: the processor reads it when ring 3 is interrupted, which does not run now.
+    unsafe { place.write_unaligned(end) };
 }

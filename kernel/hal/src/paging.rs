@@ -16,8 +16,7 @@ pub(crate) use table::DIRECT_MAP;
 
 use crate::devices::DevicePage;
 use crate::frames::{Frame, OutOfMemory, SharedFrame};
-use crate::{PAGE_BYTES, USER_END, USER_START, cpu};
-use core::sync::atomic::{AtomicBool, Ordering};
+use crate::{PAGE_BYTES, USER_END, USER_START};
 use table::{
     ADDRESS, CACHE_DISABLED, DEVICE, ENTRIES, NO_EXECUTE, PRESENT, Table, USER, WRITABLE, WRITE_THROUGH,
     index,
@@ -75,14 +74,12 @@ pub struct BadAddress(pub u64);
 #[derive(Debug)]
 pub struct AddressSpace {
     root: Option<Frame>,
+    /// What [`kernel::load`] takes: the root, and whether ring 3 may execute RDTSC; 0 without a root.
+    key: u64,
     tables: usize,
-    time_stamp_access: bool,
     /// Where `tear_down` goes on: nothing is mapped below.
     cursor: u64,
 }
-
-/// True if CR4.TSD is clear.
-static TIME_STAMP_ACCESS: AtomicBool = AtomicBool::new(false);
 
 /// Empty entries of a table that one step of a teardown passes over.
 const ENTRIES_PER_STEP: usize = 64;
@@ -106,7 +103,8 @@ impl AddressSpace {
             // SAFETY: the kernel's half, which is the same in every space and not accessible to ring 3.
             unsafe { table.set(entry, kernel.get(entry)) };
         }
-        Ok(AddressSpace { root: Some(frame), tables: 1, time_stamp_access: false, cursor: 0 })
+        let key = frame.physical();
+        Ok(AddressSpace { root: Some(frame), key, tables: 1, cursor: 0 })
     }
 
     fn root(&self) -> Option<Table> {
@@ -267,7 +265,9 @@ impl AddressSpace {
 
     /// Lets ring 3 execute RDTSC (it has a clock mapped) or not, which is the default.
     pub fn set_time_stamp_access(&mut self, allowed: bool) {
-        self.time_stamp_access = allowed;
+        if self.root.is_some() {
+            self.key = self.key & !kernel::TIME_STAMP_ACCESS | u64::from(allowed);
+        }
     }
 
     fn forget(&self, page: u64) {
@@ -276,24 +276,13 @@ impl AddressSpace {
         }
     }
 
-    #[cold]
-    #[inline(never)]
-    fn apply_time_stamp_access(&self) {
-        cpu::set_time_stamp_access(self.time_stamp_access);
-        TIME_STAMP_ACCESS.store(self.time_stamp_access, Ordering::Relaxed);
-    }
-
     /// Makes it the space that ring 3 runs in; false if it is torn down.
     #[inline(always)] // On the way of every switch between processes.
     pub(crate) fn activate(&self) -> bool {
-        let Some(root) = &self.root else {
-            return false;
-        };
-        kernel::load(root.physical());
-        if TIME_STAMP_ACCESS.load(Ordering::Relaxed) != self.time_stamp_access {
-            self.apply_time_stamp_access();
+        if self.key != 0 {
+            kernel::load(self.key);
         }
-        true
+        self.key != 0
     }
 
     /// Releases mappings and page tables in about `budget` steps; true when the space is empty and can only be
@@ -308,7 +297,7 @@ impl AddressSpace {
                 return true;
             };
             if self.cursor >= LOWER_HALF_END {
-                self.root = None;
+                (self.root, self.key) = (None, 0);
                 self.tables = 0;
                 return true;
             }

@@ -40,6 +40,8 @@ pub(super) struct Party<'k> {
 /// An object that is called, and what its server is told of it.
 #[derive(Clone, Copy)]
 pub(super) struct Called {
+    /// Of a submission that calls it and was checked, if there was one.
+    pub(super) head: Option<Head>,
     pub(super) object: Id<Minted>,
     pub(super) interface: u64,
     pub(super) cookie: u64,
@@ -65,8 +67,7 @@ pub(super) struct Conversation<'k> {
     pub(super) endpoint_id: Id<Endpoint>,
     pub(super) endpoint: &'k mut Endpoint,
     pub(super) called: Called,
-    /// Heads of submissions that were checked; none before the first.
-    pub(super) call_head: Option<Head>,
+    /// Of an answer that was checked; none before the first.
     pub(super) answer_head: Option<Head>,
     pub(super) turn: Turn,
     /// Turns that the server has got, and the client.
@@ -74,41 +75,52 @@ pub(super) struct Conversation<'k> {
     pub(super) answers: u64,
 }
 
+/// What became of a submission.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Passed {
+    /// It was passed on: the other side goes on.
+    Yes,
+    /// It is for the general way.
+    No,
+    /// Its head is another than the one that was checked.
+    OtherHead,
+}
+
 impl Thread {
-    /// The thread's one submission, if its system call is an `enter` with one, which waits for as long as it takes for one
-    /// completion more than there are, and there is room for that. Nothing is taken.
+    /// The thread's one submission, if its system call is an `enter` with one, which waits for as long as it takes for its
+    /// completion, and ring 3 has read all others. Nothing is taken.
     #[inline(always)] // Twice in each round.
     fn lone_submission(&mut self) -> Option<(Head, Rest)> {
         let (number, [completions, deadline, ..]) = self.context.system_call();
         let ring = &mut self.ring;
-        if number != SystemCall::Enter as u64
-            || deadline != DEADLINE_NEVER
-            || ring.pending() != 1
-            || ring.observe().is_err()
-            || u64::from(ring.completions.ready()) + 1 != completions
-            || !ring.completions.has_room()
-        {
-            return None;
-        }
-        ring.submission_head().zip(ring.submission_rest())
+        let is_lone = number == SystemCall::Enter as u64
+            && completions == 1
+            && deadline == DEADLINE_NEVER
+            && ring.pending() == 1
+            && ring.observe_all();
+        if is_lone { ring.submission_head().zip(ring.submission_rest()) } else { None }
     }
 
-    /// Takes the submission that was looked at; the thread waits for what it asks for.
+    /// Takes the submission that was looked at; the thread waits for what it asks for. False, and nothing has changed, without
+    /// room for its completion.
     #[inline(always)] // As above.
-    fn submit(&mut self, [user_data, _, lengths, result_address, _, lists]: &Rest) {
-        let exchange = &mut self.exchange;
-        (exchange.user_data, exchange.lengths) = (*user_data, *lengths);
-        (exchange.result_address, exchange.lists) = (*result_address, *lists);
-        self.ring.completions.promise();
-        self.ring.take_submission();
-        self.ring.publish_taken();
+    fn submit(&mut self, [user_data, _, lengths, result_address, _, lists]: &Rest) -> bool {
+        let is_promised = self.ring.completions.promise();
+        if is_promised {
+            let exchange = &mut self.exchange;
+            (exchange.user_data, exchange.lengths) = (*user_data, *lengths);
+            (exchange.result_address, exchange.lists) = (*result_address, *lists);
+            self.ring.take_submission();
+            self.ring.publish_taken();
+        }
+        is_promised
     }
 
-    /// Completes what the thread waits for with a message of `length` bytes.
+    /// Completes the one thing that the thread waits for, with a message of `length` bytes.
     #[inline(always)] // As above.
     fn complete(&mut self, length: u32) {
         self.ring.post_message(self.exchange.user_data, length);
-        self.context.set_result(u64::from(self.ring.completions.ready()));
+        self.context.set_result(1);
     }
 
     /// From now on the rest of the kernel knows that it waits, for one completion more than there are: any ends that.
@@ -126,6 +138,65 @@ impl Thread {
     }
 }
 
+/// Lets the client's lone call arrive at the server.
+#[inline(never)] // In registers of its own.
+fn call(client: &mut Thread, server: &mut Thread, called: &Called) -> Passed {
+    let Some((head, rest)) = client.lone_submission() else { return Passed::No };
+    if called.head != Some(head) {
+        return Passed::OtherHead;
+    }
+    let [_, address, lengths, _, operand, _] = rest;
+    let length = lengths as u32;
+    let place = server.exchange.result_address;
+    let header = ReceivedHeader {
+        interface: called.interface,
+        method: method_of(&head),
+        capability_count: 0,
+        cookie: called.cookie,
+        token: client.exchange.token,
+        length,
+    };
+    // What is in the server's buffer before its receive completes is nobody's concern.
+    let is_passed = operand == 0
+        && has_plain_buffers(&rest, client.ring.message_limit)
+        && RECEIVED_HEADER_BYTES as u32 + length <= server.exchange.result_capacity()
+        && server.ring.write_area_words(place, &header.encode())
+        && (length == 0
+            || server.ring.copy_area(place + RECEIVED_HEADER_BYTES as u64, &client.ring, address, length))
+        && client.submit(&rest);
+    if is_passed {
+        server.complete(RECEIVED_HEADER_BYTES as u32 + length);
+    }
+    if is_passed { Passed::Yes } else { Passed::No }
+}
+
+/// Lets the server's lone answer arrive at the client, and the server wait for the next call.
+#[inline(never)] // As above.
+fn answer(server: &mut Thread, client: &mut Thread, answer_head: &Option<Head>) -> Passed {
+    let Some((head, rest)) = server.lone_submission() else { return Passed::No };
+    if *answer_head != Some(head) {
+        return Passed::OtherHead;
+    }
+    let [_, address, lengths, _, token, _] = rest;
+    let length = lengths as u32;
+    let is_passed = token == client.exchange.token
+        && has_plain_buffers(&rest, server.ring.message_limit)
+        && lengths >> 32 >= RECEIVED_HEADER_BYTES as u64
+        && length <= client.exchange.result_capacity()
+        && (length == 0
+            || client.ring.copy_area(client.exchange.result_address, &server.ring, address, length))
+        && server.submit(&rest);
+    if is_passed {
+        client.exchange.end_call();
+        client.complete(length);
+    }
+    if is_passed { Passed::Yes } else { Passed::No }
+}
+
+const fn method_of(head: &Head) -> u16 {
+    (head[0] >> 16) as u16
+}
+
 impl Conversation<'_> {
     /// Lets the two run in turn, from the submission of the one whose turn it is on. Returns how the one that ran last left
     /// ring 3, or `None` if nothing was passed on: then nothing has changed.
@@ -133,7 +204,11 @@ impl Conversation<'_> {
     pub(super) fn run(&mut self, processor: &mut Processor, known: &Known<'_>) -> Option<Event> {
         loop {
             if self.turn == Turn::Client {
-                if !self.call(known) {
+                let mut passed = call(self.client.thread, self.server.thread, &self.called);
+                if passed == Passed::OtherHead && self.learn_call(known) {
+                    passed = call(self.client.thread, self.server.thread, &self.called);
+                }
+                if passed != Passed::Yes {
                     break;
                 }
                 self.calls += 1;
@@ -142,7 +217,11 @@ impl Conversation<'_> {
                     return Some(event);
                 }
             }
-            if !self.answer(known) {
+            let mut passed = answer(self.server.thread, self.client.thread, &self.answer_head);
+            if passed == Passed::OtherHead && self.learn_answer(known) {
+                passed = answer(self.server.thread, self.client.thread, &self.answer_head);
+            }
+            if passed != Passed::Yes {
                 break;
             }
             self.answers += 1;
@@ -154,76 +233,28 @@ impl Conversation<'_> {
         (self.calls + self.answers > 0).then_some(Event::SystemCall)
     }
 
-    /// Lets the client's call arrive at the server; false if it is for somebody else.
-    #[inline(always)] // One caller.
-    fn call(&mut self, known: &Known<'_>) -> bool {
-        let (client, server) = (&mut *self.client.thread, &mut *self.server.thread);
-        let Some((head, rest)) = client.lone_submission() else { return false };
-        if self.call_head != Some(head) {
-            let Some(node) = client.exchange.call_node else { return false };
-            let table = &self.client.process.table;
-            let Some(called) = known.called(table, &head, node, (self.endpoint_id, server.process)) else {
-                return false;
-            };
-            (self.call_head, self.called) = (Some(head), called);
-        }
-        let [_, address, lengths, _, operand, _] = rest;
-        let length = lengths as u32;
-        let place = server.exchange.result_address;
-        let header = ReceivedHeader {
-            interface: self.called.interface,
-            method: (head[0] >> 16) as u16,
-            capability_count: 0,
-            cookie: self.called.cookie,
-            token: client.exchange.token,
-            length,
-        };
-        // What is in the server's buffer before its receive completes is nobody's concern.
-        let is_passed = operand == 0
-            && has_plain_buffers(&rest, client.ring.message_limit)
-            && RECEIVED_HEADER_BYTES as u32 + length <= server.exchange.result_capacity()
-            && server.ring.write_area_words(place, &header.encode())
-            && (length == 0
-                || server.ring.copy_area(
-                    place + RECEIVED_HEADER_BYTES as u64,
-                    &client.ring,
-                    address,
-                    length,
-                ));
-        if is_passed {
-            client.submit(&rest);
-            server.complete(RECEIVED_HEADER_BYTES as u32 + length);
-        }
-        is_passed
+    /// Looks up what the client calls; false if that is not for this server, or not for the direct way.
+    #[cold] // Once for each object and method.
+    fn learn_call(&mut self, known: &Known<'_>) -> bool {
+        let thread = &self.client.thread;
+        let server = self.server.thread.process;
+        let called = thread.ring.submission_head().zip(thread.exchange.call_node).and_then(|(head, node)| {
+            known.called(&self.client.process.table, head, node, (self.endpoint_id, server))
+        });
+        self.called = called.unwrap_or(self.called);
+        called.is_some()
     }
 
-    /// Lets the server's answer arrive at the client, and the server wait for the next call; false if it is something else.
-    #[inline(always)] // One caller.
-    fn answer(&mut self, known: &Known<'_>) -> bool {
-        let (client, server) = (&mut *self.client.thread, &mut *self.server.thread);
-        let Some((head, rest)) = server.lone_submission() else { return false };
-        if self.answer_head != Some(head) {
-            let Some(node) = server.exchange.receive_node else { return false };
-            let is_its = known.is_received(&self.server.process.table, &head, node, self.endpoint_id);
-            if !is_its || !self.endpoint.is_left_alone() {
-                return false;
-            }
-            self.answer_head = Some(head);
-        }
-        let [_, address, lengths, _, token, _] = rest;
-        let length = lengths as u32;
-        let is_passed = token == client.exchange.token
-            && has_plain_buffers(&rest, server.ring.message_limit)
-            && lengths >> 32 >= RECEIVED_HEADER_BYTES as u64
-            && length <= client.exchange.result_capacity()
-            && (length == 0
-                || client.ring.copy_area(client.exchange.result_address, &server.ring, address, length));
-        if is_passed {
-            server.submit(&rest);
-            client.exchange.end_call();
-            client.complete(length);
-        }
-        is_passed
+    /// Looks up where the server receives the next call; false if that is somewhere else, or somebody else waits there.
+    #[cold] // Once.
+    fn learn_answer(&mut self, known: &Known<'_>) -> bool {
+        let thread = &self.server.thread;
+        let head = thread.ring.submission_head().zip(thread.exchange.receive_node).filter(|(head, node)| {
+            self.endpoint.is_left_alone()
+                && known.is_received(&self.server.process.table, head, *node, self.endpoint_id)
+        });
+        self.answer_head = head.map(|(head, _)| head);
+        self.answer_head.is_some()
     }
 
     /// Tells the rest of the kernel what is under way, and counts. While the server has a call in its hands, `payer` pays for
@@ -272,28 +303,31 @@ impl Party<'_> {
 impl Known<'_> {
     /// What the head of a plain call calls, if that is of this endpoint, was minted by its server or is the root, and is called
     /// through `node`.
-    #[inline(never)] // Once for each object and method.
     fn called(
         &self,
         table: &Table,
-        head: &Head,
+        head: Head,
         node: NodeId,
         (endpoint, server): (Id<Endpoint>, Id<Process>),
     ) -> Option<Called> {
-        let capability = self.working(table, head)?;
+        let capability = self.working(table, &head)?;
         let Object::Service(object) = capability.object else { return None };
         let minted = self.minted.get(object)?;
-        let is_it = is_plain_call_head(head)
+        let is_it = is_plain_call_head(&head)
             && head[1] == capability.interface
-            && capability.permits((head[0] >> 16) as u16)
+            && capability.permits(method_of(&head))
             && capability.node == node
             && minted.endpoint == endpoint
             && minted.server.is_none_or(|minter| minter == server);
-        is_it.then_some(Called { object, interface: minted.interface, cookie: minted.cookie })
+        is_it.then_some(Called {
+            head: Some(head),
+            object,
+            interface: minted.interface,
+            cookie: minted.cookie,
+        })
     }
 
     /// True if the head is that of a plain answer that waits for the next call of this endpoint, through `node`.
-    #[inline(never)] // Once.
     fn is_received(&self, table: &Table, head: &Head, node: NodeId, endpoint: Id<Endpoint>) -> bool {
         is_plain_return_head(head)
             && self.working(table, head).is_some_and(|capability| {

@@ -34,8 +34,8 @@ impl Exchange {
     #[inline(always)] // On the way of every answer.
     pub(super) const fn end_call(&mut self) {
         const GENERATION: u64 = 1 << 32;
-        let next = self.token.wrapping_add(GENERATION);
-        self.token = if next < GENERATION { next + GENERATION } else { next };
+        let (next, is_over) = self.token.overflowing_add(GENERATION);
+        self.token = if is_over { next + GENERATION } else { next };
     }
 }
 
@@ -46,21 +46,21 @@ impl Kernel {
     #[inline(never)] // Its registers are not those of the loop for one thread.
     pub(crate) fn converse(&mut self, id: &mut Id<Thread>, opening: Opening) -> Option<Event> {
         let payer = self.billing.payer;
-        let (turn, client, server, endpoint_id, called, call_head) = match opening {
+        let (turn, client, server, endpoint_id, called) = match opening {
             Opening::Call(object, node, word) => {
                 let minted = self.working_object(object)?;
-                let server = self.waiting_server(minted.endpoint)?;
-                let called = Called { object, interface: minted.interface, cookie: minted.cookie };
-                let endpoint = minted.endpoint;
+                let Minted { endpoint, interface, cookie, .. } = *minted;
+                let called = Called { head: Some([word, interface]), object, interface, cookie };
+                let server = self.waiting_server(endpoint)?;
                 self.claim_call(*id, node)?;
-                (Turn::Client, *id, server, endpoint, called, Some([word, called.interface]))
+                (Turn::Client, *id, server, endpoint, called)
             }
             Opening::Return(endpoint, node) => {
                 let (client, object) = self.waiting_client(*id)?;
-                let called = Called { object, interface: 0, cookie: 0 };
+                let called = Called { head: None, object, interface: 0, cookie: 0 };
                 self.endpoints.get(endpoint).filter(|endpoint| endpoint.waiting.is_none())?;
                 self.claim_receive(*id, node)?;
-                (Turn::Server, client, *id, endpoint, called, None)
+                (Turn::Server, client, *id, endpoint, called)
             }
         };
         let endpoint = self.endpoints.get_mut(endpoint_id)?;
@@ -76,7 +76,6 @@ impl Kernel {
             endpoint_id,
             endpoint,
             called,
-            call_head,
             answer_head: None,
             turn,
             calls: 0,
@@ -102,7 +101,8 @@ impl Kernel {
     fn waiting_client(&self, server: Id<Thread>) -> Option<(Id<Thread>, Id<Minted>)> {
         let worker = self.processes.get(self.threads.get(server)?.process)?;
         let client = worker.direct_caller.filter(|_| worker.received.is_empty())?;
-        let thread = self.threads.get(client).filter(|thread| thread.waits_for_one() && self.is_billed(client))?;
+        let thread =
+            self.threads.get(client).filter(|thread| thread.waits_for_one() && self.is_billed(client))?;
         match thread.exchange.state {
             State::Calls { object, .. } => Some((client, object)),
             _ => None,
@@ -134,11 +134,11 @@ impl Kernel {
 }
 
 impl Thread {
-    /// True if the thread waits for as long as it takes, and one completion ends that.
+    /// True if the thread waits for one completion, for as long as it takes, and has read all before it.
     fn waits_for_one(&self) -> bool {
         matches!(self.state, ThreadState::Waiting(wait)
-            if wait.deadline == DEADLINE_NEVER
-                && wait.completions == u64::from(self.ring.completions.ready()) + 1)
+            if wait.deadline == DEADLINE_NEVER && wait.completions == 1)
+            && self.ring.completions.ready() == 0
     }
 }
 

@@ -143,16 +143,7 @@ impl Kernel {
             server.has_minted = true;
         }
         let (holders, account) = (0, Some(account));
-        self.minted.insert(Minted {
-            endpoint,
-            interface,
-            cookie,
-            methods,
-            number,
-            server,
-            holders,
-            account,
-        })
+        self.minted.insert(Minted { endpoint, interface, cookie, methods, number, server, holders, account })
     }
 
     /// True while somebody holds the receive side.

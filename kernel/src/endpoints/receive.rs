@@ -159,7 +159,8 @@ impl Kernel {
     ) -> Result<(), Refusal> {
         let to = self.operations.get(receive).map(|operation| operation.origin);
         // A process that ends receives nothing any more: the call is for the next one.
-        let to = to.filter(|to| self.is_running(to.process)).ok_or(Refusal::Receiver(Transport::Disconnected))?;
+        let to =
+            to.filter(|to| self.is_running(to.process)).ok_or(Refusal::Receiver(Transport::Disconnected))?;
         let minted = self.working_object(object).ok_or(Refusal::Sender(Transport::Disconnected))?;
         let (interface, cookie) = (minted.interface, minted.cookie);
         let capability_count =

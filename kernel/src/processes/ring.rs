@@ -88,6 +88,12 @@ impl Ring {
         self.completions.observe(self.pages.load::<{ offset::COMPLETION_HEAD }>())
     }
 
+    /// The same, if ring 3 has read all of them: else false, and nothing is noted.
+    #[inline(always)]
+    pub(crate) fn observe_all(&mut self) -> bool {
+        self.completions.observe_all(self.pages.load::<{ offset::COMPLETION_HEAD }>())
+    }
+
     /// The kernel's copy of the next submission.
     pub(crate) fn submission(&self) -> [u64; 8] {
         self.pages.read_record(self.next_record()).unwrap_or([u64::MAX; 8])

@@ -1,4 +1,4 @@
-//! A call by hand, with its reply wherever the test wants it.
+//! Submissions by hand: a call with its reply wherever the test wants it, and one that looks at the vector registers.
 //!
 //! Used by the suite and by `crash`; calls the runtime's hostile part.
 //!
@@ -11,6 +11,23 @@ use capos_rt::{Cap, Capability, hostile};
 
 /// Bytes that the reply may have.
 const CAPACITY: u64 = 64;
+
+/// Submits these words with an `enter` that waits for one completion, with values made of `pattern` in the vector registers.
+/// Returns the completion's result, or `None` if the registers hold something else behind it. What the runtime has begun
+/// must be over.
+pub fn enter_with_vectors(words: &[u64; 8], pattern: u64) -> Option<i32> {
+    hostile::resynchronize();
+    let tail = hostile::header(offset::SUBMISSION_HEAD);
+    let head = hostile::header(offset::COMPLETION_TAIL);
+    hostile::write_submission(tail, words);
+    hostile::set_header(offset::SUBMISSION_TAIL, tail.wrapping_add(1));
+    let mut touched = 0u8;
+    let touch = (&raw mut touched).expose_provenance() as u64;
+    let is_kept = hostile::vector_state_survives_enter(pattern, touch, 1, [1, u64::MAX]);
+    let result = hostile::read_completion(head)[1] as u32 as i32;
+    hostile::resynchronize();
+    is_kept.then_some(result)
+}
 
 /// `MemoryObject.info`, its reply at `address`; returns the completion's result.
 pub fn info_into(object: &Cap<MemoryObject>, address: u64) -> i32 {

@@ -113,7 +113,8 @@ impl Pinned {
     pub fn write_words<const N: usize>(&self, offset: usize, words: &[u64; N]) -> bool {
         let Some(start) = self.starts.get(offset / PAGE_BYTES) else { return false };
         let offset = offset % PAGE_BYTES;
-        if !offset.is_multiple_of(WORD) || offset + size_of_val(words) > PAGE_BYTES {
+        // Rotated, an offset that is no multiple is past all others.
+        if offset.rotate_right(WORD.trailing_zeros()) > (PAGE_BYTES - size_of_val(words)) / WORD {
             return false;
         }
         // SAFETY: as just checked, the words are in the frame, which is pinned.

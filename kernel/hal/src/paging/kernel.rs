@@ -8,14 +8,18 @@
 use super::table::{
     ADDRESS, CACHE_DISABLED, DIRECT_MAP, ENTRIES, LARGE, PRESENT, Table, USER, WRITABLE, WRITE_THROUGH, index,
 };
+use crate::cpu;
 use core::arch::asm;
 use core::sync::atomic::{AtomicU64, Ordering};
 use x86_64::registers::control::Cr3;
 
 /// The root that the kernel runs on when no process's is loaded.
 static ROOT: AtomicU64 = AtomicU64::new(0);
-/// The root that is loaded.
+/// The key that is loaded: the root, and [`TIME_STAMP_ACCESS`].
 static LOADED: AtomicU64 = AtomicU64::new(0);
+
+/// The bit of a key that says whether ring 3 may execute RDTSC (CR4.TSD is clear). Roots are page-aligned, and CR3 ignores it.
+pub(super) const TIME_STAMP_ACCESS: u64 = 1;
 
 /// Takes over the boot stage's tables and empties their lower half.
 ///
@@ -41,14 +45,25 @@ pub(crate) fn root() -> Table {
     unsafe { Table::new(ROOT.load(Ordering::Relaxed)) }
 }
 
-/// Loads a root if it is not the one that is loaded.
-pub(super) fn load(physical: u64) {
-    if LOADED.load(Ordering::Relaxed) == physical {
+/// Loads a root, and what ring 3 may do there, if they are not loaded.
+#[inline(always)] // On the way of every switch between processes.
+pub(super) fn load(key: u64) {
+    let loaded = LOADED.load(Ordering::Relaxed);
+    if loaded == key {
         return;
     }
     // SAFETY: callers pass the kernel's root or an address space's; the upper half is the same in all of them.
-    unsafe { asm!("mov cr3, {}", in(reg) physical, options(nostack, preserves_flags)) };
-    LOADED.store(physical, Ordering::Relaxed);
+    unsafe { asm!("mov cr3, {}", in(reg) key, options(nostack, preserves_flags)) };
+    LOADED.store(key, Ordering::Relaxed);
+    if (loaded ^ key) & TIME_STAMP_ACCESS != 0 {
+        set_time_stamp_access(key & TIME_STAMP_ACCESS != 0);
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn set_time_stamp_access(allowed: bool) {
+    cpu::set_time_stamp_access(allowed);
 }
 
 /// Loads the kernel's root if `physical` is the one that is loaded: it is about to be freed.
@@ -60,7 +75,7 @@ pub(super) fn unload(physical: u64) {
 
 /// True if this root is the one that is loaded.
 pub(super) fn is_loaded(physical: u64) -> bool {
-    LOADED.load(Ordering::Relaxed) == physical
+    LOADED.load(Ordering::Relaxed) & !TIME_STAMP_ACCESS == physical
 }
 
 /// Makes the processor forget what it knows about a page of the loaded address space.

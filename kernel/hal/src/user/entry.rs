@@ -1,6 +1,6 @@
 //! The instructions between ring 0 and ring 3.
 //!
-//! Called by [`super::Seat::run`]. `enter` saves the kernel's callee-saved registers on its stack, loads ring 3's and
+//! Called by [`super::Seat::run`]. `enter` saves what the kernel's code cannot do without on its stack, loads ring 3's registers and
 //! leaves; `SYSCALL` (here) and interrupts (in [`crate::interrupts`]) store ring 3's registers, restore the kernel's
 //! and return from that call.
 //!
@@ -8,7 +8,7 @@
 //! address that `SYSRET` goes to is one that followed a `SYSCALL` in a page below `USER_END`.
 
 use crate::interrupts::{self, KERNEL_CODE};
-use core::arch::global_asm;
+use core::arch::{asm, global_asm};
 use core::cell::UnsafeCell;
 use x86_64::registers::model_specific::Msr;
 
@@ -43,17 +43,13 @@ pub(super) struct Registers {
     pub(super) ss: u64,
 }
 
-/// What the entry code keeps; its fields are at offsets 0, 8 and 16.
+/// What the entry code keeps; its fields are at offsets 0 and 8.
 #[repr(C)]
 pub(crate) struct Local {
     /// The kernel's stack pointer while ring 3 runs.
     kernel_stack: u64,
-    /// The end of the running thread's [`Registers`].
-    registers_end: u64,
     /// Ring 3's stack pointer while it is being stored.
     user_stack: u64,
-    /// Points to TSS.RSP0.
-    stack_of_ring_0: *mut u64,
 }
 
 #[repr(transparent)]
@@ -63,12 +59,7 @@ pub(crate) struct LocalCell(UnsafeCell<Local>);
 unsafe impl Sync for LocalCell {}
 
 /// The one processor's [`Local`].
-pub(crate) static LOCAL: LocalCell = LocalCell(UnsafeCell::new(Local {
-    kernel_stack: 0,
-    registers_end: 0,
-    user_stack: 0,
-    stack_of_ring_0: core::ptr::null_mut(),
-}));
+pub(crate) static LOCAL: LocalCell = LocalCell(UnsafeCell::new(Local { kernel_stack: 0, user_stack: 0 }));
 
 /// The code segment of SYSENTER; 0 makes the instruction a general-protection fault.
 const SYSENTER_CODE: u32 = 0x174;
@@ -83,8 +74,6 @@ const CLEARED_FLAGS: u64 = 0x0005_7700;
 /// # Safety
 /// Called once at start-up, with the descriptor tables loaded.
 pub(crate) unsafe fn initialize() {
-    // SAFETY: nothing runs in ring 3 yet, and nothing else refers to it.
-    unsafe { (*LOCAL.0.get()).stack_of_ring_0 = interrupts::stack_of_ring_0() };
     let star = u64::from(KERNEL_CODE) << 32 | (0x10 | 3) << 48;
     let entry = &raw const system_call_entry as u64;
     for (register, value) in [(STAR, star), (LSTAR, entry), (SFMASK, CLEARED_FLAGS), (SYSENTER_CODE, 0)] {
@@ -97,26 +86,39 @@ pub(crate) unsafe fn initialize() {
 ///
 /// # Safety
 /// Nothing else refers to the registers until another thread's are prepared or `enter` returns.
+#[inline(always)] // On the way of every switch between threads.
 pub(super) unsafe fn prepare(registers: *mut Registers) {
     let end = registers.wrapping_add(1) as u64;
-    let local = LOCAL.0.get();
-    // SAFETY: nothing else refers to the cell; ring 3 does not run.
-    unsafe { (*local).registers_end = end };
-    // SAFETY: as above; `initialize` has set it.
-    let stack_of_ring_0 = unsafe { (*local).stack_of_ring_0 };
-    // SAFETY: points into the task state segment, which the processor reads when ring 3 is interrupted.
-    unsafe { stack_of_ring_0.write_unaligned(end) };
+    // SAFETY: the caller's promise.
+    unsafe { interrupts::set_stack_of_ring_0(end) };
 }
 
 unsafe extern "C" {
     static system_call_entry: u8;
-    /// Enters ring 3 and returns when it is left, with interrupts off.
-    ///
-    /// # Safety
-    /// The registers are those that were prepared, and ring 3's: selectors, flags and an address in the lower half; they
-    /// stay where they are.
-    #[link_name = "enter_ring_3"]
-    pub(super) fn enter(registers: *mut Registers);
+    /// As [`enter`], which names the registers that it destroys.
+    static enter_ring_3: u8;
+}
+
+/// Enters ring 3 and returns when it is left, with interrupts off.
+///
+/// # Safety
+/// The registers are those that were prepared, and ring 3's: selectors, flags and an address in the lower half; they
+/// stay where they are.
+#[inline(always)] // Around it are the loops of every system call.
+pub(super) unsafe fn enter(registers: *mut Registers) {
+    // SAFETY: the code below keeps the stack, rbx and rbp, and returns with the direction flag clear; for the rest see above.
+    unsafe {
+        asm!(
+            "call {enter}",
+            enter = sym enter_ring_3,
+            inout("rdi") registers => _,
+            lateout("r12") _,
+            lateout("r13") _,
+            lateout("r14") _,
+            lateout("r15") _,
+            clobber_abi("sysv64"),
+        );
+    }
 }
 
 global_asm!(
@@ -126,10 +128,6 @@ global_asm!(
     "enter_ring_3:",
     "    push rbx",
     "    push rbp",
-    "    push r12",
-    "    push r13",
-    "    push r14",
-    "    push r15",
     "    mov [rip + {local}], rsp",
     "    cmp qword ptr [rdi + 120], {system_call}",
     "    jne 2f",
@@ -172,12 +170,12 @@ global_asm!(
     ".balign 16",
     ".global system_call_entry",
     "system_call_entry:",
-    "    mov [rip + {local} + 16], rsp",
-    "    mov rsp, [rip + {local} + 8]",
+    "    mov [rip + {local} + 8], rsp",
+    "    mov rsp, [rip + {tables} + {stack}]",
     "    mov [rsp - 40], rcx",
     "    mov [rsp - 24], r11",
     "    mov qword ptr [rsp - 56], {system_call}",
-    "    mov rcx, [rip + {local} + 16]",
+    "    mov rcx, [rip + {local} + 8]",
     "    mov [rsp - 16], rcx",
     "    lea rsp, [rsp - 72]",
     "    push rax",
@@ -194,14 +192,12 @@ global_asm!(
     "    push r14",
     "    push r15",
     "    mov rsp, [rip + {local}]",
-    "    pop r15",
-    "    pop r14",
-    "    pop r13",
-    "    pop r12",
     "    pop rbp",
     "    pop rbx",
     "    ret",
     ".popsection",
     local = sym LOCAL,
+    tables = sym interrupts::TABLES,
+    stack = const interrupts::STACK_OF_RING_0,
     system_call = const VECTOR_SYSTEM_CALL,
 );

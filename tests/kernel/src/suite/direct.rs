@@ -34,6 +34,8 @@ pub(crate) fn run(harness: &mut Harness<'_>) {
             ("the client is killed: abandoned, with the token of the call", client_killed),
             ("the capability is revoked: revoked, abandoned", call_revoked),
             ("unreferenced comes behind the last call", unreferenced),
+            ("each side keeps its vector registers", vectors),
+            ("a server that waits for two calls sleeps through the first", two_at_once),
         ],
     );
 }
@@ -216,4 +218,21 @@ fn unreferenced(context: &Context) -> Outcome {
     equal("end", child::end(&child::wait(&child)?), ("exited", 0))?;
     drop(server);
     service::nothing_waits(&service)
+}
+
+fn vectors(context: &Context) -> Outcome {
+    let service = service::create(context)?;
+    let serving = server(context, &service, "serve with vectors")?;
+    let calling = client(context, &service.root, "call with vectors")?;
+    equal("client", child::end(&child::wait(&calling)?), ("exited", 0))?;
+    equal("server", child::end(&child::wait(&serving)?), ("exited", 0))
+}
+
+fn two_at_once(context: &Context) -> Outcome {
+    let service = service::create(context)?;
+    let serving = server(context, &service, "receive two at once")?;
+    let calling = client(context, &service.root, "call once")?;
+    equal("bytes", done("call", service.root.call_bytes(0, b"", &mut []))?, 0)?;
+    equal("client", child::end(&child::wait(&calling)?), ("exited", 0))?;
+    equal("server", child::end(&child::wait(&serving)?), ("exited", 0))
 }
