@@ -143,6 +143,7 @@ pub(crate) const GROUPS: &[Group] = &[
             suite("clock", "clock.elf"),
             suite("seed", "seed.elf"),
             suite("fairness", "fairness.elf"),
+            suite("accounts", "accounts.elf"),
             suite("driver", "driver.elf"),
             suite("heir", "heir.elf"),
             suite("idle", "idle.elf"),

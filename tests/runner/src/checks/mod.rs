@@ -4,6 +4,7 @@
 //!
 //! Invariant: a check that is not in [`ALL`] does not compile without a warning, and one that is in it is run.
 
+mod accounts;
 mod allocation;
 mod authority;
 mod clock;
@@ -86,6 +87,7 @@ pub(crate) const ALL: &[Check] = &[
     check_icount("kernel/hardware layer: everything holds", hardware::proof),
     check("kernel/hardware layer: a stack that is used up ends the machine", hardware::overflow),
     check_icount("kernel/fairness: nobody loses to a greedy neighbour", fairness::neighbours),
+    check_icount("kernel/accounts: what is promised to a process is kept", accounts::promises),
     check("kernel/machine check: it is reported", machine_check::reported),
     check_icount("kernel/idle: it halts, and one interrupt ends each sleep", idle::halts),
     check_icount("kernel/drivers: what a dead one asked for is not written", drivers::nothing_written),
