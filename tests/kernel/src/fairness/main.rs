@@ -28,13 +28,18 @@ capos_rt::entry!(main);
 const NEIGHBOURS: &[(&str, Neighbour)] = &[
     ("a busy loop", Neighbour::of("spin")),
     ("a busy loop of three times the weight", Neighbour::of("spin").weighing(60)),
-    ("a fork bomb", Neighbour::of("fork").spawner()),
+    ("a fork bomb", Neighbour::of("fork").spawner().slow()),
     ("a fork bomb that ends its children", Neighbour::of("fork and kill").spawner()),
     ("a memory hog", Neighbour::of("hog")),
     ("a ring flooder", Neighbour::of("flood ring")),
     ("a timer flooder", Neighbour::of("flood timers")),
-    ("a capability flooder", Neighbour::of("flood capabilities")),
+    ("a capability flooder", Neighbour::of("flood capabilities").slow()),
     ("an endpoint flooder at the same server", Neighbour::of("flood endpoint").served()),
+    (
+        "endpoint flooders of one share at the same server",
+        Neighbour::of("fork callers").served().spawner().slow(),
+    ),
+    ("an endpoint flooder at a slow server", Neighbour::of("flood endpoint").served_long()),
 ];
 
 /// Of its fair part of what it does alone a worker does at least so much, in hundredths.
@@ -55,10 +60,10 @@ fn run(stage: &Stage) -> u32 {
     let mut unfair = 0;
     for (name, neighbour) in NEIGHBOURS {
         let line = match compare(stage, neighbour) {
-            Ok((alone, beside)) => {
+            Ok((alone, beside, figures)) => {
                 let part = beside * 100 / alone.max(1);
                 unfair += u32::from(part * 100 < neighbour.fair_part() * LEAST);
-                format!("{name}: {part} % of {alone} units\n")
+                format!("{name}: {part} % of {alone} units{figures}\n")
             }
             Err(told) => {
                 unfair += 1;
@@ -70,9 +75,9 @@ fn run(stage: &Stage) -> u32 {
     unfair
 }
 
-/// Units that the worker has done alone, and beside the neighbour.
-fn compare(stage: &Stage, neighbour: &Neighbour) -> Result<(u64, u64), String> {
-    let alone = stage.measure(neighbour, false)?;
-    let beside = stage.measure(neighbour, true)?;
-    Ok((alone, beside))
+/// Units that the worker has done alone, and beside the neighbour, whose account's figures come last.
+fn compare(stage: &Stage, neighbour: &Neighbour) -> Result<(u64, u64, String), String> {
+    let (alone, _) = stage.measure(neighbour, false)?;
+    let (beside, figures) = stage.measure(neighbour, true)?;
+    Ok((alone, beside, figures))
 }

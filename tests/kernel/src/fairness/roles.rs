@@ -35,7 +35,8 @@ pub(crate) fn play(capabilities: &CapSet) -> Option<u32> {
     const ROLES: &[(&str, fn(&Held<'_>) -> Result<(), CallError>)] = &[
         ("work", work),
         ("call", call),
-        ("serve", serve),
+        ("serve", |held| serve(held, ROUNDS)),
+        ("serve long", |held| serve(held, 50 * ROUNDS)),
         ("spin", |_| hostile::spin()),
         ("fork", |held| fork(held, usize::MAX)),
         ("fork and kill", |held| fork(held, 4)),
@@ -44,6 +45,7 @@ pub(crate) fn play(capabilities: &CapSet) -> Option<u32> {
         ("flood timers", flood_timers),
         ("flood capabilities", flood_capabilities),
         ("flood endpoint", flood_endpoint),
+        ("fork callers", fork_callers),
     ];
     let argument: Cap<MemoryObject> = capabilities.get("argument").ok()?;
     let mut bytes = [0; 32];
@@ -94,8 +96,8 @@ fn call(held: &Held<'_>) -> Result<(), CallError> {
     Ok(())
 }
 
-/// Calculates for each call, and answers.
-fn serve(held: &Held<'_>) -> Result<(), CallError> {
+/// Calculates so long for each call, and answers.
+fn serve(held: &Held<'_>, rounds: u64) -> Result<(), CallError> {
     let endpoint: Cap<Endpoint> = held.get("endpoint")?;
     let mut server = Server::new(&endpoint, 8, 64)?;
     let mut header = server.receive()?;
@@ -103,7 +105,7 @@ fn serve(held: &Held<'_>) -> Result<(), CallError> {
         header = if header.interface == KERNEL_INTERFACE {
             server.receive()?
         } else {
-            hostile::count_down(ROUNDS);
+            hostile::count_down(rounds);
             server.reply_and_receive(header.token, 8)?
         };
     }
@@ -118,7 +120,7 @@ fn fork(held: &Held<'_>, most: usize) -> Result<(), CallError> {
     let argument = memory.create_object(4)?;
     argument.write(0, b"spin")?;
     let begin = || -> Result<Cap<ProcessHandle>, CallError> {
-        let made = spawner.create("child", &image, LIMIT, 0, 0, 0, 0)?;
+        let made = spawner.create_within("child", &image, LIMIT, 0, 0, 0, 0, 0, 0, 0, 0)?;
         made.process.grant("argument", &argument, 1 << MemoryObject::INFO | 1 << MemoryObject::READ)?;
         made.process.start()?;
         Ok(made.process)
@@ -136,6 +138,28 @@ fn fork(held: &Held<'_>, most: usize) -> Result<(), CallError> {
             oldest.wait()?;
         }
     }
+}
+
+/// Makes children that keep calls to the server in progress, each as many as it gets.
+fn fork_callers(held: &Held<'_>) -> Result<(), CallError> {
+    const LIMIT: u64 = 2 << 20;
+    const CHILDREN: usize = 8;
+    let (spawner, image): (Cap<ProcessSpawner>, Cap<MemoryObject>) =
+        (held.get("spawner")?, held.get("image")?);
+    let (memory, service): (Cap<VirtualMemory>, Cap<Probe>) = (held.get("memory")?, held.get("service")?);
+    let role = b"flood endpoint";
+    let argument = memory.create_object(role.len() as u64)?;
+    argument.write(0, role)?;
+    let mut children = Vec::new();
+    for _ in 0..CHILDREN {
+        let made = spawner.create_within("child", &image, LIMIT, 256 << 10, 0, 0, 0, 0, 256, 0, 0)?;
+        made.process.grant("argument", &argument, 1 << MemoryObject::INFO | 1 << MemoryObject::READ)?;
+        made.process.grant("service", &service, Probe::ALL_METHODS)?;
+        made.process.grant("memory", &made.memory, VirtualMemory::ALL_METHODS)?;
+        made.process.start()?;
+        children.push(made.process);
+    }
+    flood_endpoint(held)
 }
 
 /// Takes all the memory that it gets, touches it, gives it back, and begins again.
