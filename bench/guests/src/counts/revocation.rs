@@ -4,7 +4,7 @@
 //!
 //! Invariant: the line of revocations has what looking at the clock took and what they took, so the difference by the number of
 //! descendants is what one of these cost, with its share of the call. A round begins when nothing of the one before is left
-//! over: the difference of a revoke of one and of none was below nothing while it did not.
+//! over.
 
 use alloc::format;
 use alloc::vec::Vec;
