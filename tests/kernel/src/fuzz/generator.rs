@@ -5,7 +5,7 @@
 //! Invariant: the same seed and the same answers give the same steps.
 
 use super::kinds::{self, Row};
-use super::step::{SLOTS, Step};
+use super::step::{Effect, SLOTS, Step};
 use super::world::{Known, World};
 use crate::random::Random;
 use capos_abi::ring::Layout;
@@ -24,11 +24,8 @@ pub struct Places {
 /// What follows a step in its batch by itself.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Follow {
-    /// A receive that gets a call or an event, perhaps with a MemoryObject.
-    Receive {
-        /// It comes with one.
-        carries: bool,
-    },
+    /// A receive that gets a call or an event, and what comes with it.
+    Receive(Effect),
     /// A receive that gets nothing and is cancelled.
     Refused,
     /// The cancellation of the operation with this user data.

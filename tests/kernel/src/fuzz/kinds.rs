@@ -74,6 +74,7 @@ pub(crate) const ROWS: &[Row] = &[
     row(6, served::call_given_up),
     row(3, served::call_too_large),
     row(3, served::disconnected),
+    row(3, served::dead_object),
     row(4, served::caller_gone),
     row(2, served::call_mints),
     row(4, shared::signal),

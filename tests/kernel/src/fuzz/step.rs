@@ -4,6 +4,7 @@
 //!
 //! Invariant: a step uses only its own slot of the message area, so the steps of a batch cannot disturb each other.
 
+use super::world::Known;
 use capos_abi::error::{CallError, Exception, Transport};
 use capos_abi::ring::{FLAG_PARAMETERS_IN_AREA, FLAG_RESULT_IN_AREA, Opcode, Submission};
 
@@ -64,6 +65,11 @@ pub enum Effect {
         methods: u64,
         /// The handle that it was derived from.
         source: u32,
+    },
+    /// The first received handle is what had another one before.
+    Moved {
+        /// What it was.
+        before: Known,
     },
     /// The first received handle is a new MemoryObject with all methods.
     Created,

@@ -24,6 +24,7 @@ fn generator(seed: u64) -> Generator {
         known::<Probe>(6),
         known::<Probe>(7),
         known::<capos_schema::notification::Notification>(8),
+        known::<Probe>(9),
     ];
     let world = World::new(roots, 0x0020_0005);
     let places = Places { word: 0x30_0000, value: 7, read_only: 0x20_0000 };
@@ -45,6 +46,10 @@ fn steps(seed: u64, batches: usize) -> Vec<Step> {
                 }
                 Effect::Mapped => {
                     assert!(generator.world.remember_mapping(0x4000_0000));
+                    continue;
+                }
+                Effect::Moved { before } => {
+                    assert!(generator.world.come_back(before.handle, Known { handle, ..before }));
                     continue;
                 }
                 Effect::Created => Known { handle, ..known::<capos_schema::memory_object::MemoryObject>(0) },
@@ -93,6 +98,23 @@ fn everything_that_can_be_reached_is_expected() {
     assert!(Opcode::ALL.iter().all(|opcode| opcodes.contains(&(*opcode as u8))));
     let accepted = steps.iter().filter(|step| step.expected == Expected::Success).count();
     assert!(accepted * 100 > steps.len() * 35, "{accepted} of {}", steps.len());
+}
+
+#[test]
+fn what_is_moved_is_not_named_by_its_old_handle() {
+    let steps = steps(6, 20_000);
+    let moved = steps.iter().enumerate().filter_map(|(index, step)| match step.effect {
+        Effect::Moved { before } => Some((index, before.handle)),
+        _ => None,
+    });
+    let moved: Vec<_> = moved.collect();
+    assert!(moved.len() > 500, "{}", moved.len());
+    for (index, handle) in moved {
+        let mut later = steps[index + 1..].iter().take(2_000);
+        assert!(
+            later.all(|step| step.expected != Expected::Success || step.words[0] >> 32 != u64::from(handle))
+        );
+    }
 }
 
 #[test]

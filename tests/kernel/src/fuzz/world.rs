@@ -45,6 +45,8 @@ pub struct World {
     pub orphan: Known,
     /// A Notification with all methods.
     pub notification: Known,
+    /// An object whose process has ended, at an endpoint that is open.
+    pub dead_object: Known,
     pool: [Option<Known>; POOL],
     stale: [u32; STALE],
     /// Of the released ones: the handle, and what it was derived from.
@@ -61,8 +63,8 @@ pub struct World {
 impl World {
     /// Nothing derived, nothing released. `roots` are the fields in their order; `stale` is a handle that was released before.
     #[must_use]
-    pub const fn new(roots: [Known; 8], stale: u32) -> World {
-        let [timer, entropy, memory, object, endpoint, service, orphan, notification] = roots;
+    pub const fn new(roots: [Known; 9], stale: u32) -> World {
+        let [timer, entropy, memory, object, endpoint, service, orphan, notification, dead_object] = roots;
         World {
             timer,
             entropy,
@@ -72,6 +74,7 @@ impl World {
             service,
             orphan,
             notification,
+            dead_object,
             pool: [None; POOL],
             stale: [stale; STALE],
             gone: [(0, 0); STALE],
@@ -115,6 +118,27 @@ impl World {
         children.for_each(|one| one.source = known.source);
         self.went(known.handle, known.source);
         Some(known)
+    }
+
+    /// One that is on its way from here on, to come back under another handle.
+    pub(crate) fn send_away(&mut self, random: &mut Random) -> Option<Known> {
+        let known = self.derived(random)?;
+        self.pool.iter_mut().filter(|place| **place == Some(known)).for_each(|place| *place = None);
+        Some(known)
+    }
+
+    /// What was sent away as `before` has come back: what came from it comes from what it is now. False if there is no room.
+    pub fn come_back(&mut self, before: u32, known: Known) -> bool {
+        self.went(before, known.handle);
+        self.pool
+            .iter_mut()
+            .flatten()
+            .filter(|one| one.source == before)
+            .for_each(|one| one.source = known.handle);
+        for (_, source) in self.gone.iter_mut().filter(|(_, source)| *source == before) {
+            *source = known.handle;
+        }
+        self.remember(known)
     }
 
     fn went(&mut self, handle: u32, source: u32) {

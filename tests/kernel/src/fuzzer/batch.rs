@@ -127,7 +127,16 @@ fn judge(generator: &mut Generator, steps: &[Step], completion: &Completion) -> 
         Effect::Derived { interface, methods, source } => {
             Known { handle: completion.length, interface, methods, source }
         }
-        Effect::Created => created(step, completion, generator.world.memory.handle)?,
+        Effect::Created => {
+            let (source, description) = (generator.world.memory.handle, MemoryObject::DESCRIPTION);
+            let (interface, methods) = (description.id, description.all_methods);
+            Known { handle: received(step, completion)?, interface, methods, source }
+        }
+        Effect::Moved { before } => {
+            let known = Known { handle: received(step, completion)?, ..before };
+            let has_room = generator.world.come_back(before.handle, known);
+            return if has_room { Ok(()) } else { Err("there is no room for what was moved".into()) };
+        }
         Effect::Mapped => {
             let is_known = generator.world.remember_mapping(mapped(step)?);
             return if is_known { Ok(()) } else { Err("there is no room for a mapping".into()) };
@@ -136,19 +145,14 @@ fn judge(generator: &mut Generator, steps: &[Step], completion: &Completion) -> 
     if generator.world.remember(known) { Ok(()) } else { Err("there is no room for a capability".into()) }
 }
 
-fn created(step: &Step, completion: &Completion, source: u32) -> Result<Known, String> {
+/// The handle of the one capability that has come.
+fn received(step: &Step, completion: &Completion) -> Result<u32, String> {
     if completion.capability_count != 1 {
-        return Err(format!("{} capabilities came with a new object", completion.capability_count));
+        return Err(format!("{} capabilities came with {}", completion.capability_count, step.kind));
     }
     let mut handle = [0; 4];
     hostile::read_area(step.receive_list, &mut handle);
-    let description = MemoryObject::DESCRIPTION;
-    Ok(Known {
-        handle: u32::from_le_bytes(handle),
-        interface: description.id,
-        methods: description.all_methods,
-        source,
-    })
+    Ok(u32::from_le_bytes(handle))
 }
 
 /// Where a mapping is, which must show what the object holds: whatever was written there, it can be read.

@@ -112,8 +112,9 @@ fn world(capabilities: &CapSet, object: &Cap<MemoryObject>, stale: u32) -> Resul
     };
     let [timer, entropy, memory] = [known("timer")?, known("random")?, known("memory")?];
     let [endpoint, service, orphan] = [known("endpoint")?, known("service")?, known("orphan")?];
-    let notification = known("notification")?;
-    Ok(World::new([timer, entropy, memory, object, endpoint, service, orphan, notification], stale))
+    let [notification, dead] = [known("notification")?, known("dead")?];
+    let roots = [timer, entropy, memory, object, endpoint, service, orphan, notification, dead];
+    Ok(World::new(roots, stale))
 }
 
 /// Submits until there were `wanted`, then gives everything back.

@@ -11,6 +11,7 @@ use capos_abi::error::Transport;
 use capos_abi::handle::Handle;
 use capos_abi::ring::{
     FLAG_RESULT_IN_AREA, Opcode, RECEIVED_HEADER_BYTES, Submission, TRANSFER_COPY, TRANSFER_MINT,
+    TRANSFER_MOVE,
 };
 
 /// Bytes that a receive accepts behind its header.
@@ -36,7 +37,7 @@ fn receive(generator: &Generator) -> Submission {
     }
 }
 
-/// A call that nobody receives, until it is cancelled.
+/// A call that nobody receives, until it is cancelled. What it would move stays.
 pub(super) fn call_until_cancelled(generator: &mut Generator) -> Option<Step> {
     if !generator.has_next() {
         return None;
@@ -44,7 +45,8 @@ pub(super) fn call_until_cancelled(generator: &mut Generator) -> Option<Step> {
     generator.waiting = Some(generator.user_data);
     let length = generator.random.below(100);
     let submission = to_service(generator, length);
-    Some(step(generator, "call", &submission, Expected::Refused(Transport::Cancelled)))
+    let moved = generator.world.derived(&mut generator.random);
+    Some(carrying(generator, "call", submission, moved.map(|known| (known.handle, TRANSFER_MOVE))))
 }
 
 /// A receive that gets nothing, until it is cancelled.
@@ -56,28 +58,47 @@ pub(super) fn receive_until_cancelled(generator: &mut Generator) -> Option<Step>
     Some(step(generator, "receive", &receive(generator), Expected::Refused(Transport::Cancelled)))
 }
 
-/// A call that is received, then cancelled, and whose server is told. Often it carries a capability.
+/// A call that is received, then cancelled, and whose server is told. Often it carries a capability, as a copy or as a move:
+/// what came stays with the server.
 pub(super) fn call_given_up(generator: &mut Generator) -> Option<Step> {
-    let carries = generator.random.once_in(2) && generator.world.has_room(generator.promised + 1);
     if !generator.has_more(3) {
         return None;
     }
-    generator.promised += usize::from(carries);
+    let has_room = generator.world.has_room(generator.promised + 1);
+    let (row, effect) = match generator.random.below(4) {
+        0 if has_room => (Some((generator.world.object.handle, TRANSFER_COPY)), Effect::Created),
+        1 | 2 if has_room => match generator.world.send_away(&mut generator.random) {
+            Some(before) => (Some((before.handle, TRANSFER_MOVE)), Effect::Moved { before }),
+            None => (None, Effect::None),
+        },
+        _ => (None, Effect::None),
+    };
+    generator.promised += usize::from(row.is_some());
     generator.follow([
-        Follow::Receive { carries },
+        Follow::Receive(effect),
         Follow::Cancel(generator.user_data),
-        Follow::Receive { carries: false },
+        Follow::Receive(Effect::None),
     ]);
     let length = generator.random.below(ROOM + 1);
-    let mut submission = to_service(generator, length);
-    if carries {
-        submission.send_list = (base(generator.slot) + SEND_LIST) as u32;
-        submission.send_count = 1;
+    let submission = to_service(generator, length);
+    Some(carrying(generator, "call given up", submission, row))
+}
+
+/// A step whose send list has this handle, to be transferred in this mode.
+fn carrying(
+    generator: &Generator,
+    kind: &'static str,
+    mut submission: Submission,
+    row: Option<(u32, u32)>,
+) -> Step {
+    submission.send_list = row.map_or(0, |_| (base(generator.slot) + SEND_LIST) as u32);
+    submission.send_count = u8::from(row.is_some());
+    let mut made = step(generator, kind, &submission, Expected::Refused(Transport::Cancelled));
+    if let Some((handle, mode)) = row {
+        let row = u64::from(handle) | u64::from(mode) << 32;
+        made.area[SEND_LIST..SEND_LIST + 8].copy_from_slice(&row.to_le_bytes());
     }
-    let mut made = step(generator, "call given up", &submission, Expected::Refused(Transport::Cancelled));
-    let row = u64::from(generator.world.object.handle) | u64::from(TRANSFER_COPY) << 32;
-    made.area[SEND_LIST..SEND_LIST + 8].copy_from_slice(&row.to_le_bytes());
-    Some(made)
+    made
 }
 
 /// A call that a receive cannot take; the receive is cancelled.
@@ -95,12 +116,8 @@ pub(super) fn call_too_large(generator: &mut Generator) -> Option<Step> {
 /// What follows by itself.
 pub(super) fn following(generator: &mut Generator, follow: Follow) -> Step {
     match follow {
-        Follow::Receive { carries } => {
-            let mut made = step(generator, "receive", &receive(generator), Expected::Success);
-            if carries {
-                made.effect = Effect::Created;
-            }
-            made
+        Follow::Receive(effect) => {
+            Step { effect, ..step(generator, "receive", &receive(generator), Expected::Success) }
         }
         Follow::Refused => {
             step(generator, "receive", &receive(generator), Expected::Refused(Transport::Cancelled))
@@ -118,6 +135,13 @@ pub(super) fn disconnected(generator: &mut Generator) -> Option<Step> {
     let orphan = generator.world.orphan;
     let submission = call(generator.slot, orphan.handle, orphan.interface, 0, 0);
     Some(step(generator, "disconnected", &submission, Expected::Refused(Transport::Disconnected)))
+}
+
+/// A call to an object whose process has ended.
+pub(super) fn dead_object(generator: &mut Generator) -> Option<Step> {
+    let dead = generator.world.dead_object;
+    let submission = call(generator.slot, dead.handle, dead.interface, 0, 0);
+    Some(step(generator, "dead object", &submission, Expected::Refused(Transport::Disconnected)))
 }
 
 /// A return of a call that nobody received.
