@@ -61,37 +61,28 @@ impl MemoryObject {
     /// A sealed object over a part of the boot image, which starts on a page boundary.
     pub(crate) fn of_ramdisk(ramdisk: Ramdisk, offset: u64, bytes: u64) -> MemoryObject {
         let backing = Backing::Ramdisk { ramdisk, first: (offset / PAGE) as usize };
-        let (writable_mappings, holders, account, charge) = (0, 0, None, 0);
-        let executable = Vec::new();
-        MemoryObject {
-            backing,
-            bytes,
-            is_sealed: true,
-            writable_mappings,
-            holders,
-            account,
-            charge,
-            executable,
-            frames: 0,
-        }
+        MemoryObject { is_sealed: true, ..MemoryObject::over(backing, bytes) }
     }
 
     fn of_zeros(bytes: u64, account: Id<Process>, charge: u64) -> Result<MemoryObject, OutOfMemory> {
         let chunks = storage::filled(chunk_count(bytes) as usize, |_| Vec::new()).map_err(|_| OutOfMemory)?;
-        let (writable_mappings, holders, account) = (0, 0, Some(account));
-        let backing = Backing::Frames(chunks);
-        let (is_sealed, executable) = (false, Vec::new());
-        Ok(MemoryObject {
+        let object = MemoryObject::over(Backing::Frames(chunks), bytes);
+        Ok(MemoryObject { account: Some(account), charge, ..object })
+    }
+
+    /// An object that nobody holds and nobody is charged for.
+    const fn over(backing: Backing, bytes: u64) -> MemoryObject {
+        MemoryObject {
             backing,
             bytes,
-            is_sealed,
-            writable_mappings,
-            holders,
-            account,
-            charge,
-            executable,
+            is_sealed: false,
+            writable_mappings: 0,
+            holders: 0,
+            account: None,
+            charge: 0,
+            executable: Vec::new(),
             frames: 0,
-        })
+        }
     }
 
     /// Pages, the last one perhaps partly used.

@@ -11,6 +11,7 @@
 extern crate alloc;
 
 mod accounting;
+mod any_order;
 mod book;
 mod cancellation;
 mod capabilities;
@@ -77,6 +78,7 @@ fn main(capabilities: &CapSet) -> ExitStatus {
     revocation::run(&mut harness);
     revoked_calls::run(&mut harness);
     revoked_mappings::run(&mut harness);
+    any_order::run(&mut harness);
     notifications::run(&mut harness);
     devices::run(&mut harness);
     drivers::run(&mut harness);

@@ -9,6 +9,7 @@
 use std::path::Path;
 use std::process::Command;
 
+use super::record::ends;
 use super::{Tools, holds, status};
 use crate::case::Run;
 use crate::launch::Shown;
@@ -27,6 +28,8 @@ const SCENES: [(&str, &str); 5] = [
     ("calls", ""),
     ("together", "dead 10000 sleeps 8 kind 0 code 0"),
 ];
+/// Processes that the one with ten thousand things has created.
+const CHILDREN: usize = 100;
 /// Scenes in which nobody else wants the processor, so a sleep ends when its time has come.
 const QUIET: [&str; 3] = ["revocation", "end", "hoard"];
 /// Sleeps that end during such a scene at least.
@@ -49,6 +52,9 @@ pub(super) fn stretches(tools: &Tools<'_>) -> Result<String, String> {
     for ((name, result), line) in SCENES.iter().zip(&lines) {
         scene(name, result, line, tools.ground.setting.build, &shown)?;
     }
+    let records = ends(&shown.log)?;
+    let children = records.iter().filter(|end| end.name == "held" && end.outcome == "killed").count();
+    holds(children == CHILDREN, &format!("{children} children ended with theirs"), &shown)?;
     let counted =
         std::fs::read_to_string(&counted).map_err(|error| format!("the plugin wrote nothing: {error}"))?;
     let longest = longest(&counted).ok_or_else(|| format!("the plugin wrote: {counted}"))?;
