@@ -105,14 +105,25 @@ import (
 
 defaults.#System & {
 	name: "instances"
-	main: "hello199"
+	main: "last"
 	processes: [for number in list.Range(0, 200, 1) {
 		name:   "hello\(number)"
 		binary: "MODULE"
 		caps: console:  true
 		limits: memory: "2MiB"
-	}]
+	}, {name: "last", binary: "last.wat"}]
 }
+"#;
+
+/// The main process, whose end is the end of the run: what it does takes longer than everything that the others do, of which
+/// each gets as much of the processor.
+const LAST: &str = r#"(module
+  (memory (export "memory") 1)
+  (func (export "_start") (local $left i32)
+    (local.set $left (i32.const 10000000))
+    (loop $again
+      (local.set $left (i32.sub (local.get $left) (i32.const 1)))
+      (br_if $again (local.get $left)))))
 "#;
 
 /// Boots a manifest of this text in a machine with these arguments of QEMU.
@@ -124,6 +135,7 @@ fn show(tools: &Tools<'_>, manifest: &str, qemu: &[&str]) -> Result<Shown, Strin
         .replace("MODULE", &module.to_string_lossy());
     let file = folder.path().join("instances.cue");
     fs::write(folder.path().join("launch"), launch(16 << 20))
+        .and_then(|()| fs::write(folder.path().join("last.wat"), LAST))
         .and_then(|()| fs::write(&file, manifest))
         .map_err(|error| error.to_string())?;
     let qemu = qemu.iter().map(|argument| (*argument).to_owned()).collect();
@@ -141,7 +153,7 @@ pub(super) fn by_init(tools: &Tools<'_>) -> Result<String, String> {
     Ok(text.trim_end().to_owned())
 }
 
-/// Two hundred WASI instances of a manifest: each writes its line and ends, the last one is the main process.
+/// Two hundred WASI instances of a manifest: each writes its line and ends, before the main process does.
 pub(super) fn listed(tools: &Tools<'_>) -> Result<String, String> {
     let shown = show(tools, LIST, &[])?;
     let lines = shown.stdout_text().lines().filter(|line| *line == LINE).count();
