@@ -7,13 +7,18 @@
 //!
 //! Invariant: the clock is read only when the payer changes, so a call to a server and its reply cost one comparison
 //! each. What was used is charged before anybody is chosen to run next. A thread whose payer's budget is used up goes on on
-//! its own process's share.
+//! its own process's share, and so does one whose payer ends: that one's share closes with none of a stranger's threads in
+//! its line. A bill that is open ends with the budget on which it is ([`Kernel::open_bill`]).
 
+use crate::calls::operation::Parked;
 use crate::kernel::Kernel;
-use crate::processes::Process;
 use crate::processes::thread::Thread;
+use crate::processes::{Process, ProcessState};
 use capos_kernel_core::pool::Id;
 use capos_kernel_core::share::Share;
+
+/// Threads that one step takes out of the line of a share that ends.
+const LEAVERS_PER_STEP: u32 = 32;
 
 /// Nobody: the time of start-up and of idling.
 const NOBODY: Id<Process> = Id::NOTHING;
@@ -87,18 +92,11 @@ impl Kernel {
     pub(crate) fn bill_thread(&mut self, id: Id<Thread>) {
         let Some(runner) = self.threads.get(id).map(|thread| thread.process) else { return };
         self.close_bill();
-        let payer = self.processes.get(runner).map_or(runner, |process| process.processor.payer);
-        let is_there = payer == runner || self.processes.get(payer).is_some_and(Process::is_alive);
-        if let Some(process) = self.processes.get_mut(runner).filter(|_| !is_there) {
-            process.processor.payer = runner;
+        let payer = self.payer_of(runner);
+        if let Some(process) = self.processes.get_mut(runner) {
+            process.processor.payer = payer;
         }
-        self.billing.payer = if is_there { payer } else { runner };
-        let share = self.share_of(runner);
-        self.billing.share = share;
-        let owner = self.processes.id_at(share).and_then(|owner| self.processes.get(owner));
-        let budget = owner.and_then(|owner| owner.processor.share.as_ref()?.budget());
-        self.billing.budget_end =
-            budget.map_or(u64::MAX, |budget| self.billing.since.saturating_add(budget.left()));
+        self.open_bill(payer, self.share_of(runner, payer));
     }
 
     /// From now on the time is the process's.
@@ -108,9 +106,17 @@ impl Kernel {
         }
         self.close_bill();
         if let Some(process) = self.processes.get(payer).filter(|process| process.is_alive()) {
-            self.billing.payer = payer;
-            self.billing.share = process.processor.share_owner.index();
+            self.open_bill(payer, process.processor.share_owner.index());
         }
+    }
+
+    /// Opens a bill, behind [`Kernel::close_bill`]: until the budget of the share is used up, if it has one.
+    fn open_bill(&mut self, payer: Id<Process>, share: u32) {
+        let since = self.billing.since;
+        let owner = self.processes.id_at(share).and_then(|owner| self.processes.get(owner));
+        let budget = owner.and_then(|owner| owner.processor.share.as_ref()?.budget());
+        let budget_end = budget.map_or(u64::MAX, |budget| since.saturating_add(budget.left()));
+        self.billing = Billing { payer, share, since, budget_end };
     }
 
     fn close_bill(&mut self) {
@@ -125,27 +131,34 @@ impl Kernel {
         process.is_some_and(|process| process.processor.payer == self.billing.payer)
     }
 
+    /// Who pays for what a process does now: the one for whom it works, unless that one ends or has ended.
+    fn payer_of(&self, runner: Id<Process>) -> Id<Process> {
+        let payer = self.processes.get(runner).map_or(runner, |process| process.processor.payer);
+        let is_running = self.processes.get(payer).is_some_and(|payer| payer.state == ProcessState::Running);
+        if is_running { payer } else { runner }
+    }
+
     /// The share on which a process runs now: its payer's, or its own if that has no more time.
-    fn share_of(&self, runner: Id<Process>) -> u32 {
-        let Some(process) = self.processes.get(runner) else { return u32::MAX };
-        let own = process.processor.share_owner.index();
-        let payer = process.processor.payer;
-        if payer == runner {
-            return own;
-        }
-        let share = self.processes.get(payer).map_or(own, |payer| payer.processor.share_owner.index());
-        if self.run_queue.is_held(share) { own } else { share }
+    fn share_of(&self, runner: Id<Process>, payer: Id<Process>) -> u32 {
+        let share = |id| self.processes.get(id).map(|process| process.processor.share_owner.index());
+        let paid = if payer == runner { None } else { share(payer) };
+        let paid = paid.filter(|paid| !self.run_queue.is_held(*paid));
+        paid.or_else(|| share(runner)).unwrap_or(u32::MAX)
     }
 
     /// Lets a thread that can run wait for the processor. Who works for another goes before the other's own threads: they
     /// cannot keep it from somebody who waits for the same server.
     pub(crate) fn enqueue(&mut self, thread: u32) {
-        let runner =
-            self.threads.id_at(thread).and_then(|id| self.threads.get(id)).map(|thread| thread.process);
-        let Some(runner) = runner else { return };
-        let is_serving = self.processes.get(runner).is_some_and(|process| process.processor.payer != runner);
-        let share = self.share_of(runner);
-        self.run_queue.push(thread, share, is_serving);
+        let Some(runner) = self.runner(thread) else { return };
+        let payer = self.payer_of(runner);
+        let share = self.share_of(runner, payer);
+        self.run_queue.push(thread, share, payer != runner);
+    }
+
+    /// The process of the thread at this pool index.
+    fn runner(&self, thread: u32) -> Option<Id<Process>> {
+        let thread = self.threads.id_at(thread).and_then(|id| self.threads.get(id))?;
+        Some(thread.process)
     }
 
     /// `server` works for `caller`, and for whoever that one works for.
@@ -169,13 +182,13 @@ impl Kernel {
         server.processor.payer = caller.processor.payer;
     }
 
-    /// `server` has one call less in its hands: it works for the caller of the oldest that is left, or for itself.
+    /// `server` has one call less in its hands: it works for the caller of the oldest that is left, or for itself. Who gave a
+    /// call up and has ended pays no more, and nobody inherits that.
     pub(crate) fn end_serving(&mut self, server: Id<Process>) {
-        let caller = self
-            .first_received(server)
-            .and_then(|call| self.operations.get(call))
-            .map(|call| call.origin.process);
-        let caller = caller.and_then(|caller| self.processes.get(caller));
+        let call = self.first_received(server).and_then(|call| self.operations.get(call));
+        let caller = call
+            .filter(|call| matches!(call.parked, Parked::Delivered { .. }))
+            .and_then(|call| self.processes.get(call.origin.process));
         let payer = caller.map_or(server, |caller| caller.processor.payer);
         if let Some(process) = self.processes.get_mut(server) {
             process.processor.payer = payer;
@@ -190,16 +203,26 @@ impl Kernel {
         let mut next = self.run_queue.first(share);
         while let Some(thread) = next {
             next = self.run_queue.next(thread);
-            let runner =
-                self.threads.id_at(thread).and_then(|id| self.threads.get(id)).map(|thread| thread.process);
-            let is_own = runner
-                .and_then(|runner| self.processes.get(runner))
-                .is_none_or(|process| process.processor.share_owner == owner);
-            if !is_own {
+            let runner = self.runner(thread).and_then(|runner| self.processes.get(runner));
+            if runner.is_some_and(|runner| runner.processor.share_owner != owner) {
                 self.run_queue.remove(thread);
                 self.enqueue(thread);
             }
         }
+    }
+
+    /// Takes some out of the line of a process that ends and has no children any more, whose share nobody enters then: those
+    /// who worked for somebody on it go on on their own. False if nobody is left.
+    pub(crate) fn leave_share(&mut self, owner: Id<Process>) -> bool {
+        if self.processes.get(owner).is_none_or(|process| process.processor.share.is_none()) {
+            return false;
+        }
+        for count in 0..LEAVERS_PER_STEP {
+            let Some(thread) = self.run_queue.first(owner.index()) else { return count > 0 };
+            self.run_queue.remove(thread);
+            self.enqueue(thread);
+        }
+        true
     }
 
     /// A new period of the share's budget has begun.

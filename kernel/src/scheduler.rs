@@ -200,9 +200,10 @@ impl Kernel {
         }
     }
 
-    /// True if somebody else waits and the slice is over.
+    /// True if somebody else waits, in the queue or because the processor was handed to it, and the slice is over.
     fn is_slice_over(&self, slice_end: u64) -> bool {
-        !self.run_queue.is_empty() && self.clock.now() >= slice_end
+        let somebody_waits = self.handed.is_some() || !self.run_queue.is_empty();
+        somebody_waits && self.clock.now() >= slice_end
     }
 
     /// True if the thread that runs must leave: the slice is over, or the budget that pays for it.

@@ -6,9 +6,9 @@
 //! slice of [`SLICE_NANOSECONDS`] ends only if somebody else waits for the processor, so a lone thread is never interrupted
 //! for nothing. Called by the kernel's main loop, and by its billing with the time that was used.
 //!
-//! Invariant: a share that is open, not held, and has threads in its line stands in the order; no other does. A share that
-//! comes back after it had nothing to run has saved up at most [`LAG_NANOSECONDS`], and one that is closed passes what it
-//! owes on.
+//! Invariant: a share that is not held and has threads in its line stands in the order; no other does. So whoever stands in
+//! a line has a turn, also if the share was closed, or opened anew, meanwhile. A share that comes back after it had nothing
+//! to run has saved up at most [`LAG_NANOSECONDS`], and one that is closed passes what it owes on.
 
 use crate::list::{Links, List};
 use crate::storage::{self, AllocationRefused, Numbered};
@@ -87,23 +87,25 @@ impl RunQueue {
         })
     }
 
-    /// A share with this weight begins, without advance and without debt. Nothing stands in its line.
+    /// A share with this weight begins, without advance and without debt. Who stands in its line already stays there.
     pub fn open(&mut self, share: u32, weight: u32) {
         let opened = Share { weight, time: self.floor, line: List::EMPTY, is_held: false };
         storage::reach(&mut self.shares, share as usize, opened);
         if let Some(place) = self.shares.get_mut(share as usize) {
-            *place = opened;
+            *place = Share { line: place.line, ..opened };
         }
+        self.enter_order(share);
     }
 
-    /// A share ends, with nothing in its line. Returns the nanoseconds that it has used before the others: whoever gets
-    /// its weight back is charged for them, or opening shares would be a way to get ahead.
+    /// A share ends. Returns the nanoseconds that it has used before the others: whoever gets its weight back is charged for
+    /// them, or opening shares would be a way to get ahead. Who stands in its line still has a turn, and a held one as well.
     pub fn close(&mut self, share: u32) -> u64 {
-        self.order.cancel(share);
         let Some(place) = self.shares.get_mut(share as usize) else { return 0 };
-        place.is_held = false;
         let ahead = u128::from(place.time.saturating_sub(self.floor));
-        (ahead * u128::from(place.weight) / u128::from(WEIGHT_TOTAL)) as u64
+        let owed = ahead * u128::from(place.weight) / u128::from(WEIGHT_TOTAL);
+        (place.is_held, place.time) = (false, place.time.min(self.floor));
+        self.enter_order(share);
+        owed as u64
     }
 
     /// Changes the weight of a share; what it has used stays as it was counted.

@@ -77,7 +77,8 @@ impl Kernel {
         if process.children > 0 {
             return self.end_children(id);
         }
-        let is_left = self.dismantle_table(id)
+        let is_left = self.leave_share(id)
+            || self.dismantle_table(id)
             || self.dismantle_space(id)
             || self.release_areas(id)
             || self.pass_charges_on(id);
@@ -106,6 +107,7 @@ impl Kernel {
             self.nodes.owe_all();
             return EndStep::AfterOthers;
         }
+        self.count_abandoned(id, thread);
         let left = self.threads.get(thread).map(|thread| (thread.context.cpl(), thread.wakes));
         // What completed meanwhile may have woken it.
         self.run_queue.remove(thread.index());
@@ -117,6 +119,15 @@ impl Kernel {
             process.wakes = left.map_or(0, |(_, wakes)| wakes);
         }
         EndStep::Again
+    }
+
+    /// The thread's own record was paid for with it. If a server still has the call that is in it, it is one like the others
+    /// from now on: counted until it goes.
+    fn count_abandoned(&mut self, id: Id<Process>, thread: Id<Thread>) {
+        let own = self.threads.get(thread).and_then(|thread| thread.kept_call);
+        if own.is_some_and(|own| self.operations.get(own).is_some()) {
+            self.count_entries(id, Kind::Operation, 1);
+        }
     }
 
     /// Ends some of the children, then waits for them. There are no new ones, since the thread that could make them is gone.

@@ -153,10 +153,7 @@ impl Kernel {
 
     /// Moves charge, frames and count of what was found.
     fn hand_on(&mut self, id: Id<Process>, creator: Option<Id<Process>>, found: &Found) {
-        let Some(process) = self.processes.get(id) else { return };
-        let mut account = process.account;
-        // A thread's own record is not counted.
-        let counted = found.kind.map_or(0, |kind| process.holdings.count(kind).min(found.count));
+        let Some(mut account) = self.processes.get(id).map(|process| process.account) else { return };
         if let Some(creator) = creator.and_then(|creator| self.processes.get_mut(creator)) {
             account.pass_on(&mut creator.account, found.bytes, found.frames * PAGE, &mut self.pot);
             creator.has_lent |= matches!(found.kind, None | Some(Kind::Operation));
@@ -165,7 +162,7 @@ impl Kernel {
             process.account = account;
         }
         if let Some(kind) = found.kind {
-            self.discount_entries(id, kind, counted);
+            self.discount_entries(id, kind, found.count);
             if let Some(creator) = creator {
                 self.count_entries(creator, kind, found.count);
             }

@@ -1,6 +1,8 @@
-//! Turns, fairness by weight, and what nobody can gain: by waiting, by opening shares, by many threads.
+//! Turns, fairness by weight, what nobody can gain (by waiting, by opening shares, by many threads), and random use in which
+//! nobody who waits is lost.
 
 use super::*;
+use std::collections::VecDeque;
 use std::vec;
 
 fn queue(weights: &[u32]) -> RunQueue {
@@ -162,6 +164,92 @@ fn a_held_share_waits() {
     queue.resume(0);
     assert_eq!(queue.pop(), Some(Turn { thread: 0, share: 0 }));
     assert_eq!(queue.pop(), Some(Turn { thread: 2, share: 0 }));
+}
+
+#[test]
+fn whoever_stands_in_the_line_of_a_closed_share_has_a_turn() {
+    let mut queue = queue(&[100, 100]);
+    queue.push(0, 0, false);
+    queue.push(1, 0, false);
+    queue.push(2, 0, true);
+    queue.charge(0, SLICE_NANOSECONDS);
+    queue.hold(0);
+    assert_eq!(queue.close(0), SLICE_NANOSECONDS);
+    assert_eq!(queue.pop(), Some(Turn { thread: 2, share: 0 }));
+    // The share's number is another one's now.
+    queue.open(0, 50);
+    queue.push(3, 0, false);
+    queue.remove(0);
+    let order: [_; 3] = core::array::from_fn(|_| queue.pop().map(|turn| turn.thread));
+    assert_eq!(order, [Some(1), Some(3), None]);
+    queue.push(0, 1, false);
+    assert_eq!(queue.pop(), Some(Turn { thread: 0, share: 1 }));
+}
+
+/// The lines of the shares, each with whether it is held.
+type Lines = [(VecDeque<u32>, bool); 5];
+
+/// The thread that has its turn stands in front of a line that is not held; none only if there is no such line.
+fn pop_both(queue: &mut RunQueue, lines: &mut Lines) {
+    match queue.pop() {
+        Some(turn) => {
+            let (line, is_held) = &mut lines[turn.share as usize];
+            assert_eq!((line.pop_front(), *is_held), (Some(turn.thread), false));
+        }
+        None => assert!(lines.iter().all(|(line, is_held)| line.is_empty() || *is_held)),
+    }
+}
+
+#[test]
+fn random_use_loses_nobody() {
+    const THREADS: u32 = 12;
+    let mut queue = queue(&[100; 5]);
+    let mut lines = Lines::default();
+    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+    for _ in 0..if cfg!(miri) { 500 } else { 200_000 } {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        let (thread, share) = ((state >> 8) as u32 % THREADS, (state >> 32) as u32 % 5);
+        let (of_share, is_first) = (share as usize, state >> 40 & 1 != 0);
+        match state % 10 {
+            0..3 => {
+                queue.push(thread, share, is_first);
+                let waits = lines.iter().any(|(line, _)| line.contains(&thread));
+                match &mut lines[of_share].0 {
+                    _ if waits => {}
+                    line if is_first => line.push_front(thread),
+                    line => line.push_back(thread),
+                }
+            }
+            3 => {
+                queue.remove(thread);
+                lines.iter_mut().for_each(|(line, _)| line.retain(|one| *one != thread));
+            }
+            4 => {
+                queue.hold(share);
+                lines[of_share].1 = true;
+            }
+            5 => {
+                queue.resume(share);
+                lines[of_share].1 = false;
+            }
+            6 => queue.charge(share, state >> 44),
+            7 => {
+                queue.close(share);
+                lines[of_share].1 = false;
+            }
+            8 => {
+                queue.open(share, 1 + (state >> 50) as u32);
+                lines[of_share].1 = false;
+            }
+            _ => pop_both(&mut queue, &mut lines),
+        }
+    }
+    (0..5).for_each(|share| queue.resume(share));
+    lines.iter_mut().for_each(|(_, is_held)| *is_held = false);
+    (0..=THREADS).for_each(|_| pop_both(&mut queue, &mut lines));
+    assert!(queue.is_empty() && lines.iter().all(|(line, _)| line.is_empty()));
 }
 
 #[test]

@@ -17,6 +17,7 @@ mod drive;
 mod memory;
 mod notify;
 mod revoked;
+mod spend;
 mod ways;
 
 use capos_rt::abi::outcome::ExitStatus;
@@ -41,7 +42,8 @@ fn main(capabilities: &CapSet) -> ExitStatus {
         .or_else(|| calls::find(argument))
         .or_else(|| direct::find(argument))
         .or_else(|| drive::find(argument))
-        .or_else(|| notify::find(argument));
+        .or_else(|| notify::find(argument))
+        .or_else(|| spend::find(argument));
     ExitStatus::exited(way.map_or(NOT_ASKED, |way| way(capabilities)))
 }
 

@@ -29,9 +29,13 @@ pub(crate) struct Child {
 pub(crate) fn create(context: &Context, argument: &str) -> Result<Child, String> {
     let reply = context.spawner.create(argument, &context.crash, LIMIT, 0, 0, 0, 0);
     let child = done("create", reply).map(|reply| Child { process: reply.process, memory: reply.memory })?;
-    let object = text(context, argument)?;
-    grant(&child, "argument", &object, READ)?;
+    give_argument(context, &child, argument)?;
     Ok(child)
+}
+
+/// Tells a child what to do.
+pub(crate) fn give_argument(context: &Context, child: &Child, argument: &str) -> Outcome {
+    grant(child, "argument", &text(context, argument)?, READ)
 }
 
 /// `MemoryObject.info` and `MemoryObject.read`.

@@ -12,6 +12,7 @@ extern crate alloc;
 
 mod accounting;
 mod any_order;
+mod bills;
 mod book;
 mod cancellation;
 mod capabilities;
@@ -75,6 +76,7 @@ fn main(capabilities: &CapSet) -> ExitStatus {
     code_memory::run(&mut harness);
     limits::run(&mut harness);
     accounting::run(&mut harness);
+    bills::run(&mut harness);
     revocation::run(&mut harness);
     revoked_calls::run(&mut harness);
     revoked_mappings::run(&mut harness);
