@@ -7,9 +7,9 @@
 use capos_kernel_suite::by_hand;
 use capos_kernel_suite::probe::Probe;
 use capos_rt::abi::error::{CallError, Exception, Transport};
-use capos_rt::abi::ring::{FLAGS, KERNEL_INTERFACE, Opcode, RECEIVED_HEADER_BYTES, ReceivedHeader};
+use capos_rt::abi::ring::{FLAGS, KERNEL_INTERFACE, Mint, Opcode, RECEIVED_HEADER_BYTES, ReceivedHeader};
 use capos_rt::schema::endpoint::Endpoint;
-use capos_rt::untyped::{self, Room, Server};
+use capos_rt::untyped::{self, Outgoing, Room, Server};
 use capos_rt::{Cap, CapSet, Capability, hostile};
 
 /// The way with this name.
@@ -68,6 +68,12 @@ fn serve_all(endpoint: &Cap<Endpoint>) -> Result<u32, CallError> {
                 server.buffers().1[0] = u8::from(is_gone);
                 server.reply_and_receive(token, 1)?
             }
+            // A new object.
+            (_, 6) => {
+                let mint = Mint { interface: Probe::ID, cookie: 7, methods: Probe::ALL_METHODS };
+                untyped::reply(token, b"", &[Outgoing::Mint(mint)])?;
+                server.receive()?
+            }
             // More than the caller has room for.
             (_, 5) => match server.reply_and_receive(token, 512) {
                 Err(CallError::Transport(Transport::TooLarge)) => server.receive()?,
@@ -79,12 +85,12 @@ fn serve_all(endpoint: &Cap<Endpoint>) -> Result<u32, CallError> {
     }
 }
 
-fn service(capabilities: &CapSet) -> Option<Cap<Probe>> {
+pub(crate) fn service(capabilities: &CapSet) -> Option<Cap<Probe>> {
     capabilities.get("service").ok()
 }
 
 /// Calls so often and ends.
-fn call_times(capabilities: &CapSet, times: u32) -> u32 {
+pub(crate) fn call_times(capabilities: &CapSet, times: u32) -> u32 {
     let Some(service) = service(capabilities) else { return 1 };
     let mut reply = [0; 8];
     for _ in 0..times {

@@ -13,6 +13,7 @@ mod by_hand;
 mod calls;
 mod contents;
 mod direct;
+mod direct_by_hand;
 mod drive;
 mod memory;
 mod notify;
@@ -41,6 +42,7 @@ fn main(capabilities: &CapSet) -> ExitStatus {
     let way = behave::find(argument)
         .or_else(|| calls::find(argument))
         .or_else(|| direct::find(argument))
+        .or_else(|| direct_by_hand::find(argument))
         .or_else(|| drive::find(argument))
         .or_else(|| notify::find(argument))
         .or_else(|| spend::find(argument));

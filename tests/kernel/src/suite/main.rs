@@ -22,6 +22,7 @@ mod context;
 mod crashes;
 mod devices;
 mod direct;
+mod direct_ends;
 mod drivers;
 mod endpoints;
 mod harness;
@@ -68,6 +69,7 @@ fn main(capabilities: &CapSet) -> ExitStatus {
     lives::run(&mut harness);
     long_messages::run(&mut harness);
     direct::run(&mut harness);
+    direct_ends::run(&mut harness);
     stubs::run(&mut harness);
     stub_answers::run(&mut harness);
     memory_objects::run(&mut harness);
