@@ -135,6 +135,9 @@ impl Watch {
         if matches!(self.deadline, Some((_, Deadline::Start))) {
             let end = self.host_limit.and_then(|limit| Instant::now().checked_add(limit));
             self.deadline = end.map(|at| (at, Deadline::Time));
+        }
+        // Even if the outcome was told first: the channels are read by threads of their own.
+        if self.reader.is_none() {
             let limit = self.time_limit.and_then(|limit| Instant::now().checked_add(limit));
             self.reader = limit.map(|at| ReaderCheck { at, write: None });
         }
