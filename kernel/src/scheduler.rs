@@ -155,6 +155,7 @@ impl Kernel {
     /// turn: that one is returned.
     fn run_thread(&mut self, first: Id<Thread>, slice_end: u64) -> Id<Thread> {
         let mut id = first;
+        let payer = self.billing.payer;
         loop {
             let has_work = self.has_work();
             if has_work && !self.settle(id, slice_end) {
@@ -165,10 +166,7 @@ impl Kernel {
                 Left::Call(taken) => self.finish_lone(id, &taken),
                 Left::Event(Event::SystemCall) => self.system_call(id),
                 Left::Event(event) => self.serve_event(id, event, slice_end),
-                Left::NotBilled => {
-                    self.bill_thread(id);
-                    Next::Continue
-                }
+                Left::NotBilled => self.bill_again(id, payer),
                 Left::NotReady => self.resume_enter(id),
             };
             match next {
@@ -257,6 +255,20 @@ impl Kernel {
             }
         }
         taken.map_or(Left::Event(Event::SystemCall), Left::Call)
+    }
+
+    /// The time is billed to the thread again, behind what was done for others. If it works for somebody else than before and
+    /// others wait for the processor, its turn is that one's: a server goes on with its next call before its last caller only
+    /// if the next one has had less.
+    fn bill_again(&mut self, id: Id<Thread>, payer: Id<Process>) -> Next {
+        let process = self.threads.get(id).and_then(|thread| self.processes.get(thread.process));
+        let is_same = process.is_some_and(|process| process.processor.payer == payer);
+        if is_same || self.run_queue.is_empty() {
+            self.bill_thread(id);
+            return Next::Continue;
+        }
+        self.enqueue(id.index());
+        Next::Leave
     }
 
     /// Goes on with an `enter` that others interrupted.
@@ -372,7 +384,6 @@ impl Kernel {
                         self.complete_operation(operation, Ok((0, 0)));
                     }
                 }
-                TimerOwner::Console => self.poll_console(),
                 TimerOwner::Revocation => {
                     self.continue_revocation();
                 }
