@@ -88,7 +88,7 @@ struct SystemManifest {
   enum Source {
     # What can be granted; interface and mask are checked against the schema by the host and again by init.
     consoleOutput @0;
-    # A Console labelled with the process's name, standard output.
+    # A Console labelled with the process's name, standard output: an object of whoever serves Console and drives the console.
     consoleError @1;
     timer @2;
     entropySource @3;
@@ -106,5 +106,7 @@ struct SystemManifest {
     # The process's own.
     device @12;
     # A Device: the machine's of the kind that the grant names.
+    consoleNames @13;
+    # A MemoryObject: whose streams a driver of the console carries (capos_abi::streams).
   }
 }

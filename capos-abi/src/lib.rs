@@ -23,4 +23,5 @@ pub mod outcome;
 pub mod package;
 pub mod ring;
 pub mod share;
+pub mod streams;
 pub mod system_call;

@@ -90,6 +90,14 @@ impl Layout {
         self.file("capos-wasm.elf")
     }
 
+    /// The driver of the console.
+    ///
+    /// # Errors
+    /// It is missing.
+    pub fn console_driver(&self) -> Result<PathBuf, Failure> {
+        self.file("virtio-console.elf")
+    }
+
     /// The driver of the random device.
     ///
     /// # Errors

@@ -11,7 +11,6 @@ use crate::endpoints::{Endpoint, Minted};
 use crate::kernel::Kernel;
 use crate::memory::mapping::Mapping;
 use crate::memory::object::MemoryObject;
-use crate::objects::console::Stream;
 use crate::objects::notification::Notification;
 use crate::processes::Process;
 use capos_abi::error::Transport;
@@ -34,8 +33,6 @@ pub(crate) enum Kind {
     MemoryObject,
     /// Mappings of memory objects.
     Mapping,
-    /// Consoles.
-    Stream,
     /// Endpoints.
     Endpoint,
     /// Objects of endpoints.
@@ -49,8 +46,8 @@ const KINDS: usize = Kind::Notification as usize + 1;
 
 impl Kind {
     /// What may live on when the process that is charged for it has ended.
-    pub(crate) const LASTING: [Kind; 6] =
-        [Kind::MemoryObject, Kind::Endpoint, Kind::Minted, Kind::Notification, Kind::Stream, Kind::Operation];
+    pub(crate) const LASTING: [Kind; 5] =
+        [Kind::MemoryObject, Kind::Endpoint, Kind::Minted, Kind::Notification, Kind::Operation];
 
     /// Bytes that an entry is charged. A process's record is charged to itself, with what belongs to it.
     pub(crate) const fn bytes(self) -> u64 {
@@ -61,7 +58,6 @@ impl Kind {
             Kind::MemoryObject => Pool::<MemoryObject>::entry_bytes(),
             // A use of the object's node, and one of the CodeMemory's.
             Kind::Mapping => Pool::<Mapping>::entry_bytes() + 2 * USE_BYTES,
-            Kind::Stream => Pool::<Stream>::entry_bytes(),
             Kind::Endpoint => Pool::<Endpoint>::entry_bytes(),
             Kind::Minted => Pool::<Minted>::entry_bytes(),
             Kind::Notification => Pool::<Notification>::entry_bytes(),
@@ -107,7 +103,6 @@ impl Kernel {
             Kind::Capability => self.nodes.available(),
             Kind::MemoryObject => free(&self.memory_objects),
             Kind::Mapping => free(&self.mappings),
-            Kind::Stream => free(&self.streams),
             Kind::Endpoint => free(&self.endpoints),
             Kind::Minted => free(&self.minted),
             Kind::Notification => free(&self.notifications),

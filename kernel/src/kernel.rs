@@ -12,7 +12,6 @@ use crate::endpoints::{Endpoint, Minted};
 use crate::memory::mapping::Mapping;
 use crate::memory::object::MemoryObject;
 use crate::objects::Object;
-use crate::objects::console::{ConsoleDevice, Stream};
 use crate::objects::notification::Notification;
 use crate::processes::Process;
 use crate::processes::layout::PAGE;
@@ -56,7 +55,6 @@ pub(crate) struct Kernel {
     pub(crate) operations: Pool<Operation>,
     pub(crate) memory_objects: Pool<MemoryObject>,
     pub(crate) mappings: Pool<Mapping>,
-    pub(crate) streams: Pool<Stream>,
     pub(crate) endpoints: Pool<Endpoint>,
     pub(crate) minted: Pool<Minted>,
     pub(crate) notifications: Pool<Notification>,
@@ -80,7 +78,6 @@ pub(crate) struct Kernel {
     /// What the alarm is set to, so that it is set only when that changes.
     pub(crate) alarm: Option<u64>,
     pub(crate) work: Work,
-    pub(crate) console: ConsoleDevice,
     pub(crate) generator: Generator,
     /// A process has fed the generator.
     pub(crate) is_fed: bool,
@@ -114,7 +111,6 @@ impl Kernel {
             operations: Pool::with_capacity(sizes.operations)?,
             memory_objects: Pool::with_capacity(sizes.memory_objects)?,
             mappings: Pool::with_capacity(sizes.mappings)?,
-            streams: Pool::with_capacity(sizes.streams)?,
             endpoints: Pool::with_capacity(sizes.endpoints)?,
             minted: Pool::with_capacity(sizes.minted)?,
             notifications: Pool::with_capacity(sizes.notifications)?,
@@ -132,7 +128,6 @@ impl Kernel {
             timers: TimerQueue::with_capacity(Kernel::share_timer(sizes.operations))?,
             alarm: None,
             work: Work::with_capacity(sizes.processes, sizes.memory_objects, sizes.endpoints)?,
-            console: ConsoleDevice::new(hardware.console)?,
             generator: Generator::new(),
             is_fed: false,
             seed_waiter: List::EMPTY,
@@ -142,11 +137,8 @@ impl Kernel {
         })
     }
 
-    /// The timer that polls a console whose host is slow.
-    pub(crate) const CONSOLE_TIMER: u32 = 0;
-
     /// The timer that gives a revocation its next turn.
-    pub(crate) const REVOCATION_TIMER: u32 = 1;
+    pub(crate) const REVOCATION_TIMER: u32 = 0;
 
     /// The timer of a thread's `enter` deadline.
     pub(crate) const fn thread_timer(thread: u32) -> u32 {
@@ -187,7 +179,6 @@ impl Kernel {
         let numbered = timer.saturating_sub(FIRST_TIMER);
         let index = numbered / TIMER_KINDS;
         match (timer, numbered % TIMER_KINDS) {
-            (Kernel::CONSOLE_TIMER, _) => TimerOwner::Console,
             (Kernel::REVOCATION_TIMER, _) => TimerOwner::Revocation,
             (_, 0) => TimerOwner::Thread(index),
             (_, 1) => TimerOwner::Operation(index),
@@ -197,9 +188,9 @@ impl Kernel {
 }
 
 /// Kinds of timers that there is one of for each entry of a pool. Their numbers alternate, as those of uses do; the first
-/// ones are single.
+/// is single.
 const TIMER_KINDS: u32 = 3;
-const FIRST_TIMER: u32 = 2;
+const FIRST_TIMER: u32 = 1;
 
 /// What stands in a queue of an endpoint.
 #[derive(Clone, Copy, Debug)]
@@ -217,8 +208,6 @@ pub(crate) enum TimerOwner {
     Thread(u32),
     /// The operation at this pool index.
     Operation(u32),
-    /// The console's poll.
-    Console,
     /// The revocations in progress.
     Revocation,
     /// The budget of the share with this number.
@@ -271,5 +260,5 @@ fn capabilities() -> usize {
     (heap::free_bytes() / 2 / bytes).min(CAPABILITIES)
 }
 
-/// The head of the console's waiting operations and the like: a list over [`Kernel::wait_links`].
+/// The head of what waits for one thing: a list over [`Kernel::wait_links`].
 pub(crate) type Waiters = List;

@@ -14,7 +14,7 @@ use crate::processes::Process;
 use crate::processes::build::{BuildError, Request};
 use crate::processes::layout::{PAGE, STACK_BYTES_DEFAULT};
 use crate::processes::name::Name;
-use capos_abi::host::{EXIT_IMAGE_REFUSED, EXIT_KERNEL_FAILED, StreamKind};
+use capos_abi::host::{EXIT_IMAGE_REFUSED, EXIT_KERNEL_FAILED};
 use capos_abi::image::{INIT, ImageError, OPTIONS};
 use capos_abi::package::Package;
 use capos_abi::ring::Layout;
@@ -135,10 +135,7 @@ impl Kernel {
             BuildError::Transport(error) => fail(format_args!("init: {error}")),
         });
         self.first_process = Some(init);
-        let stream = self.create_stream(name, StreamKind::Error, None);
-        let stream = stream.unwrap_or_else(|error| fail(format_args!("init: {error}")));
         for (name, object) in [
-            ("console", Object::Console(stream)),
             ("timer", Object::Timer),
             ("entropy", Object::EntropySource),
             ("entropy-sink", Object::EntropySink),

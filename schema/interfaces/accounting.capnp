@@ -22,7 +22,7 @@ interface Accounting @0xc734048343a8c04f {
   # has received, and how many it has received itself.
 
   objects @3 () -> (processes :UInt32, operations :UInt32, capabilities :UInt32, memoryObjects :UInt32, mappings :UInt32,
-                    consoles :UInt32, endpoints :UInt32, minted :UInt32, notifications :UInt32);
+                    endpoints :UInt32, minted :UInt32, notifications :UInt32);
   # What the kernel keeps for it now, by kind: children that have not ended, submissions in progress, capabilities, and the objects
   # that are charged to it.
 }

@@ -6,6 +6,6 @@
 
 interface Machine @0x9fffed986f637c6d {
   finish @0 (kind :UInt16, code :UInt32, process :Text, report :Text) -> ();
-  # Delivers this message to the host as the outcome of the run and powers the machine off. `kind` is an OutcomeKind of
-  # capos-abi, `process` the process whose end it is. Does not return.
+  # Writes the outcome as the last line of the kernel's log and powers the machine off; it went to the host over the console before,
+  # if there is one. `kind` is an OutcomeKind of capos-abi, `process` the process whose end it is. Does not return.
 }

@@ -97,6 +97,7 @@ fn marks() -> Result<Vec<Mark>, String> {
     };
     let (boot, kernel) = (open("boot.elf.debug")?, open("kernel.elf.debug")?);
     let (init, host) = (open("init.elf.debug")?, open("capos-wasm.elf.debug")?);
+    let console = open("virtio-console.elf.debug")?;
     // A function that this compiler has merged into another cannot be found: its figures are then not measured.
     let found = |name, program: &Program, address: Option<u64>| {
         address.map(|address| Mark { name, address, code: program.code(address) })
@@ -108,24 +109,26 @@ fn marks() -> Result<Vec<Mark>, String> {
         found("spawn", &kernel, kernel.function("13build_process")),
         found("host", &host, Some(host.entry)),
         found("guest", &host, host.function("19init_wasm_func_call")),
-        found("byte", &kernel, kernel.function("7Console4send")),
+        found("byte", &console, console.function("4Wire4send")),
         found("end", &kernel, kernel.function("13reply_outcome")),
     ];
     Ok(marks.into_iter().flatten().collect())
 }
 
-/// Where each mark was reached first; spawn, byte and end only behind the start of init or of the guest's host.
+/// Where each mark was reached first; byte and end only behind the start of the guest's host, and spawn last before it: drivers
+/// are made before.
 fn places(marks: &[(String, u64)]) -> impl Fn(&str) -> Option<u64> {
     let first = |name: &str, from: u64| {
         marks.iter().find(|(mark, at)| mark == name && *at >= from).map(|(_, at)| *at)
     };
     let init = first("init", 0).unwrap_or(0);
     let host = first("host", init).unwrap_or(u64::MAX);
+    let spawns = marks.iter().filter(|(mark, at)| mark == "spawn" && (init..host).contains(at));
     let found: Vec<(&'static str, Option<u64>)> = vec![
         ("boot", first("boot", 0)),
         ("kernel", first("kernel", 0)),
         ("init", first("init", 0)),
-        ("spawn", first("spawn", init)),
+        ("spawn", spawns.map(|(_, at)| *at).max()),
         ("host", first("host", init)),
         ("guest", first("guest", host)),
         ("byte", first("byte", host)),

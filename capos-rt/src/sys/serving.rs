@@ -11,6 +11,8 @@ use core::ptr::NonNull;
 
 use capos_abi::error::{CallError, Transport};
 use capos_abi::handle::Handle;
+#[cfg(feature = "virtio")]
+use capos_abi::ring::FLAG_RESULT_IN_AREA;
 use capos_abi::ring::{
     Completion, FLAG_PARAMETERS_IN_AREA, Opcode, PlainAnswer, RECEIVED_HANDLE_BYTES, Submission,
 };
@@ -113,6 +115,29 @@ impl Serving {
             taken: Cell::new(0),
             is_in_flight: false,
         })
+    }
+
+    /// Receives into memory of the caller's from now on.
+    ///
+    /// # Errors
+    /// [`Transport::BadMessage`] while a receive is in flight.
+    ///
+    /// # Safety
+    /// The bytes are initialized, the kernel may write them, and until the value is dropped or has got other ones nobody
+    /// else looks at them while a receive is in flight, nor writes them while [`Serving::hand`] lends them.
+    #[cfg(feature = "virtio")]
+    pub(crate) unsafe fn receive_into(&mut self, room: NonNull<u8>, bytes: usize) -> Result<(), CallError> {
+        if self.is_in_flight {
+            return Err(Transport::BadMessage.into());
+        }
+        for submission in [&mut self.receive, &mut self.answer] {
+            submission.flags &= !FLAG_RESULT_IN_AREA;
+            submission.result_address = room.as_ptr().expose_provenance() as u64;
+            submission.result_capacity = bytes as u32;
+        }
+        self.answer_words = self.answer.encode();
+        (self.room, self.room_bytes, self.received) = (room, bytes, 0);
+        Ok(())
     }
 
     /// What was received, and the buffer for the reply; both empty while a receive is in flight.

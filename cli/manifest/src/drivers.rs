@@ -7,14 +7,16 @@
 
 use std::time::Duration;
 
+use capos_schema::console::Console;
 use capos_schema::entropy_sink::EntropySink;
-use capos_schema::interface::mask;
+use capos_schema::interface::{Description, Interface, mask};
+use capos_schema::memory_object::MemoryObject;
 use capos_schema::timer::Timer;
 use capos_schema::virtual_memory::VirtualMemory;
 
 use crate::document::{Caps, Instance, Methods};
 use crate::sources::{Device, offered};
-use crate::system::{Grant, Process, ProcessorLimits, Restart, RingSizes, Source, When};
+use crate::system::{Grant, Process, ProcessorLimits, Restart, RingSizes, Service, Source, When};
 
 /// A driver that a manifest can name. Its program, and its process, are called as it is.
 #[derive(Debug)]
@@ -24,10 +26,19 @@ pub(crate) struct Driver {
     device: Device,
     /// What it holds besides its device: the name, what it is, and the methods.
     holds: &'static [(&'static str, Source, u64)],
-    /// True for a grant that works only with this driver.
-    serves: fn(&Source) -> bool,
-    /// True if an instance is given such a grant.
-    is_used_by: fn(&Caps) -> bool,
+    /// What others call, if it is a service.
+    service: Option<(&'static str, &'static Description, u64)>,
+    /// Which systems need it.
+    need: Need,
+}
+
+/// Which systems need a driver.
+#[derive(Debug)]
+enum Need {
+    /// All in which no other process drives its device: init speaks through it.
+    Always,
+    /// Those in which somebody is granted what works only with it, and instances that are given such a grant.
+    For(fn(&Source) -> bool, fn(&Caps) -> bool),
 }
 
 /// Bytes of memory that a driver may use: a small program, its rings, and the memory that it shares with its device.
@@ -40,17 +51,34 @@ const DELAY: Duration = Duration::from_millis(10);
 const STACK: u64 = 32 << 10;
 
 /// All drivers, in the order of their start.
-pub(crate) const DRIVERS: [Driver; 1] = [Driver {
-    name: "virtio-rng",
-    device: Device::Entropy,
-    holds: &[
-        ("entropy-sink", Source::EntropySink, mask(&[EntropySink::FEED])),
-        ("timer", Source::Timer, mask(&[Timer::NOW, Timer::SLEEP])),
-        ("memory", Source::VirtualMemory, VirtualMemory::ALL_METHODS),
-    ],
-    serves: |source| matches!(source, Source::EntropySource),
-    is_used_by: |caps| caps.random != Methods::Whole(false),
-}];
+pub(crate) const DRIVERS: [Driver; 2] = [
+    Driver {
+        name: "virtio-console",
+        device: Device::Console,
+        holds: &[
+            ("names", Source::ConsoleNames, mask(&[MemoryObject::INFO, MemoryObject::READ])),
+            ("timer", Source::Timer, mask(&[Timer::NOW])),
+            ("memory", Source::VirtualMemory, VirtualMemory::ALL_METHODS),
+        ],
+        // Nobody is granted the root: init makes what it gives to others.
+        service: Some(("console", Console::DESCRIPTION, mask(&[Console::FINISH]))),
+        need: Need::Always,
+    },
+    Driver {
+        name: "virtio-rng",
+        device: Device::Entropy,
+        holds: &[
+            ("entropy-sink", Source::EntropySink, mask(&[EntropySink::FEED])),
+            ("timer", Source::Timer, mask(&[Timer::NOW, Timer::SLEEP])),
+            ("memory", Source::VirtualMemory, VirtualMemory::ALL_METHODS),
+        ],
+        service: None,
+        need: Need::For(
+            |source| matches!(source, Source::EntropySource),
+            |caps| caps.random != Methods::Whole(false),
+        ),
+    },
+];
 
 impl Driver {
     /// The driver with this name.
@@ -58,14 +86,26 @@ impl Driver {
         DRIVERS.iter().find(|driver| driver.name == name)
     }
 
-    /// True if one of these processes holds what works only with it.
+    /// True if a system of these processes needs it.
     pub(crate) fn is_needed(&self, processes: &[Process]) -> bool {
-        processes.iter().flat_map(|process| &process.grants).any(|grant| (self.serves)(&grant.source))
+        let mut sources = processes.iter().flat_map(|process| &process.grants).map(|grant| &grant.source);
+        match self.need {
+            Need::Always => !processes.iter().any(|process| process.drives(self.device)),
+            Need::For(works_with_it, _) => sources.any(works_with_it),
+        }
+    }
+
+    /// True if a system needs it whatever it names.
+    pub(crate) fn is_indispensable(&self) -> bool {
+        matches!(self.need, Need::Always)
     }
 
     /// True if this instance needs it.
     pub(crate) fn serves(&self, instance: &Instance) -> bool {
-        (self.is_used_by)(&instance.caps)
+        match self.need {
+            Need::Always => true,
+            Need::For(_, is_used_by) => is_used_by(&instance.caps),
+        }
     }
 
     /// Its process, whose program is the part `image`.
@@ -91,7 +131,11 @@ impl Driver {
             launch: None,
             module: None,
             rings: RingSizes::default(),
-            serves: Vec::new(),
+            serves: self
+                .service
+                .map(|(name, interface, methods)| Service { name: name.to_owned(), interface, methods })
+                .into_iter()
+                .collect(),
             restart: Restart { when: When::Always, most: RESTARTS, delay: DELAY },
         }
     }

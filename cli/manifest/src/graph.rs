@@ -19,10 +19,7 @@ pub fn graph(system: &System) -> String {
         .flat_map(|process| process.grants.iter().map(move |grant| (process, grant)))
         .map(|(process, grant)| {
             let held = offered(&grant.source);
-            let from = match &grant.source {
-                Source::Service { process, .. } => process,
-                _ => "kernel",
-            };
+            let from = server(system, &grant.source);
             let methods = method_names(held.interface, grant.methods).join(", ");
             let edge = format!("{from} -> {}", process.name);
             [edge, grant.name.clone(), held.interface.name.to_owned(), methods]
@@ -39,6 +36,17 @@ pub fn graph(system: &System) -> String {
         text.push_str("nobody holds anything\n");
     }
     text
+}
+
+/// Who serves what a source is.
+pub(crate) fn server<'s>(system: &'s System, source: &'s Source) -> &'s str {
+    match source {
+        Source::Service { process, .. } => process,
+        Source::ConsoleOutput | Source::ConsoleError => {
+            system.processes.iter().find(|process| process.serves_console()).map_or("kernel", |it| &it.name)
+        }
+        _ => "kernel",
+    }
 }
 
 #[cfg(test)]

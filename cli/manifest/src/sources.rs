@@ -33,9 +33,10 @@ pub(crate) struct Held {
 }
 
 /// The names at the kernel, without those of the parts.
-const KERNEL: [(&str, Source); 14] = [
+const KERNEL: [(&str, Source); 15] = [
     ("stdout", Source::ConsoleOutput),
     ("stderr", Source::ConsoleError),
+    ("console-names", Source::ConsoleNames),
     ("timer", Source::Timer),
     ("random", Source::EntropySource),
     ("entropy-sink", Source::EntropySink),
@@ -92,7 +93,7 @@ pub(crate) fn kernel_offers() -> impl Iterator<Item = (&'static str, Held)> {
 /// What a source is, with all that the kernel offers of it.
 pub(crate) fn offered(source: &Source) -> Held {
     let (interface, methods) = match source {
-        // `open` mints consoles under other names: init alone has it.
+        // `finish` ends the run: init alone has it.
         Source::ConsoleOutput | Source::ConsoleError => (Console::DESCRIPTION, mask(&[Console::WRITE])),
         Source::Timer => (Timer::DESCRIPTION, Timer::ALL_METHODS),
         Source::EntropySource => (EntropySource::DESCRIPTION, EntropySource::ALL_METHODS),
@@ -100,8 +101,10 @@ pub(crate) fn offered(source: &Source) -> Held {
         Source::EntropySink => (EntropySink::DESCRIPTION, mask(&[EntropySink::FEED])),
         Source::Accounting => (Accounting::DESCRIPTION, Accounting::ALL_METHODS),
         Source::VirtualMemory => (VirtualMemory::DESCRIPTION, VirtualMemory::ALL_METHODS),
-        // A part is sealed, so reading is all that there is.
-        Source::Part(_) => (MemoryObject::DESCRIPTION, mask(&[MemoryObject::INFO, MemoryObject::READ])),
+        // They are sealed, so reading is all that there is.
+        Source::Part(_) | Source::ConsoleNames => {
+            (MemoryObject::DESCRIPTION, mask(&[MemoryObject::INFO, MemoryObject::READ]))
+        }
         Source::ProcessSpawner => (ProcessSpawner::DESCRIPTION, ProcessSpawner::ALL_METHODS),
         Source::BootPackage => (BootPackage::DESCRIPTION, BootPackage::ALL_METHODS),
         Source::CodeMemory => (CodeMemory::DESCRIPTION, CodeMemory::ALL_METHODS),

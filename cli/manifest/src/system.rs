@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use capos_abi::ring::Layout;
 use capos_abi::share::PERIOD_NANOSECONDS;
+use capos_schema::console::Console;
 use capos_schema::interface::Description;
 use serde::Deserialize;
 
@@ -169,6 +170,8 @@ pub enum Source {
     ConsoleOutput,
     /// A Console with the process's name, standard error.
     ConsoleError,
+    /// Whose streams the console carries.
+    ConsoleNames,
     /// The monotonic clock.
     Timer,
     /// Random bytes.
@@ -256,6 +259,17 @@ impl Process {
     #[must_use]
     pub fn is_driver(&self) -> bool {
         self.grants.iter().any(|grant| matches!(grant.source, Source::Device(_)))
+    }
+
+    /// True for a process that drives a device of this kind.
+    pub(crate) fn drives(&self, device: Device) -> bool {
+        self.grants.iter().any(|grant| grant.source == Source::Device(device))
+    }
+
+    /// True for the process that drives the console and serves it: everybody's standard output and standard error.
+    #[must_use]
+    pub fn serves_console(&self) -> bool {
+        self.drives(Device::Console) && self.serves.iter().any(|service| service.interface.id == Console::ID)
     }
 
     /// True if what the process can reach through its device ends only where the machine's memory does.

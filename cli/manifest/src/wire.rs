@@ -280,6 +280,7 @@ fn number_of(source: &Source) -> system_manifest::Source {
     match source {
         Source::ConsoleOutput => system_manifest::Source::ConsoleOutput,
         Source::ConsoleError => system_manifest::Source::ConsoleError,
+        Source::ConsoleNames => system_manifest::Source::ConsoleNames,
         Source::Timer => system_manifest::Source::Timer,
         Source::EntropySource => system_manifest::Source::EntropySource,
         Source::EntropySink => system_manifest::Source::EntropySink,
@@ -298,6 +299,7 @@ fn source_of(number: system_manifest::Source, part: String, kind: u32) -> Result
     Ok(match number {
         system_manifest::Source::ConsoleOutput => Source::ConsoleOutput,
         system_manifest::Source::ConsoleError => Source::ConsoleError,
+        system_manifest::Source::ConsoleNames => Source::ConsoleNames,
         system_manifest::Source::Timer => Source::Timer,
         system_manifest::Source::EntropySource => Source::EntropySource,
         system_manifest::Source::EntropySink => Source::EntropySink,
@@ -338,6 +340,7 @@ mod tests {
         let sources = [
             Source::ConsoleOutput,
             Source::ConsoleError,
+            Source::ConsoleNames,
             Source::Timer,
             Source::EntropySource,
             Source::EntropySink,

@@ -70,6 +70,7 @@ fn files(layout: &Result<Layout, Failure>) -> Vec<Finding> {
         layout.system(),
         layout.kernel(),
         layout.init(),
+        layout.console_driver(),
         layout.random_driver(),
         layout.adapter(),
         layout.probe(),

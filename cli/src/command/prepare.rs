@@ -22,7 +22,7 @@ use crate::outcome::one_line;
 use crate::progress::Progress;
 
 /// The programs that the prepared system holds, besides kernel and init.
-const PREPARED: [&str; 2] = ["capos-wasm", "virtio-rng"];
+const PREPARED: [&str; 3] = ["capos-wasm", "virtio-console", "virtio-rng"];
 
 /// An image that is ready to boot.
 #[derive(Debug)]

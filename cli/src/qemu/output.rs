@@ -2,7 +2,8 @@
 //!
 //! One thread runs [`Pump::run`]; started by `supervisor`.
 //!
-//! Invariant: bytes come out exactly as they went in, one frame after the other, and memory is one frame: while the reader
+//! Invariant: bytes come out exactly as they went in, one frame after the other; of a frame that a dead driver left unfinished none
+//! do, except at the end of the run. Memory is one frame: while the reader
 //! of standard output is slow this thread waits in `write`, the channel fills, and QEMU stops taking the guest's bytes.
 
 use std::fs::File;
@@ -11,10 +12,15 @@ use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use capos_abi::host::{FRAME_BYTES_MAX, FRAME_HEADER_BYTES, FrameHeader, FrameKind, StreamKind};
+use capos_abi::host::{
+    FRAME_BYTES_MAX, FRAME_END, FRAME_HEADER_BYTES, FrameHeader, FrameKind, GAP_BYTES, RESUME, StreamKind,
+};
 
 use crate::failure::{Context, Failure};
 use crate::qemu::labels::Labels;
+
+/// Bytes behind a frame that is cut within which a driver has to go on: the gaps of several that are cut themselves.
+const RESUMPTION_BYTES_MAX: usize = 16 * GAP_BYTES;
 
 const CHANNEL_BUFFER_BYTES: usize = 64 << 10;
 
@@ -170,8 +176,16 @@ impl Pump {
                 .ok_or_else(|| OutputError::Malformed(format!("frame header {header:02x?}")))?;
             let length = header.length as usize;
             let count = fill(&mut source, &mut payload[..length]);
-            self.frame(header, &payload[..count])?;
-            if count < length {
+            let mut end = [0; FRAME_END.len()];
+            let end_count = fill(&mut source, &mut end);
+            if end_count < end.len() || end == FRAME_END {
+                self.frame(header, &payload[..count])?;
+            } else if !is_cut(end) {
+                return Err(OutputError::Malformed(format!("frame end {end:02x?}")));
+            } else if !find_resumption(&mut source)? {
+                return Ok(());
+            }
+            if end_count < end.len() {
                 return Ok(());
             }
         }
@@ -227,6 +241,28 @@ impl Pump {
     }
 }
 
+/// True for the end of a frame that is cut, or none, with the zeros behind it that the next driver begins with.
+fn is_cut(end: [u8; FRAME_END.len()]) -> bool {
+    let count = end.iter().zip(FRAME_END).take_while(|(byte, expected)| *byte == expected).count();
+    end[count..].iter().all(|byte| *byte == 0)
+}
+
+/// Reads up to where the next driver begins. What is left out is its own: a gap is longer than any frame. False if the
+/// channel ends before.
+fn find_resumption(source: &mut impl Read) -> Result<bool, OutputError> {
+    let mut last = [0; RESUME.len()];
+    for _ in 0..RESUMPTION_BYTES_MAX {
+        last.rotate_left(1);
+        if fill(source, &mut last[RESUME.len() - 1..]) == 0 {
+            return Ok(false);
+        }
+        if last == RESUME {
+            return Ok(true);
+        }
+    }
+    Err(OutputError::Malformed("a frame is cut, and no driver goes on".to_owned()))
+}
+
 /// Reads until the buffer is full or the source ends; returns the bytes read.
 pub(crate) fn fill(source: &mut impl Read, buffer: &mut [u8]) -> usize {
     let mut count = 0;
@@ -249,6 +285,7 @@ mod tests {
     fn frame(stream: u16, kind: FrameKind, payload: &[u8]) -> Vec<u8> {
         let mut bytes = FrameHeader { stream, kind, length: payload.len() as u32 }.encode().to_vec();
         bytes.extend_from_slice(payload);
+        bytes.extend_from_slice(&FRAME_END);
         bytes
     }
 
@@ -286,6 +323,31 @@ mod tests {
         let mut bytes = frame(1, FrameKind::Declare, b"\x01app");
         bytes.extend(&frame(1, FrameKind::Data, b"whole")[..10]);
         assert_eq!(pump(&bytes), (Ok(()), "wh".into(), String::new()));
+    }
+
+    /// Wherever a driver was cut off, the next one's frames are read, and what it had finished.
+    #[test]
+    fn a_frame_that_was_cut_is_left_out() {
+        let first = [frame(1, FrameKind::Declare, b"\x01app"), frame(1, FrameKind::Data, b"one ")].concat();
+        let lost = frame(1, FrameKind::Data, &[0xff; 300]);
+        let gap = [&vec![0; GAP_BYTES][..], &RESUME].concat();
+        let next = [frame(1, FrameKind::Declare, b"\x01app"), frame(1, FrameKind::Data, b"two")].concat();
+        for cut in 0..lost.len() {
+            let bytes = [&first[..], &lost[..cut], &gap, &next].concat();
+            assert_eq!(pump(&bytes), (Ok(()), "one two".into(), String::new()), "{cut}");
+        }
+        let twice = [&first[..], &lost[..20], &gap[..70_000], &gap, &next].concat();
+        assert_eq!(pump(&twice), (Ok(()), "one two".into(), String::new()));
+        let never = [&first[..], &lost[..20], &gap[..gap.len() - 1]].concat();
+        assert_eq!(pump(&never), (Ok(()), "one ".into(), String::new()));
+    }
+
+    #[test]
+    fn a_frame_without_its_end_is_refused() {
+        let mut bytes =
+            [frame(1, FrameKind::Declare, b"\x01app"), frame(1, FrameKind::Data, b"one")].concat();
+        *bytes.last_mut().unwrap() = b'x';
+        assert!(matches!(pump(&bytes), (Err(OutputError::Malformed(_)), output, _) if output.is_empty()));
     }
 
     #[test]

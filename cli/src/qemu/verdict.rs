@@ -2,7 +2,8 @@
 //!
 //! Called by `supervisor`; calls `log` to keep what was said when capOS itself failed.
 //!
-//! Invariant: success needs both the outcome frame and QEMU's exit through isa-debug-exit with the code for it. Whatever
+//! Invariant: success needs QEMU's exit through isa-debug-exit with the code for it, and the outcome: the console's frame or, if
+//! there is none, the last line of the kernel's log. Whatever
 //! else ends QEMU is a failure of capOS, with the log kept and its path told.
 
 use std::process::ExitStatus;
@@ -11,6 +12,7 @@ use capos_abi::host::{EXIT_FINISHED, EXIT_IMAGE_REFUSED, EXIT_KERNEL_FAILED};
 use capos_abi::outcome::OutcomeKind;
 
 use crate::outcome::{Ending, MachineOutcome, STATUS_FAILED, machine_status, one_line};
+use crate::qemu::control;
 use crate::qemu::log::keep;
 use crate::qemu::output::OutputError;
 use crate::qemu::supervisor::Facts;
@@ -110,6 +112,12 @@ fn by_exit(facts: &Facts<'_>) -> Ending {
     match (code, &facts.outcome) {
         (Some(code), Some(Ok(outcome))) if code == exit_code(EXIT_FINISHED) => {
             machine(with_fault(outcome, facts), facts)
+        }
+        (Some(code), None) if code == exit_code(EXIT_FINISHED) => {
+            match control::of_log(&facts.kernel_log.text()) {
+                Some(outcome) => machine(with_fault(&outcome, facts), facts),
+                None => failed(facts, &unforeseen_text(facts)),
+            }
         }
         (Some(code), _) if code == exit_code(EXIT_IMAGE_REFUSED) => Ending::Refused(
             last_words(facts).unwrap_or_else(|| "the machine refused the boot image".to_owned()),

@@ -32,6 +32,7 @@ fn keep_whole(tree: &Tree, name: &str) {
     let prepared = [
         ("kernel", "kernel.elf"),
         ("init", "init.elf"),
+        ("virtio-console", "virtio-console.elf"),
         ("virtio-rng", "virtio-rng.elf"),
         ("capos-wasm", "capos-wasm.elf"),
     ];
@@ -141,8 +142,9 @@ fn the_image_has_what_the_options_say() {
     assert_eq!(parts, ["manifest", "options", "module/app"]);
     assert_eq!(image.verify("options").unwrap(), b"key=value\n");
     let system = decode(image.verify("manifest").unwrap()).unwrap();
-    let [process, driver] = &system.processes[..] else { panic!("{system:?}") };
-    assert_eq!((&system.main, &*driver.name), (&process.name, "virtio-rng"));
+    let [process, drivers @ ..] = &system.processes[..] else { panic!("{system:?}") };
+    let drivers: Vec<&str> = drivers.iter().map(|driver| &*driver.name).collect();
+    assert_eq!((&system.main, &drivers[..]), (&process.name, &["virtio-console", "virtio-rng"][..]));
     let launch = process.launch.as_ref().unwrap();
     assert_eq!(launch.arguments, [&b"me"[..], b"--", b"-v", b"two words", b""]);
     assert_eq!(launch.environment, [&b"A=2"[..], b"B=x=y"]);

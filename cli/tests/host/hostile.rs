@@ -4,6 +4,7 @@ use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, Stdio};
 use std::time::Duration;
 
+use capos_abi::host::FRAME_END;
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::support::{Shown, Tree, outcome, output};
@@ -59,20 +60,32 @@ fn a_kind_of_outcome_that_nobody_knows_makes_no_sense() {
     let mut short = whole[..8].to_vec();
     short[4..8].copy_from_slice(&8u32.to_le_bytes());
     short.extend([0xff; 8]);
+    short.extend(FRAME_END);
     tree.give("outcome", &short);
     let shown = tree.run(&["app.wasm"]);
     let line = "capos: internal: the machine's outcome makes no sense: the outcome message: ";
     assert!(shown.status == 127 && shown.stderr.starts_with(line), "{shown:?}");
+    let mut cut = whole;
+    *cut.last_mut().unwrap() = 0;
+    tree.give("outcome", &cut);
+    let shown = tree.run(&["app.wasm"]);
+    let line =
+        "the machine's outcome makes no sense: [65, 6e, 64, 00] at the end of a frame on the control port";
+    assert!(shown.status == 127 && shown.stderr.contains(line), "{shown:?}");
 }
 
 #[test]
 fn output_that_makes_no_sense_ends_the_run() {
     fails(
         "cat /dev/zero >&$output; sleep 1000",
+        "the machine's output makes no sense: a frame is cut, and no driver goes on",
+    );
+    fails(
+        "printf '\\000\\000\\000\\000\\001\\000\\000\\000xend\\n' >&$output; exec sleep 1000",
         "the machine's output makes no sense: stream 0 was never declared",
     );
     fails(
-        "printf '\\001\\000\\001\\000\\001\\000\\000\\000\\007' >&$output; exec sleep 1000",
+        "printf '\\001\\000\\001\\000\\001\\000\\000\\000\\007end\\n' >&$output; exec sleep 1000",
         "the machine's output makes no sense: stream 1 is declared as Some(7)",
     );
     fails(

@@ -22,7 +22,7 @@ const WRONG: [(&str, &str); 9] = [
     ),
     (
         "name: \"x\"\nprocesses: [{name: \"a\", program: \"smok\"}]",
-        "x.cue:2:25: processes[0].program: no program \"smok\"; accepted: capos-wasm, virtio-rng, or the path of an ELF file with a slash in it",
+        "x.cue:2:25: processes[0].program: no program \"smok\"; accepted: capos-wasm, virtio-console, virtio-rng, or the path of an ELF file with a slash in it",
     ),
     (
         "name: \"x\"\nprocesses: [{name: \"a\", program: \"capos-wasm\", uses: timer: \"Timer\"}]",

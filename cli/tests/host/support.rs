@@ -11,9 +11,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
-use capos_abi::host::{FrameHeader, FrameKind};
+use capos_abi::host::{FRAME_END, FrameHeader, FrameKind};
 use capos_cli::image::{NamedPart, write};
-use capos_schema::machine::MachineFinishParams;
+use capos_schema::console::ConsoleFinishParams;
 
 /// A stand-in's start: finds the descriptors of the channels in its arguments and says that it lives.
 const PROLOGUE: &str = r#"#!/bin/bash
@@ -85,7 +85,15 @@ impl Tree {
             let copied = Command::new("cp").arg(capos).arg(tree.path("bin/capos")).status().unwrap();
             assert!(copied.success());
         }
-        for file in ["boot.elf", "kernel.elf", "init.elf", "virtio-rng.elf", "capos-wasm.elf", "probe.pvh"] {
+        for file in [
+            "boot.elf",
+            "kernel.elf",
+            "init.elf",
+            "virtio-console.elf",
+            "virtio-rng.elf",
+            "capos-wasm.elf",
+            "probe.pvh",
+        ] {
             fs::write(tree.path("lib/capos").join(file), format!("\x7fELF {file}")).unwrap();
         }
         fs::write(tree.path("lib/capos/system.pvh"), prepared_system()).unwrap();
@@ -202,6 +210,7 @@ esac; exit 0";
 pub(crate) fn frame(stream: u16, kind: FrameKind, payload: &[u8]) -> Vec<u8> {
     let mut bytes = FrameHeader { stream, kind, length: payload.len() as u32 }.encode().to_vec();
     bytes.extend_from_slice(payload);
+    bytes.extend_from_slice(&FRAME_END);
     bytes
 }
 
@@ -217,7 +226,7 @@ pub(crate) fn output(data: &[(u16, &[u8])]) -> Vec<u8> {
 
 /// An outcome frame.
 pub(crate) fn outcome(kind: u16, code: u32, report: &str) -> Vec<u8> {
-    let parameters = MachineFinishParams { kind, code, process: "app", report };
+    let parameters = ConsoleFinishParams { kind, code, process: "app", report };
     let mut message = vec![0; parameters.encoded_bytes()];
     let length = parameters.encode(&mut message).unwrap();
     frame(0, FrameKind::Outcome, &message[..length])

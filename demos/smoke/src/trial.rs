@@ -8,7 +8,7 @@ use core::fmt::Display;
 
 use capos_rt::abi::error::{CallError, Transport};
 use capos_rt::abi::outcome::ExitStatus;
-use capos_rt::schema::console::{Console, ConsoleStream};
+use capos_rt::schema::console::Console;
 use capos_rt::schema::entropy_source::EntropySource;
 use capos_rt::schema::interface::Interface;
 use capos_rt::schema::memory_object::MemoryObject;
@@ -46,11 +46,11 @@ pub(crate) fn main(capabilities: &CapSet) -> ExitStatus {
     ExitStatus::exited(u32::from(failed != 0))
 }
 
-/// The console takes bytes, and mints no others.
+/// The console takes bytes, and does not end the run.
 fn console(capabilities: &CapSet) -> Outcome {
     let console: Cap<Console> = granted(capabilities, "stdout")?;
-    refused("Console.open", console.open("other", ConsoleStream::Output), Transport::MethodDenied)?;
-    Ok("the console is there, and mints no others".to_string())
+    refused("Console.finish", console.finish(0, 0, "other", ""), Transport::NoSuchMethod)?;
+    Ok("the console is there, and ends no run".to_string())
 }
 
 /// The clock goes on, and a sleep ends after its deadline.

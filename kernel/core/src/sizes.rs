@@ -24,8 +24,6 @@ pub struct Sizes {
     pub memory_objects: u32,
     /// Mappings of memory objects; what programs were started from does not count.
     pub mappings: u32,
-    /// Streams to the host; their numbers on the wire have 16 bits.
-    pub streams: u32,
     /// Endpoints.
     pub endpoints: u32,
     /// Objects of endpoints, their roots included.
@@ -45,13 +43,12 @@ impl Sizes {
         let affordable = bytes / BYTES_FOR_A_PROCESS;
         let most = if affordable < MOST_PROCESSES as u64 { affordable as u32 } else { MOST_PROCESSES };
         let processes = at_least(most, LEAST_PROCESSES);
-        // Each process waits for something, is waited for, and has two streams, its module and its parameters.
+        // Each process waits for something, is waited for, and has its module and its parameters.
         Sizes {
             processes,
             operations: at_least(4 * processes, 512),
             memory_objects: at_least(4 * processes, 512),
             mappings: at_least(4 * processes, 512),
-            streams: 4 * processes,
             endpoints: at_least(processes / 2, 64),
             minted: at_least(4 * processes, 512),
             notifications: processes,
@@ -66,7 +63,7 @@ mod tests {
     #[test]
     fn a_small_machine_has_the_least_and_a_large_one_the_most() {
         let least = Sizes::of_machine(0);
-        assert_eq!((least.processes, least.operations, least.streams), (LEAST_PROCESSES, 512, 256));
+        assert_eq!((least.processes, least.operations), (LEAST_PROCESSES, 512));
         assert_eq!(Sizes::of_machine(32 << 20), least);
         assert_eq!(Sizes::of_machine(512 << 20).operations, 4096);
         assert_eq!(Sizes::of_machine(1 << 30).processes, 2048);
@@ -83,14 +80,12 @@ mod tests {
                 (before.operations, sizes.operations),
                 (before.memory_objects, sizes.memory_objects),
                 (before.mappings, sizes.mappings),
-                (before.streams, sizes.streams),
                 (before.endpoints, sizes.endpoints),
                 (before.minted, sizes.minted),
                 (before.notifications, sizes.notifications),
             ];
             assert!(grown.iter().all(|(before, now)| before <= now), "{sizes:?}");
             assert!(sizes.operations >= sizes.processes.max(sizes.mappings));
-            assert!(sizes.streams <= u32::from(u16::MAX));
             before = sizes;
         }
     }

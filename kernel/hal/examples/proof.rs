@@ -9,19 +9,21 @@
 extern crate alloc;
 
 use alloc::vec::Vec;
-use capos_abi::host::{CONTROL_PORT, EXIT_FINISHED, FrameHeader, FrameKind, OUTPUT_PORT, StreamKind};
+use capos_abi::host::{EXIT_FINISHED, MACHINE_LINE};
 use capos_abi::outcome::OutcomeKind;
 use capos_kernel_hal::devices::Device;
 use capos_kernel_hal::frames::{self, Frame, FrameError, OutOfMemory, Pinned, SharedFrame};
 use capos_kernel_hal::paging::{Access, AddressSpace, BadAddress, MapError};
 use capos_kernel_hal::user::{Context, Event, Processor};
-use capos_kernel_hal::virtio::console::{Console, Piece, SendError};
 use capos_kernel_hal::{Hardware, cpu, debug, entropy, power};
-use capos_schema::machine::MachineFinishParams;
 use core::arch::global_asm;
 use core::fmt::Write;
 
 capos_kernel_hal::entry!(kernel_main);
+
+/// Kinds of devices, by their numbers in the virtio specification.
+const CONSOLE: u32 = 3;
+const ENTROPY: u32 = 4;
 
 const CODE: u64 = 0x20_0000;
 const DATA: u64 = 0x40_0000;
@@ -387,40 +389,16 @@ fn check_image(hardware: &Hardware) {
     assert!(hardware.ramdisk.frame(bytes.len().div_ceil(4096)).is_none());
 }
 
-fn send(console: &mut Console, port: &str, head: &[u8], pieces: &[Piece]) {
-    let port = console.port(port).expect("the port is there");
-    while !console.poll(port) {
-        core::hint::spin_loop();
+/// What the machine has is found, and nothing was given out yet.
+fn check_devices(hardware: &Hardware) {
+    for kind in [CONSOLE, ENTROPY] {
+        assert!(hardware.devices.iter().any(|device| device.kind() == kind), "no device of kind {kind}");
     }
-    console.send(port, head, pieces).unwrap();
-    while !console.poll(port) {
-        core::hint::spin_loop();
-    }
-}
-
-fn check_devices(hardware: &mut Hardware) {
-    let console = hardware.console.as_mut().expect("a virtio console");
-    assert_eq!(console.port("org.capos.nobody"), None);
-    let port = console.port(OUTPUT_PORT).unwrap();
-    assert_eq!(console.send(port, &[], &[]), Err(SendError::TooLarge));
-    let piece = |frame: &SharedFrame, offset, length| Piece { frame: frame.clone(), offset, length };
-    let frame = Frame::new().unwrap().share();
-    frame.write(10, b"pieces").unwrap();
-    assert_eq!(console.send(port, b"x", &[piece(&frame, 4090, 7)]), Err(SendError::TooLarge));
-    let mut head = [0; 22];
-    head[..8].copy_from_slice(&FrameHeader { stream: 1, kind: FrameKind::Declare, length: 6 }.encode());
-    head[8] = StreamKind::Output as u8;
-    head[9..14].copy_from_slice(b"proof");
-    head[14..].copy_from_slice(&FrameHeader { stream: 1, kind: FrameKind::Data, length: 12 }.encode());
-    send(console, OUTPUT_PORT, &head, &[piece(&frame, 10, 6), piece(&frame, 10, 5)]);
-    send(console, OUTPUT_PORT, b"\n", &[]);
-    assert_eq!(frame.owners(), 1);
     check_places(&hardware.devices);
 }
 
 /// No page of registers is that of two devices.
 fn check_places(devices: &[Device]) {
-    assert!(!devices.is_empty(), "a random source");
     for (index, one) in devices.iter().enumerate() {
         assert_eq!((one.page(0).is_some(), one.page(one.pages())), (true, None));
         for other in &devices[index + 1..] {
@@ -432,16 +410,10 @@ fn check_places(devices: &[Device]) {
     }
 }
 
-/// Tells the host command that all went well.
-fn tell_outcome(hardware: &mut Hardware) {
-    let console = hardware.console.as_mut().expect("a virtio console");
-    let outcome =
-        MachineFinishParams { kind: OutcomeKind::Exited as u16, code: 0, process: "proof", report: "" };
-    let mut frame = [0; 128];
-    let length = outcome.encode(&mut frame[8..]).unwrap();
-    let header = FrameHeader { stream: 0, kind: FrameKind::Outcome, length: length as u32 };
-    frame[..8].copy_from_slice(&header.encode());
-    send(console, CONTROL_PORT, &frame[..8 + length], &[]);
+/// Tells the host command that all went well, as a kernel does whose console has no driver.
+fn tell_outcome() {
+    let word = OutcomeKind::Exited.word();
+    let _ = writeln!(debug::Writer, "[kernel] {MACHINE_LINE}{word}(0) by process \"proof\": ");
 }
 
 fn check_idle(hardware: &mut Hardware) {
@@ -483,9 +455,9 @@ fn kernel_main(mut hardware: Hardware) -> ! {
     check_memory_comes_back(&mut hardware.processor);
     check_calls(&mut hardware);
     check_idle(&mut hardware);
-    check_devices(&mut hardware);
+    check_devices(&hardware);
     assert_ne!(entropy::rdrand(), entropy::rdrand());
     log(format_args!("everything held, at {} ns", hardware.clock.now()));
-    tell_outcome(&mut hardware);
+    tell_outcome();
     power::exit(EXIT_FINISHED)
 }

@@ -1,14 +1,14 @@
 //! The hardware, as safe types.
 //!
 //! All `unsafe` of ring 0 is here: entry from the boot stage, entry from and return to ring 3, page tables, frames,
-//! timer, ports, virtio. Called by `kernel/src`, which is `forbid(unsafe_code)`; calls `bootloader_api`, `x86_64` and
-//! `virtio-drivers`.
+//! timer, ports, devices. Called by `kernel/src`, which is `forbid(unsafe_code)`; calls `bootloader_api`, `x86_64` and,
+//! for PCI's configuration space, `virtio-drivers`.
 //!
 //! Invariant: every safe public function is sound for all arguments. Memory that ring 3 can write is never handed out
 //! as a reference, only copied. Ring 0 runs with interrupts disabled everywhere but inside [`cpu::idle`], on one
 //! processor.
 #![no_std]
-#![feature(allocator_api, vec_push_within_capacity)]
+#![feature(vec_push_within_capacity)]
 
 extern crate alloc;
 
@@ -30,7 +30,6 @@ pub mod ramdisk;
 pub mod start;
 pub mod time;
 pub mod user;
-pub mod virtio;
 
 pub use start::Hardware;
 

@@ -10,7 +10,7 @@ use crate::PAGE_BYTES;
 use crate::paging::DIRECT_MAP;
 use crate::ramdisk::Ramdisk;
 use crate::time::Clock;
-use crate::{cpu, devices, frames, heap, interrupts, local_apic, paging, user, virtio};
+use crate::{cpu, devices, frames, heap, interrupts, local_apic, paging, user};
 use alloc::vec::Vec;
 use bootloader_api::config::Mapping;
 use bootloader_api::info::BootInfo;
@@ -47,9 +47,7 @@ pub struct Hardware {
     pub processor: user::Processor,
     /// The boot image.
     pub ramdisk: Ramdisk,
-    /// The virtio console, if the machine has one.
-    pub console: Option<virtio::console::Console>,
-    /// The devices that can be given out: not the console, which ring 0 drives itself.
+    /// The devices that can be given out.
     pub devices: Vec<devices::Device>,
 }
 
@@ -106,18 +104,12 @@ fn start(info: &'static mut BootInfo) -> ! {
     // SAFETY: first and only call, with the local APIC in place.
     let clock = unsafe { Clock::new() };
     // SAFETY: first and only call.
-    let mut devices = unsafe { devices::find() };
-    // SAFETY: first and only call, with addresses given out.
-    let console = unsafe { virtio::find(&clock) };
-    if console.is_some() {
-        devices.retain(|device| device.kind() != virtio::CONSOLE);
-    }
+    let devices = unsafe { devices::find() };
     capos_kernel_main(Hardware {
         clock,
         // SAFETY: first and only call.
         processor: unsafe { user::Processor::new() },
         ramdisk: ramdisk.expect("the boot stage passed no boot image"),
-        console,
         devices,
     })
 }

@@ -121,11 +121,10 @@ pub(crate) const GROUPS: &[Group] = &[
         features: &[],
         is_for_tests: false,
         artifacts: "--bins",
-        products: &[Product {
-            package: "capos-virtio-rng",
-            binary: "capos-virtio-rng",
-            file: "virtio-rng.elf",
-        }],
+        products: &[
+            product("capos-virtio-console", "virtio-console.elf"),
+            product("capos-virtio-rng", "virtio-rng.elf"),
+        ],
     },
     Group {
         folder: "user",
@@ -147,6 +146,8 @@ pub(crate) const GROUPS: &[Group] = &[
             suite("driver", "driver.elf"),
             suite("heir", "heir.elf"),
             suite("idle", "idle.elf"),
+            suite("mortal", "mortal.elf"),
+            suite("writer", "writer.elf"),
             suite("pressure", "pressure.elf"),
             suite("stopper", "stopper.elf"),
             suite("stretch", "stretch.elf"),

@@ -11,9 +11,10 @@ use std::path::Path;
 use capos_image_writer::{NamedPart, write};
 
 /// The programs, with the names of their parts, in the order in which they are written.
-const PROGRAMS: [(&str, &str); 4] = [
+const PROGRAMS: [(&str, &str); 5] = [
     ("kernel", "kernel.elf"),
     ("init", "init.elf"),
+    ("virtio-console", "virtio-console.elf"),
     ("virtio-rng", "virtio-rng.elf"),
     ("capos-wasm", "capos-wasm.elf"),
 ];

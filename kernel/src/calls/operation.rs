@@ -11,7 +11,6 @@ use crate::devices::Session;
 use crate::endpoints::{Endpoint, Minted};
 use crate::holdings::Kind;
 use crate::kernel::{Kernel, NodeUse, Waiters};
-use crate::objects::console::Stream;
 use crate::objects::notification::Notification;
 use crate::processes::Process;
 use crate::processes::thread::RecordKind;
@@ -27,8 +26,6 @@ use capos_kernel_hal::frames;
 pub(crate) enum Parked {
     /// The clock.
     Sleep,
-    /// Its turn at the console.
-    ConsoleTurn(Id<Stream>),
     /// The seed of the random generator.
     Seed,
     /// The end of a process.
@@ -182,7 +179,6 @@ impl Kernel {
             self.nodes.attach_use(node, NodeUse::Operation(id.index()).number());
         }
         match parked {
-            Parked::ConsoleTurn(stream) => self.retain_stream(stream),
             Parked::ProcessEnd(process) => self.retain_process(process),
             Parked::Bits { notification, .. } => self.count_wait(notification, true),
             Parked::Queued { object, .. } | Parked::Delivered { object, .. } => self.retain_minted(object),
@@ -272,7 +268,6 @@ impl Kernel {
     /// The list in which an operation of `process` waits, and the links of all such lists.
     fn waiters(&mut self, process: Id<Process>, parked: Parked) -> Option<(&mut Links, &mut Waiters)> {
         let list = match parked {
-            Parked::ConsoleTurn(_) => &mut self.console.queue,
             Parked::Seed => &mut self.seed_waiter,
             Parked::ProcessEnd(awaited) => &mut self.processes.get_mut(awaited)?.waiters,
             Parked::Bits { notification, .. } => &mut self.notifications.get_mut(notification)?.waiters,
@@ -351,7 +346,6 @@ impl Kernel {
         }
         self.nodes.detach_use(NodeUse::Operation(id.index()).number());
         match parked {
-            Parked::ConsoleTurn(stream) => self.release_stream(stream),
             Parked::ProcessEnd(process) => self.release_process(process),
             Parked::Bits { notification, .. } => self.count_wait(notification, false),
             Parked::Abandoned { endpoint, .. } => {

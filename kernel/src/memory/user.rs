@@ -100,18 +100,6 @@ impl Kernel {
         Ok(())
     }
 
-    /// The frame behind a page of the process, to be read.
-    ///
-    /// # Errors
-    /// [`Transport::BadAddress`], [`Transport::OutOfMemory`].
-    pub(crate) fn user_page(&mut self, id: Id<Process>, page: u64) -> Result<SharedFrame, Transport> {
-        if let Some((frame, _)) = self.mapped_page(id, page) {
-            return Ok(frame);
-        }
-        self.touch(id, page, Touch::Read)?;
-        self.mapped_page(id, page).map(|(frame, _)| frame).ok_or(Transport::BadAddress)
-    }
-
     fn mapped_page(&self, id: Id<Process>, page: u64) -> Option<(SharedFrame, Access)> {
         let address = page.checked_mul(PAGE)?;
         self.processes.get(id)?.space.as_ref()?.lookup(address)

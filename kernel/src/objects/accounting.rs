@@ -82,7 +82,6 @@ impl Kernel {
             capabilities: holdings.count(Kind::Capability),
             memory_objects: holdings.count(Kind::MemoryObject),
             mappings: holdings.count(Kind::Mapping),
-            consoles: holdings.count(Kind::Stream),
             endpoints: holdings.count(Kind::Endpoint),
             minted: holdings.count(Kind::Minted),
             notifications: holdings.count(Kind::Notification),

@@ -7,7 +7,6 @@
 pub(crate) mod accounting;
 pub(crate) mod boot_package;
 pub(crate) mod code_memory;
-pub(crate) mod console;
 pub(crate) mod device;
 pub(crate) mod device_memory;
 pub(crate) mod endpoint;
@@ -31,7 +30,6 @@ use crate::processes::Process;
 use capos_abi::error::CallError;
 use capos_kernel_core::pool::Id;
 use capos_schema::interface::{Description, Interface};
-use console::Stream;
 use notification::Notification;
 
 /// What a capability refers to.
@@ -41,8 +39,6 @@ use notification::Notification;
 )]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Object {
-    /// A stream of bytes to the host.
-    Console(Id<Stream>),
     /// The monotonic clock.
     Timer,
     /// The random generator.
@@ -87,7 +83,6 @@ impl Object {
     /// The object's interface, if the kernel serves it.
     pub(crate) fn description(self) -> Option<&'static Description> {
         Some(match self {
-            Object::Console(_) => capos_schema::console::Console::DESCRIPTION,
             Object::Timer => capos_schema::timer::Timer::DESCRIPTION,
             Object::EntropySource => capos_schema::entropy_source::EntropySource::DESCRIPTION,
             Object::EntropySink => capos_schema::entropy_sink::EntropySink::DESCRIPTION,
@@ -116,7 +111,6 @@ impl Kernel {
     pub(crate) fn invoke(&mut self, call: &Call<'_>) -> Result<Answer, CallError> {
         match call.capability.object {
             Object::Timer => self.call_timer(call),
-            Object::Console(stream) => self.call_console(call, stream),
             Object::EntropySource => self.call_entropy_source(call),
             Object::EntropySink => self.call_entropy_sink(call),
             Object::VirtualMemory(process) => self.call_virtual_memory(call, process),
@@ -153,7 +147,6 @@ impl Kernel {
     /// One more capability, of `holder`, names the object.
     pub(crate) fn retain_reference(&mut self, holder: Id<Process>, object: Object) {
         match object {
-            Object::Console(stream) => self.retain_stream(stream),
             Object::MemoryObject(object) => self.retain_object(object),
             Object::VirtualMemory(process) | Object::Accounting(process) => self.retain_process(process),
             Object::Endpoint(endpoint) => self.retain_endpoint(endpoint),
@@ -181,7 +174,6 @@ impl Kernel {
     /// One capability less, of `holder`, names the object.
     pub(crate) fn release_reference(&mut self, holder: Id<Process>, object: Object) {
         match object {
-            Object::Console(stream) => self.release_stream(stream),
             Object::MemoryObject(object) => self.release_object(object),
             Object::VirtualMemory(process) | Object::Accounting(process) => self.release_process(process),
             Object::Endpoint(endpoint) => self.release_endpoint(endpoint),

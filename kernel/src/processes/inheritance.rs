@@ -13,7 +13,6 @@ use crate::endpoints::{Endpoint, Minted};
 use crate::holdings::Kind;
 use crate::kernel::Kernel;
 use crate::memory::object::MemoryObject;
-use crate::objects::console::Stream;
 use crate::objects::notification::Notification;
 use capos_kernel_core::pool::{Id, Pool};
 
@@ -70,7 +69,7 @@ macro_rules! lasting_records {
     )*};
 }
 
-lasting_records!(Endpoint: Endpoint, Minted: Minted, Notification: Notification, Stream: Stream);
+lasting_records!(Endpoint: Endpoint, Minted: Minted, Notification: Notification);
 
 /// What one step found in one pool.
 #[derive(Clone, Copy, Debug, Default)]
@@ -110,7 +109,6 @@ impl Kernel {
             self.endpoints.reach(),
             self.minted.reach(),
             self.notifications.reach(),
-            self.streams.reach(),
             self.dma.reach(),
             self.operations.reach(),
         ];
@@ -126,7 +124,6 @@ impl Kernel {
             take_over(&mut self.endpoints, start, id, creator),
             take_over(&mut self.minted, start, id, creator),
             take_over(&mut self.notifications, start, id, creator),
-            take_over(&mut self.streams, start, id, creator),
             take_over(&mut self.dma, start, id, creator),
             self.take_over_operations(start, id, creator),
         ];

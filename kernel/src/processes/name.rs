@@ -1,6 +1,6 @@
 //! A process's name: 1 to 64 bytes of UTF-8, owned.
 //!
-//! Called by process creation, by labelled consoles and by the log.
+//! Called by process creation and by the log.
 //!
 //! Invariant: what is stored is a whole, non-empty string.
 

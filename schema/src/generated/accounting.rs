@@ -423,8 +423,6 @@ pub struct AccountingObjectsResults {
     pub memory_objects: u32,
     /// Field `mappings` of the schema.
     pub mappings: u32,
-    /// Field `consoles` of the schema.
-    pub consoles: u32,
     /// Field `endpoints` of the schema.
     pub endpoints: u32,
     /// Field `minted` of the schema.
@@ -434,7 +432,7 @@ pub struct AccountingObjectsResults {
 }
 
 impl AccountingObjectsResults {
-    const SHAPE: Shape = Shape { data_words: 5, pointers: 0 };
+    const SHAPE: Shape = Shape { data_words: 4, pointers: 0 };
     /// Bytes of the message without its texts and bulk data.
     pub const FIXED_BYTES: usize = 8 + Self::SHAPE.bytes();
 
@@ -455,10 +453,9 @@ impl AccountingObjectsResults {
         writer.u32(8, self.capabilities);
         writer.u32(12, self.memory_objects);
         writer.u32(16, self.mappings);
-        writer.u32(20, self.consoles);
-        writer.u32(24, self.endpoints);
-        writer.u32(28, self.minted);
-        writer.u32(32, self.notifications);
+        writer.u32(20, self.endpoints);
+        writer.u32(24, self.minted);
+        writer.u32(28, self.notifications);
         Ok(writer.bytes())
     }
 
@@ -488,10 +485,9 @@ impl AccountingObjectsResults {
             capabilities: structure.u32(8),
             memory_objects: structure.u32(12),
             mappings: structure.u32(16),
-            consoles: structure.u32(20),
-            endpoints: structure.u32(24),
-            minted: structure.u32(28),
-            notifications: structure.u32(32),
+            endpoints: structure.u32(20),
+            minted: structure.u32(24),
+            notifications: structure.u32(28),
         })
     }
 }

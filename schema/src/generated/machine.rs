@@ -39,7 +39,7 @@ static DESCRIPTION: Description = Description {
     methods: &[Method {
         name: "finish",
         number: 0,
-        documentation: "Delivers this message to the host as the outcome of the run and powers the machine off. `kind` is an OutcomeKind of capos-abi, `process` the process whose end it is. Does not return.",
+        documentation: "Writes the outcome as the last line of the kernel's log and powers the machine off; it went to the host over the console before, if there is one. `kind` is an OutcomeKind of capos-abi, `process` the process whose end it is. Does not return.",
     }],
 };
 

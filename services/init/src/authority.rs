@@ -6,7 +6,6 @@
 
 use capos_rt::schema::boot_package::BootPackage;
 use capos_rt::schema::code_memory::CodeMemory;
-use capos_rt::schema::console::Console;
 use capos_rt::schema::devices::Devices;
 use capos_rt::schema::entropy_sink::EntropySink;
 use capos_rt::schema::entropy_source::EntropySource;
@@ -22,8 +21,6 @@ use crate::end::Refusal;
 
 /// init's own capabilities.
 pub struct Authority {
-    /// The root console, which mints labelled ones.
-    pub console: Cap<Console>,
     /// The monotonic clock.
     pub timer: Cap<Timer>,
     /// Random bytes, to be granted.
@@ -51,7 +48,6 @@ impl Authority {
     /// The first capability that is missing.
     pub fn take(capabilities: &CapSet) -> Result<Authority, Refusal> {
         Ok(Authority {
-            console: get(capabilities, "console")?,
             timer: get(capabilities, "timer")?,
             entropy: get(capabilities, "entropy")?,
             sink: get(capabilities, "entropy-sink")?,

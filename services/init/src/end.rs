@@ -1,6 +1,6 @@
 //! How the run ends: an outcome, or a refusal that becomes one.
 //!
-//! Called by `run` at the very end; calls Machine.
+//! Made by `run` and `supervise`; calls Machine at the very end.
 //!
 //! Invariant: a refusal names what was refused, and where it belongs to one process, that process.
 
@@ -81,14 +81,19 @@ impl Ending {
         }
     }
 
-    /// Delivers the outcome and powers the machine off.
+    /// What it said, as far as it is passed on.
+    #[must_use]
+    pub fn report(&self) -> &str {
+        &self.report[..self.report.floor_char_boundary(REPORT_BYTES_MAX.min(self.report.len()))]
+    }
+
+    /// Powers the machine off with this outcome.
     ///
     /// # Errors
     /// If the machine refuses.
     pub fn finish(&self, machine: &Cap<Machine>) -> Result<ExitStatus, Refusal> {
-        let report = &self.report[..self.report.floor_char_boundary(REPORT_BYTES_MAX.min(self.report.len()))];
         machine
-            .finish(self.kind, self.code, &self.process, report)
+            .finish(self.kind, self.code, &self.process, self.report())
             .map_err(|error| Refusal::failed("the machine did not finish", error))?;
         Ok(ExitStatus::exited(0))
     }

@@ -24,6 +24,15 @@ struct Group {
     ended: u64,
 }
 
+/// What a wait is over with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Told {
+    /// The process at this place has ended.
+    End(usize),
+    /// The other call is complete.
+    Other,
+}
+
 /// The ends of all processes, by their places.
 pub struct Ends {
     groups: Vec<Group>,
@@ -52,19 +61,26 @@ impl Ends {
         process.bind(&self.groups[place / GROUP].notification, 1 << (place % GROUP))
     }
 
-    /// Waits for an end and returns the place; `None` if the deadline passes before.
+    /// Waits for an end or for the call `other`; `None` if the deadline passes before.
     ///
     /// # Errors
     /// What the kernel says.
-    pub fn next(&mut self, deadline: Deadline<'_>) -> Result<Option<usize>, CallError> {
+    pub fn next(&mut self, other: Option<&Call>, deadline: Deadline<'_>) -> Result<Option<Told>, CallError> {
         loop {
             if let Some(place) = self.take() {
-                return Ok(Some(place));
+                return Ok(Some(Told::End(place)));
             }
-            let calls: Vec<&Call> = self.groups.iter().map(|group| group.wait.call()).collect();
+            let groups = self.groups.iter().map(|group| group.wait.call());
+            let calls: Vec<&Call> = groups.chain(other).collect();
             let Some(told) = wait_any(&calls, deadline)? else { return Ok(None) };
-            self.groups[told].hear()?;
+            let Some(group) = self.groups.get_mut(told) else { return Ok(Some(Told::Other)) };
+            group.hear()?;
         }
+    }
+
+    /// The end of the process at this place, which was told, is told once more.
+    pub fn tell_again(&mut self, place: usize) {
+        self.groups[place / GROUP].ended |= 1 << (place % GROUP);
     }
 
     /// The place of one that has ended, of which the kernel has told already.

@@ -5,8 +5,8 @@
 //! knows nothing of manifests; the host checked this one, and everything is checked here again.
 //!
 //! ```text
-//! package (parts, checksums) -> plan (the manifest, checked) -> services (endpoints) -> spawn (create, grant, start)
-//!     -> supervise -> end
+//! package (parts, checksums) -> plan (the manifest, checked) -> services (endpoints) -> console (streams)
+//!     -> spawn (create, grant, start) -> supervise -> end
 //! ```
 //!
 //! Invariant: a process holds what its grants list and nothing else. On success init writes nothing.
@@ -18,6 +18,7 @@ extern crate alloc;
 extern crate std;
 
 pub mod authority;
+pub mod console;
 pub mod devices;
 pub mod end;
 pub mod ends;
@@ -57,15 +58,16 @@ fn run_system(authority: &Authority) -> Result<Ending, Refusal> {
     let message = plan::message(&segments);
     let plan = plan::read(&message, package.parts())?;
     let services = services::Services::open(authority, &plan)?;
+    let mut streams = console::Streams::new(&plan);
     let mut running: Vec<Option<spawn::Running>> = plan.processes.iter().map(|_| None).collect();
     let mut awaited = seed::Awaited::default();
     for place in plan.in_order() {
-        running[place] = spawn::spawn(authority, &mut package, &services, place, &mut awaited)?;
+        running[place] = spawn::spawn(authority, &mut package, &services, &mut streams, place, &mut awaited)?;
         if let Some(started) = &running[place]
             && plan.processes[place].holds(plan::Source::EntropySink)
         {
             awaited.expect(authority, &started.process)?;
         }
     }
-    supervise::Supervisor::new(authority, &plan, package, services, running)?.run()
+    Ok(supervise::Supervisor::new(authority, &plan, package, services, streams, running)?.run())
 }

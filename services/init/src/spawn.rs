@@ -1,7 +1,7 @@
 //! Starting one process: create, grant, start.
 //!
 //! Called by `run` for each process of the plan, in order, and by `supervise` for those that are started again; calls
-//! ProcessSpawner, ProcessHandle and the root console.
+//! ProcessSpawner and ProcessHandle.
 //!
 //! Invariant: what the process gets is the plan's list, the receive sides of what it serves, its module and its launch
 //! parameters, each with the methods stated, and nothing else.
@@ -9,7 +9,7 @@
 use alloc::vec::Vec;
 
 use capos_rt::abi::error::{CallError, Transport};
-use capos_rt::schema::console::ConsoleStream;
+use capos_rt::abi::host::StreamKind;
 use capos_rt::schema::endpoint::Endpoint;
 use capos_rt::schema::interface::mask;
 use capos_rt::schema::memory_object::MemoryObject;
@@ -19,6 +19,7 @@ use capos_rt::{Cap, Capability};
 use capos_schema::manifest_capnp::system_manifest::Source;
 
 use crate::authority::Authority;
+use crate::console::Streams;
 use crate::end::Refusal;
 use crate::launch;
 use crate::package::Package;
@@ -48,6 +49,7 @@ pub fn spawn(
     authority: &Authority,
     package: &mut Package<'_>,
     services: &Services<'_, '_>,
+    streams: &mut Streams<'_, '_>,
     place: usize,
     awaited: &mut Awaited,
 ) -> Result<Option<Running>, Refusal> {
@@ -76,6 +78,18 @@ pub fn spawn(
     for grant in &plan.grants {
         let granted = match grant.source {
             Source::Service => give_service(services, plan, grant, &created.process),
+            Source::ConsoleOutput => {
+                give_stream(services, streams, (place, StreamKind::Output), grant, &created.process)
+            }
+            Source::ConsoleError => {
+                give_stream(services, streams, (place, StreamKind::Error), grant, &created.process)
+            }
+            Source::ConsoleNames => {
+                let names = sealed(authority, &streams.names());
+                let names = names.map_err(|error| refuse_grant(plan, &grant.name, error))?;
+                let given = created.process.grant(&grant.name, &names, grant.methods);
+                given.map_err(|error| refuse_grant(plan, &grant.name, error))
+            }
             _ => give(authority, package, plan, grant, &created.process, &created.memory),
         };
         granted?;
@@ -119,10 +133,7 @@ fn give(
     let refuse = |error| refuse_grant(plan, &grant.name, error);
     let put =
         |capability: &dyn Capability| process.grant(&grant.name, capability, grant.methods).map_err(refuse);
-    let console = |stream| authority.console.open(&plan.name, stream).map_err(refuse);
     match grant.source {
-        Source::ConsoleOutput => put(&console(ConsoleStream::Output)?),
-        Source::ConsoleError => put(&console(ConsoleStream::Error)?),
         Source::Timer => put(&authority.timer),
         Source::EntropySource => put(&authority.entropy),
         Source::EntropySink => put(&authority.sink),
@@ -136,7 +147,7 @@ fn give(
             Some(device) => put(device),
             None => Ok(()),
         },
-        Source::Service => Ok(()),
+        Source::Service | Source::ConsoleOutput | Source::ConsoleError | Source::ConsoleNames => Ok(()),
     }
 }
 
@@ -153,6 +164,27 @@ fn give_service(
     process
         .grant(&grant.name, &served.root, grant.methods)
         .map_err(|error| refuse_grant(plan, &grant.name, error))
+}
+
+/// Puts one of its streams into the CapSet of a process that does not run yet.
+fn give_stream(
+    services: &Services<'_, '_>,
+    streams: &mut Streams<'_, '_>,
+    (place, kind): (usize, StreamKind),
+    grant: &Grant,
+    process: &Cap<ProcessHandle>,
+) -> Result<(), Refusal> {
+    let plan = services.process(place);
+    let stream = match streams.of(services, place, kind) {
+        Ok(stream) => stream,
+        Err(CallError::Transport(Transport::Disconnected)) => {
+            let name = &grant.name;
+            let reason = format_args!("grant \"{name}\": no process drives the console and serves it");
+            return Err(Refusal::invalid(&plan.name, reason));
+        }
+        Err(error) => return Err(refuse_grant(plan, &grant.name, error)),
+    };
+    process.grant(&grant.name, stream, grant.methods).map_err(|error| refuse_grant(plan, &grant.name, error))
 }
 
 /// A sealed memory object with these bytes.

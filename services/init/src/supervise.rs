@@ -1,8 +1,9 @@
 //! Waiting for the processes, keeping their wall-clock limits, and starting those again that are to be.
 //!
-//! Run by `run` when everything is started; calls ProcessHandle, Timer, `ends` and `spawn`.
+//! Run by `run` when everything is started; calls ProcessHandle, Timer, `ends`, `spawn` and, for what init says, `console`.
 //!
-//! Invariant: it ends when the process named `main` has ended, and not before; no failure that is known then is left untold.
+//! Invariant: it ends when the process named `main` has ended and the host knows, and not before; no failure that is known then is
+//! left untold.
 //! What a process served stays open exactly as long as it runs or will be started again.
 
 use alloc::format;
@@ -11,13 +12,13 @@ use alloc::vec::Vec;
 
 use capos_rt::abi::error::CallError;
 use capos_rt::abi::outcome::OutcomeKind;
-use capos_rt::schema::console::ConsoleStream;
 use capos_rt::schema::process_handle::{ProcessHandle, ProcessHandleFault};
-use capos_rt::{Cap, Deadline, ProcessHandleWaitReply};
+use capos_rt::{Cap, Deadline, Pending, ProcessHandleWaitReply};
 
 use crate::authority::Authority;
+use crate::console::Streams;
 use crate::end::{Ending, INIT, Refusal};
-use crate::ends::Ends;
+use crate::ends::{Ends, Told};
 use crate::package::Package;
 use crate::plan::{Plan, Process, When};
 use crate::schedule::{Due, Schedule, wait};
@@ -31,6 +32,7 @@ pub struct Supervisor<'s, 'm> {
     plan: &'s Plan<'m>,
     package: Package<'s>,
     services: Services<'s, 'm>,
+    streams: Streams<'s, 'm>,
     schedule: Schedule,
     ends: Ends,
     /// The processes whose end was not told, by their places.
@@ -49,6 +51,7 @@ impl<'s, 'm> Supervisor<'s, 'm> {
         plan: &'s Plan<'m>,
         package: Package<'s>,
         services: Services<'s, 'm>,
+        streams: Streams<'s, 'm>,
         running: Vec<Option<Running>>,
     ) -> Result<Supervisor<'s, 'm>, Refusal> {
         let ends = Ends::open(&authority.spawner, plan.processes.len())
@@ -58,6 +61,7 @@ impl<'s, 'm> Supervisor<'s, 'm> {
             plan,
             package,
             services,
+            streams,
             schedule: Schedule::default(),
             ends,
             running: plan.processes.iter().map(|_| None).collect(),
@@ -67,7 +71,7 @@ impl<'s, 'm> Supervisor<'s, 'm> {
             match started {
                 Some(running) => supervisor.watch(place, running)?,
                 None if place == plan.main => return Err(without_device(&plan.processes[place].name)),
-                None => {}
+                None => supervisor.services.close(place),
             }
         }
         Ok(supervisor)
@@ -80,16 +84,17 @@ impl<'s, 'm> Supervisor<'s, 'm> {
         Ok(())
     }
 
-    /// Waits until the main process has ended, and returns how.
-    ///
-    /// # Errors
-    /// If a process cannot be waited for.
-    pub fn run(mut self) -> Result<Ending, Refusal> {
+    /// Waits until the main process has ended, tells the host how, and returns it.
+    pub fn run(mut self) -> Ending {
+        let ending = self.wait_for_main().unwrap_or_else(|refusal| Ending::refused(&refusal));
+        // If it fails, the kernel's last line says the same.
+        let _ = self.deliver(&ending);
+        ending
+    }
+
+    fn wait_for_main(&mut self) -> Result<Ending, Refusal> {
         loop {
-            let place = self.wait_for_one()?;
-            let Some(process) = self.running[place].take() else { continue };
-            self.schedule.end(place);
-            let end = process.wait().map_err(|error| failed(self.plan, place, error))?;
+            let Some((place, end)) = self.wait_for_one(None)? else { continue };
             if place == self.plan.main {
                 let process = self.plan.processes[place].name.clone();
                 self.tell_of_ended();
@@ -97,6 +102,21 @@ impl<'s, 'm> Supervisor<'s, 'm> {
             }
             self.follow(place, &end)?;
         }
+    }
+
+    /// Tells the host the outcome, over a console that is kept running for this.
+    fn deliver(&mut self, ending: &Ending) -> Result<(), Refusal> {
+        let Some(finish) = self.streams.begin_finish(&self.services, ending) else { return Ok(()) };
+        // Of the others nothing more is told.
+        for (place, process) in self.running.iter_mut().enumerate() {
+            if !self.streams.is_server(place) {
+                *process = None;
+            }
+        }
+        while let Some((place, end)) = self.wait_for_one(Some(&finish))? {
+            self.follow(place, &end)?;
+        }
+        Ok(())
     }
 
     /// What follows the end of a process that is not main: it is started again later, or what it served is closed.
@@ -110,7 +130,7 @@ impl<'s, 'm> Supervisor<'s, 'm> {
             false => String::new(),
         };
         if let Some(line) = failure(&process.name, end, &follows) {
-            complain(self.authority, &line);
+            self.streams.tell(&self.services, &line);
         }
         if !is_wanted || earlier >= process.restart.most {
             self.services.close(place);
@@ -126,27 +146,37 @@ impl<'s, 'm> Supervisor<'s, 'm> {
     /// Starts a process again. If that is impossible, what it served is closed, and the rest goes on.
     fn start_again(&mut self, place: usize) -> Result<(), Refusal> {
         let nothing = &mut Awaited::default();
-        match spawn(self.authority, &mut self.package, &self.services, place, nothing) {
+        let streams = &mut self.streams;
+        match spawn(self.authority, &mut self.package, &self.services, streams, place, nothing) {
             Ok(Some(running)) => self.watch(place, running),
             Ok(None) => Err(without_device(&self.plan.processes[place].name)),
             Err(refusal) if self.plan.processes[place].is_driver() => Err(refusal),
             Err(refusal) => {
-                complain(self.authority, &format!("{INIT}: {refusal}\n"));
+                self.streams.tell(&self.services, &format!("{INIT}: {refusal}\n"));
                 self.services.close(place);
                 Ok(())
             }
         }
     }
 
-    /// The place of a process that has ended. Does meanwhile what is due.
-    fn wait_for_one(&mut self) -> Result<usize, Refusal> {
+    /// A process that has ended, by its place, and how; `None` when the call `finish` is complete. Does meanwhile what is due.
+    fn wait_for_one(
+        &mut self,
+        finish: Option<&Pending<()>>,
+    ) -> Result<Option<(usize, ProcessHandleWaitReply)>, Refusal> {
         loop {
             let deadline = match self.schedule.next() {
                 Some(nanoseconds) => Deadline::at(&self.authority.timer, nanoseconds),
                 None => Deadline::NEVER,
             };
-            match self.ends.next(deadline) {
-                Ok(Some(ended)) => return Ok(ended),
+            match self.ends.next(finish.map(Pending::call), deadline) {
+                Ok(Some(Told::Other)) => return Ok(None),
+                Ok(Some(Told::End(place))) => {
+                    let Some(process) = self.running[place].take() else { continue };
+                    self.schedule.end(place);
+                    let end = process.wait().map_err(|error| failed(self.plan, place, error))?;
+                    return Ok(Some((place, end)));
+                }
                 Ok(None) => self.do_due()?,
                 Err(error) => return Err(Refusal::failed("waiting", error)),
             }
@@ -168,17 +198,25 @@ impl<'s, 'm> Supervisor<'s, 'm> {
     }
 
     /// Says how those ended that ended before init looked, as the main process did. Its outcome is the run's, whatever
-    /// becomes of this.
-    fn tell_of_ended(mut self) {
+    /// becomes of this. Who serves the console is left: its end is followed until the outcome is out.
+    fn tell_of_ended(&mut self) {
+        let mut server = None;
         while let Ok(Some(place)) = self.ends.known() {
+            if self.streams.is_server(place) {
+                server = Some(place);
+                continue;
+            }
             let Some(process) = self.running[place].take() else { continue };
             let line = match process.wait() {
                 Ok(end) => failure(&self.plan.processes[place].name, &end, ""),
                 Err(error) => Some(format!("{INIT}: {}\n", failed(self.plan, place, error))),
             };
             if let Some(line) = line {
-                complain(self.authority, &line);
+                self.streams.tell(&self.services, &line);
             }
+        }
+        if let Some(place) = server {
+            self.ends.tell_again(place);
         }
     }
 }
@@ -232,13 +270,6 @@ fn failure(name: &str, end: &ProcessHandleWaitReply, follows: &str) -> Option<St
 fn fault_text(fault: &ProcessHandleFault) -> String {
     let ProcessHandleFault { vector, error_code, address, instruction_pointer } = fault;
     format!("vector {vector} error {error_code:#x} address {address:#x} rip {instruction_pointer:#x}")
-}
-
-/// Writes a line to init's error stream. The run goes on without it if that is impossible.
-fn complain(authority: &Authority, line: &str) {
-    if let Ok(console) = authority.console.open(INIT, ConsoleStream::Error) {
-        let _ = console.write(line.as_bytes());
-    }
 }
 
 fn failed(plan: &Plan<'_>, place: usize, error: CallError) -> Refusal {

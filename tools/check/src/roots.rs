@@ -12,7 +12,7 @@ use std::path::Path;
 /// Where unsafe code may be, and the number of times that the word may occur in the code there. The file is the entry
 /// macro's: its `#[unsafe(no_mangle)]` names the one symbol that the runtime's start calls.
 const PLACES: &[(&str, usize)] =
-    &[("kernel/hal/", 210), ("capos-rt/src/sys/", 118), ("capos-rt/src/process.rs", 1), ("boot/", 32)];
+    &[("kernel/hal/", 210), ("capos-rt/src/sys/", 120), ("capos-rt/src/process.rs", 1), ("boot/", 32)];
 
 /// Crates in which one folder is a place: their roots deny unsafe code where the others forbid it.
 const PARTLY: &[&str] = &["capos-rt/src/lib.rs"];

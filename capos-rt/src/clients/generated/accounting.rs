@@ -77,8 +77,6 @@ pub struct AccountingObjectsReply {
     pub memory_objects: u32,
     /// Field `mappings` of the schema.
     pub mappings: u32,
-    /// Field `consoles` of the schema.
-    pub consoles: u32,
     /// Field `endpoints` of the schema.
     pub endpoints: u32,
     /// Field `minted` of the schema.
@@ -295,7 +293,6 @@ impl Cap<Accounting> {
                     capabilities: results.capabilities,
                     memory_objects: results.memory_objects,
                     mappings: results.mappings,
-                    consoles: results.consoles,
                     endpoints: results.endpoints,
                     minted: results.minted,
                     notifications: results.notifications,
@@ -326,7 +323,6 @@ impl Cap<Accounting> {
                 capabilities: results.capabilities,
                 memory_objects: results.memory_objects,
                 mappings: results.mappings,
-                consoles: results.consoles,
                 endpoints: results.endpoints,
                 minted: results.minted,
                 notifications: results.notifications,

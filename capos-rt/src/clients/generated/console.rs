@@ -12,12 +12,14 @@ use crate::capability::IMPOSSIBLE_REPLY;
 use crate::sys::operation::Sizes;
 use capos_abi::error::CallError;
 use capos_schema::console::{
-    Console, ConsoleOpenParams, ConsoleOpenResults, ConsoleStream, ConsoleWriteParams, ConsoleWriteResults,
+    Console, ConsoleFinishParams, ConsoleFinishResults, ConsoleOpenParams, ConsoleOpenResults, ConsoleStream,
+    ConsoleWriteParams, ConsoleWriteResults,
 };
 
 impl Cap<Console> {
     /// Writes all bytes (64 KiB at most) in order; completes when the device has taken them, so a slow host is back-pressure.
-    /// written is the number of bytes taken: always all of them.
+    /// written is the number of bytes taken: always all of them. Error "disconnected" if the driver died over it: the host has then
+    /// shown all of the bytes, or none; and once the driver is lost for good.
     ///
     /// # Errors
     /// What the object or the transport says.
@@ -62,7 +64,8 @@ impl Cap<Console> {
         }))
     }
 
-    /// Mints a console whose bytes carry the process name `name` (1 to 64 bytes) to the host. Only the root console has it.
+    /// Mints a console under the name `name` (1 to 64 bytes). For a service that stands in for a console and tells its clients apart;
+    /// no object of the machine's console has it.
     ///
     /// # Errors
     /// What the object or the transport says.
@@ -88,6 +91,58 @@ impl Cap<Console> {
         Ok(Pending::new(call, |reply| {
             let results = ConsoleOpenResults::decode(reply.message()).map_err(|_| IMPOSSIBLE_REPLY)?;
             reply.capability(results.console)
+        }))
+    }
+
+    /// Delivers the outcome of the run to the host, behind all bytes of writes that have completed and the oldest write of each
+    /// process that still waits: `kind` is an OutcomeKind of capos-abi, `process` the process whose end it is. init alone may.
+    ///
+    /// # Errors
+    /// What the object or the transport says.
+    #[inline]
+    pub fn finish(&self, kind: u16, code: u32, process: &str, report: &str) -> Result<(), CallError> {
+        let parameters = ConsoleFinishParams { kind, code, process, report };
+        let sizes = Sizes {
+            parameters: parameters.encoded_bytes(),
+            results: ConsoleFinishResults::FIXED_BYTES,
+            receives: 0,
+            ..Sizes::default()
+        };
+        alone(
+            self,
+            Console::FINISH,
+            sizes,
+            |out| parameters.encode(out),
+            |message| {
+                ConsoleFinishResults::decode(message).map_err(|_| IMPOSSIBLE_REPLY)?;
+                Ok(())
+            },
+        )
+    }
+
+    /// Begins [`Self::finish`].
+    ///
+    /// # Errors
+    /// If it cannot be submitted.
+    #[inline]
+    pub fn begin_finish(
+        &self,
+        kind: u16,
+        code: u32,
+        process: &str,
+        report: &str,
+    ) -> Result<Pending<()>, CallError> {
+        let parameters = ConsoleFinishParams { kind, code, process, report };
+        let sizes = Sizes {
+            parameters: parameters.encoded_bytes(),
+            results: ConsoleFinishResults::FIXED_BYTES,
+            receives: 0,
+            ..Sizes::default()
+        };
+        let call = Call::begin(self, Console::FINISH, sizes, &[], |out| parameters.encode(out))?;
+        Ok(Pending::new(call, |reply| {
+            ConsoleFinishResults::decode(reply.message()).map_err(|_| IMPOSSIBLE_REPLY)?;
+            Ok(())
         }))
     }
 }

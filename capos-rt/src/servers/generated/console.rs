@@ -14,20 +14,23 @@ use crate::server::Turn;
 use crate::server::Unanswered;
 use crate::server::malformed;
 use capos_schema::console::{
-    Console, ConsoleOpenParams, ConsoleOpenResults, ConsoleStream, ConsoleWriteParams, ConsoleWriteResults,
+    Console, ConsoleFinishParams, ConsoleFinishResults, ConsoleOpenParams, ConsoleOpenResults, ConsoleStream,
+    ConsoleWriteParams, ConsoleWriteResults,
 };
 use capos_schema::wire::EncodeError;
 
 /// A server of `Console`: one function for each of its methods.
 pub trait ConsoleServer {
     /// Writes all bytes (64 KiB at most) in order; completes when the device has taken them, so a slow host is back-pressure.
-    /// written is the number of bytes taken: always all of them.
+    /// written is the number of bytes taken: always all of them. Error "disconnected" if the driver died over it: the host has then
+    /// shown all of the bytes, or none; and once the driver is lost for good.
     ///
     /// # Errors
     /// What the caller gets instead of an answer now.
     fn write(&mut self, call: Call<'_, ConsoleWrite>, bytes: &[u8]) -> Answer<u32>;
 
-    /// Mints a console whose bytes carry the process name `name` (1 to 64 bytes) to the host. Only the root console has it.
+    /// Mints a console under the name `name` (1 to 64 bytes). For a service that stands in for a console and tells its clients apart;
+    /// no object of the machine's console has it.
     ///
     /// # Errors
     /// What the caller gets instead of an answer now.
@@ -37,6 +40,20 @@ pub trait ConsoleServer {
         name: &str,
         stream: ConsoleStream,
     ) -> Answer<Given<Console>>;
+
+    /// Delivers the outcome of the run to the host, behind all bytes of writes that have completed and the oldest write of each
+    /// process that still waits: `kind` is an OutcomeKind of capos-abi, `process` the process whose end it is. init alone may.
+    ///
+    /// # Errors
+    /// What the caller gets instead of an answer now.
+    fn finish(
+        &mut self,
+        call: Call<'_, ConsoleFinish>,
+        kind: u16,
+        code: u32,
+        process: &str,
+        report: &str,
+    ) -> Answer<()>;
 }
 
 /// The method `write` of `Console`.
@@ -73,6 +90,23 @@ impl Method for ConsoleOpen {
     }
 }
 
+/// The method `finish` of `Console`.
+#[derive(Debug)]
+pub enum ConsoleFinish {}
+
+impl Method for ConsoleFinish {
+    type Answer<'a> = ();
+
+    #[inline]
+    fn encode<'o>(
+        (): Self::Answer<'_>,
+        room: impl FnOnce(usize) -> Option<&'o mut [u8]>,
+    ) -> Result<usize, EncodeError> {
+        let results = ConsoleFinishResults {};
+        results.encode(room(results.encoded_bytes()).ok_or(EncodeError::BufferTooSmall)?)
+    }
+}
+
 impl<S: ConsoleServer> Interfaces<S> for Console {
     const ARRIVING: usize = 0;
     const LEAVING: usize = 1;
@@ -92,6 +126,17 @@ impl<S: ConsoleServer> Interfaces<S> for Console {
                 let parameters = ConsoleOpenParams::decode(turn.message()).map_err(malformed)?;
                 let answer = server.open(turn.call(), parameters.name, parameters.stream)?;
                 turn.answer::<ConsoleOpen>(answer)
+            }
+            Console::FINISH => {
+                let parameters = ConsoleFinishParams::decode(turn.message()).map_err(malformed)?;
+                server.finish(
+                    turn.call(),
+                    parameters.kind,
+                    parameters.code,
+                    parameters.process,
+                    parameters.report,
+                )?;
+                turn.answer::<ConsoleFinish>(())
             }
             _ => Err(NOT_SERVED),
         }

@@ -17,8 +17,8 @@ use capos_schema::wire::EncodeError;
 
 /// A server of `Machine`: one function for each of its methods.
 pub trait MachineServer {
-    /// Delivers this message to the host as the outcome of the run and powers the machine off. `kind` is an OutcomeKind of
-    /// capos-abi, `process` the process whose end it is. Does not return.
+    /// Writes the outcome as the last line of the kernel's log and powers the machine off; it went to the host over the console before,
+    /// if there is one. `kind` is an OutcomeKind of capos-abi, `process` the process whose end it is. Does not return.
     ///
     /// # Errors
     /// What the caller gets instead of an answer now.

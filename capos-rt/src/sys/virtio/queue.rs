@@ -5,6 +5,8 @@
 //! Invariant: from `submit` to `take` the buffers of a chain belong to the device, and nobody has a reference into them. What
 //! the device writes into the rings is only a claim.
 
+use core::ops::Range;
+
 use virtio_drivers::queue::VirtQueue;
 use virtio_drivers::transport::Transport;
 
@@ -17,7 +19,7 @@ pub const CHAIN_PARTS: usize = 4;
 /// What is handed to the device in one piece: buffers that it reads, then buffers that it writes.
 #[derive(Debug, Default)]
 pub struct Chain {
-    parts: [Option<(DmaBuffer, usize)>; CHAIN_PARTS],
+    parts: [Option<(DmaBuffer, Range<usize>)>; CHAIN_PARTS],
     readable: usize,
     count: usize,
 }
@@ -49,10 +51,18 @@ impl Chain {
     /// # Errors
     /// Gives the buffer back if `length` is 0 or more than it has, if the chain is full, or has a writable part already.
     pub fn readable(self, buffer: DmaBuffer, length: usize) -> Result<Chain, (Chain, DmaBuffer)> {
+        self.readable_part(buffer, 0..length)
+    }
+
+    /// Adds a part of a buffer for the device to read. Before all that it writes.
+    ///
+    /// # Errors
+    /// Gives the buffer back if the part is empty or not inside it, if the chain is full, or has a writable part already.
+    pub fn readable_part(self, buffer: DmaBuffer, part: Range<usize>) -> Result<Chain, (Chain, DmaBuffer)> {
         if self.count > self.readable {
             return Err((self, buffer));
         }
-        let mut chain = self.push(buffer, length)?;
+        let mut chain = self.push(buffer, part)?;
         chain.readable += 1;
         Ok(chain)
     }
@@ -62,14 +72,14 @@ impl Chain {
     /// # Errors
     /// Gives the buffer back if `length` is 0 or more than it has, or if the chain is full.
     pub fn writable(self, buffer: DmaBuffer, length: usize) -> Result<Chain, (Chain, DmaBuffer)> {
-        self.push(buffer, length)
+        self.push(buffer, 0..length)
     }
 
-    fn push(mut self, buffer: DmaBuffer, length: usize) -> Result<Chain, (Chain, DmaBuffer)> {
-        if length == 0 || length > buffer.bytes().len() || self.count == CHAIN_PARTS {
+    fn push(mut self, buffer: DmaBuffer, part: Range<usize>) -> Result<Chain, (Chain, DmaBuffer)> {
+        if part.is_empty() || part.end > buffer.bytes().len() || self.count == CHAIN_PARTS {
             return Err((self, buffer));
         }
-        self.parts[self.count] = Some((buffer, length));
+        self.parts[self.count] = Some((buffer, part));
         self.count += 1;
         Ok(self)
     }
@@ -81,7 +91,7 @@ impl Chain {
 
     /// Bytes that the device may write.
     fn room(&self) -> usize {
-        self.parts.iter().skip(self.readable).flatten().map(|(_, length)| length).sum()
+        self.parts.iter().skip(self.readable).flatten().map(|(_, part)| part.len()).sum()
     }
 
     /// Runs `use_parts` on what the device reads and what it writes.
@@ -93,8 +103,8 @@ impl Chain {
         let mut outputs: [&mut [u8]; CHAIN_PARTS] = [(); CHAIN_PARTS].map(|()| &mut [][..]);
         let (readable, count) = (self.readable, self.count);
         let mut written = 0;
-        for (index, (buffer, length)) in self.parts.iter_mut().flatten().enumerate() {
-            let bytes = buffer.bytes_mut().get_mut(..*length).unwrap_or_default();
+        for (index, (buffer, part)) in self.parts.iter_mut().flatten().enumerate() {
+            let bytes = buffer.bytes_mut().get_mut(part.clone()).unwrap_or_default();
             if index < readable {
                 inputs[index] = bytes;
             } else {

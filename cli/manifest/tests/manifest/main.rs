@@ -27,7 +27,9 @@ impl Bench {
         let programs = folder.path().join("lib");
         fs::create_dir(&programs).unwrap();
         let demos = ["key-value", "key-value-reader", "key-value-writer", "smoke"];
-        for name in ["boot", "kernel", "init", "capos-wasm", "virtio-rng"].iter().chain(&demos) {
+        for name in
+            ["boot", "kernel", "init", "capos-wasm", "virtio-console", "virtio-rng"].iter().chain(&demos)
+        {
             fs::write(programs.join(format!("{name}.elf")), name).unwrap();
         }
         std::os::unix::fs::symlink(tool, programs.join("capos-manifest")).unwrap();

@@ -115,22 +115,31 @@ offers: [
         => "x.cue:2:13: processes[0]: the field \"binary\" is missing; accepted: the path of a .wasm or .wat file, relative to the manifest";
     unknown_program:
         "name: \"x\"\nprocesses: [{name: \"a\", program: \"smok\"}]"
-        => "x.cue:2:25: processes[0].program: no program \"smok\"; accepted: capos-wasm, key-value, key-value-reader, key-value-writer, smoke, virtio-rng, or the path of an ELF file with a slash in it";
+        => "x.cue:2:25: processes[0].program: no program \"smok\"; accepted: capos-wasm, key-value, key-value-reader, key-value-writer, smoke, virtio-console, virtio-rng, or the path of an ELF file with a slash in it";
     unknown_driver:
         native("", "drivers: [\"virtio-rgn\"]")
-        => "x.cue:5:11: drivers[0]: no driver \"virtio-rgn\"; accepted: virtio-rng";
+        => "x.cue:5:11: drivers[0]: no driver \"virtio-rgn\"; accepted: virtio-console, virtio-rng";
     driver_twice:
         native("", "drivers: [\"virtio-rng\", \"virtio-rng\"]")
         => "x.cue:5:25: drivers[1]: \"virtio-rng\" twice; accepted: each driver once";
     process_with_the_name_of_a_driver:
         "name: \"x\"\nprocesses: [{name: \"virtio-rng\", program: \"smoke\"}]\ndrivers: [\"virtio-rng\"]"
         => "x.cue:2:14: processes[0].name: the name \"virtio-rng\" is that of a driver of this system; accepted: another name, or \"drivers\" without it";
+    console_that_nobody_serves:
+        "name: \"x\"\nprocesses: [{name: \"a\", program: \"smoke\", uses: {device: \"Device\", stdout: \"Console\"}}]\noffers: [{cap: \"virtio-console\", from: \"kernel\", to: \"a\", as: \"device\", methods: [\"open\"]}, {cap: \"stdout\", from: \"kernel\", to: \"a\", methods: [\"write\"]}]"
+        => "x.cue:2:1: processes: the process that drives virtio-console does not serve the console of the others; accepted: serves: {console: \"Console\"} in that process";
+    the_root_of_the_console:
+        native("uses: console: \"Console\"", "offers: [{cap: \"console\", from: \"virtio-console\", to: \"a\", methods: [\"finish\"]}]")
+        => "?";
+    end_of_the_run:
+        native("uses: stdout: \"Console\"", "offers: [{cap: \"stdout\", from: \"kernel\", to: \"a\", methods: [\"finish\"]}]")
+        => "?";
     use_that_nobody_offers:
         native("uses: timer: \"Timer\"", "")
         => "x.cue:3:8: processes[0].uses.timer: nobody offers \"timer\" to \"a\"; accepted: an offer {cap, from, to: \"a\", methods}";
     capability_that_the_kernel_does_not_offer:
         native("uses: net: \"Timer\"", "offers: [{cap: \"net\", from: \"kernel\", to: \"a\", methods: [\"now\"]}]")
-        => "x.cue:5:11: offers[0].cap: the kernel does not offer \"net\"; accepted: stdout, stderr, timer, random, entropy-sink, memory, accounting, spawner, boot, code, virtio-net, virtio-blk, virtio-console, virtio-rng";
+        => "x.cue:5:11: offers[0].cap: the kernel does not offer \"net\"; accepted: stdout, stderr, console-names, timer, random, entropy-sink, memory, accounting, spawner, boot, code, virtio-net, virtio-blk, virtio-console, virtio-rng";
     capability_that_the_giver_does_not_hold:
         "name: \"x\"
 processes: [{name: \"a\", program: \"smoke\", uses: timer: \"Timer\"}, {name: \"b\", binary: \"hello.wasm\", caps: random: true}]
@@ -143,7 +152,7 @@ offers: [{cap: \"memory\", from: \"b\", to: \"a\", methods: [\"usage\"]}]"
         => "x.cue:3:11: offers[0].cap: \"memory\" belongs to \"b\" alone; accepted: the kernel's own, with from: \"kernel\"";
     directory_that_nobody_offers:
         instance("caps: preopens: [{path: \"/\", from: \"kernel\", cap: \"disk\"}]")
-        => "x.cue:5:47: processes[0].caps.preopens[0].cap: the kernel does not offer \"disk\"; accepted: stdout, stderr, timer, random, entropy-sink, memory, accounting, spawner, boot, code, virtio-net, virtio-blk, virtio-console, virtio-rng";
+        => "x.cue:5:47: processes[0].caps.preopens[0].cap: the kernel does not offer \"disk\"; accepted: stdout, stderr, console-names, timer, random, entropy-sink, memory, accounting, spawner, boot, code, virtio-net, virtio-blk, virtio-console, virtio-rng";
     directory_that_is_none:
         instance("caps: preopens: [{path: \"/\", from: \"kernel\", cap: \"timer\"}]")
         => "x.cue:5:47: processes[0].caps.preopens[0].cap: \"timer\" is a Timer, not a directory; accepted: a Namespace";
@@ -370,7 +379,7 @@ processes: [
         => "x.cue:5:2: processes[0].args: arguments and environment have 1100013 bytes; accepted: at most 1048576";
     several_mistakes_in_the_order_of_the_file:
         "name: \"x\"\nprocesses: [{name: \"a\", program: \"smok\"}]\nmain: \"b\""
-        => "x.cue:2:25: processes[0].program: no program \"smok\"; accepted: capos-wasm, key-value, key-value-reader, key-value-writer, smoke, virtio-rng, or the path of an ELF file with a slash in it\nx.cue:3:1: main: no process \"b\"; accepted: a";
+        => "x.cue:2:25: processes[0].program: no program \"smok\"; accepted: capos-wasm, key-value, key-value-reader, key-value-writer, smoke, virtio-console, virtio-rng, or the path of an ELF file with a slash in it\nx.cue:3:1: main: no process \"b\"; accepted: a";
     syntax:
         "name: \"x"
         => "x.cue:1:7: string literal not terminated; accepted: CUE, as in processes: [{name: \"hello\", binary: \"hello.wasm\"}]";

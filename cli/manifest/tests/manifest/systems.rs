@@ -80,6 +80,14 @@ process "again": WASI instance of hello.wasm in "capos-wasm", linear memory 256M
   module  MemoryObject   info, read  (part "module/hello")
   launch  MemoryObject   info, read  (arguments, environment, limits)
 
+process "virtio-console": program "virtio-console", memory 1MiB, reserve 1MiB, weight 100, no time limit, started again whenever it ends: 3 times, after 10ms
+  device   Device         info, open, allocate, reset  (virtio-console)
+  names    MemoryObject   info, read
+  timer    Timer          now
+  memory   VirtualMemory  reserve, commit, decommit, unmap, map, createObject, usage
+  console  Endpoint       receive, mint  (serves Console)
+  drives a device: without an IOMMU it can reach all of the machine's memory
+
 process "virtio-rng": program "virtio-rng", memory 1MiB, reserve 1MiB, weight 100, no time limit, started again whenever it ends: 3 times, after 10ms
   device        Device         info, open, allocate, reset  (virtio-rng)
   entropy-sink  EntropySink    feed
@@ -114,7 +122,18 @@ fn a_system_grants_what_its_manifest_says() {
     assert_eq!(launch.environment, [b"B=2", b"A=1"]);
     assert_eq!((launch.fuel, launch.recursion_limit, launch.stack_bytes), (Some(1000), 77, 1 << 20));
     let names: Vec<&str> = package.parts.iter().map(|(name, _)| name.as_str()).collect();
-    assert_eq!(names, ["file/text", "smoke", "module/hello", "capos-wasm", "program/reader", "virtio-rng"]);
+    assert_eq!(
+        names,
+        [
+            "file/text",
+            "smoke",
+            "module/hello",
+            "capos-wasm",
+            "program/reader",
+            "virtio-console",
+            "virtio-rng"
+        ]
+    );
 }
 
 #[test]
@@ -212,10 +231,15 @@ fn drivers_come_with_what_needs_them_or_when_named() {
         let system = bench.load(&text).unwrap().system;
         system.processes.iter().filter(|process| process.is_driver()).map(|it| it.name.clone()).collect()
     };
-    assert!(names("}]").is_empty());
-    assert_eq!(names(", caps: random: true}]"), ["virtio-rng"]);
-    assert_eq!(names("}]\ndrivers: [\"virtio-rng\"]"), ["virtio-rng"]);
-    assert!(names(", caps: random: true}]\ndrivers: []").is_empty());
+    // The console's is in every system in which nobody else drives it.
+    assert_eq!(names("}]"), ["virtio-console"]);
+    assert_eq!(names(", caps: random: true}]"), ["virtio-console", "virtio-rng"]);
+    assert_eq!(names("}]\ndrivers: [\"virtio-rng\"]"), ["virtio-console", "virtio-rng"]);
+    assert_eq!(names("}]\ndrivers: [\"virtio-rng\", \"virtio-console\"]"), ["virtio-rng", "virtio-console"]);
+    assert_eq!(names(", caps: random: true}]\ndrivers: []"), ["virtio-console"]);
+    let own = "}, {name: \"own\", program: \"smoke\", uses: device: \"Device\", serves: it: \"Console\"}]\noffers: [{\
+        cap: \"virtio-console\", from: \"kernel\", to: \"own\", as: \"device\", methods: [\"open\"]}]";
+    assert_eq!(names(&format!(", caps: console: true{own}")), ["own"]);
 }
 
 #[test]

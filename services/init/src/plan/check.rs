@@ -15,7 +15,7 @@ use capos_rt::schema::console::Console;
 use capos_rt::schema::device::Device;
 use capos_rt::schema::entropy_sink::EntropySink;
 use capos_rt::schema::entropy_source::EntropySource;
-use capos_rt::schema::interface::{Description, Interface};
+use capos_rt::schema::interface::{Description, Interface, mask};
 use capos_rt::schema::memory_object::MemoryObject;
 use capos_rt::schema::process_spawner::ProcessSpawner;
 use capos_rt::schema::timer::Timer;
@@ -36,7 +36,10 @@ pub(crate) const LAUNCH: &str = "launch";
 /// Name and methods of what a grant is of; none for a service that nobody serves.
 fn offered<'p>(grant: &Grant, processes: &'p [Process<'_>]) -> Option<(&'p str, u64)> {
     if let Some(interface) = interface(grant.source) {
-        return Some((interface.name, interface.all_methods));
+        // A stream has no other method: the others are not for processes.
+        let is_stream = matches!(grant.source, Source::ConsoleOutput | Source::ConsoleError);
+        let methods = if is_stream { mask(&[Console::WRITE]) } else { interface.all_methods };
+        return Some((interface.name, methods));
     }
     let (process, name) = &grant.service;
     let server = processes.iter().find(|server| server.name == *process)?;
@@ -53,7 +56,7 @@ fn interface(source: Source) -> Option<&'static Description> {
         Source::EntropySink => EntropySink::DESCRIPTION,
         Source::VirtualMemory => VirtualMemory::DESCRIPTION,
         Source::Accounting => Accounting::DESCRIPTION,
-        Source::Part => MemoryObject::DESCRIPTION,
+        Source::Part | Source::ConsoleNames => MemoryObject::DESCRIPTION,
         Source::ProcessSpawner => ProcessSpawner::DESCRIPTION,
         Source::BootPackage => BootPackage::DESCRIPTION,
         Source::CodeMemory => CodeMemory::DESCRIPTION,

@@ -25,7 +25,7 @@ pub(crate) fn run(harness: &mut Harness<'_>) {
             ("takes all bytes", console_takes_all),
             ("takes none", console_takes_none),
             ("a derived one without write is refused", console_denied),
-            ("only the root console mints others", console_mints_nothing),
+            ("a stream mints no others and does not end the run", console_only_writes),
         ],
     );
     harness.subject(
@@ -76,9 +76,10 @@ fn console_denied(context: &Context) -> Outcome {
     refused("write", silent.write(b"x"), Transport::MethodDenied)
 }
 
-fn console_mints_nothing(context: &Context) -> Outcome {
-    refused("open", context.console.open("other", ConsoleStream::Output), Transport::MethodDenied)?;
-    refused("derive", context.console.derive(1 << Console::OPEN), Transport::MaskNotWithin)
+fn console_only_writes(context: &Context) -> Outcome {
+    refused("open", context.console.open("other", ConsoleStream::Output), Transport::NoSuchMethod)?;
+    refused("finish", context.console.finish(0, 0, "suite", ""), Transport::NoSuchMethod)?;
+    refused("derive", context.console.derive(1 << Console::FINISH), Transport::MaskNotWithin)
 }
 
 fn clock(context: &Context) -> Outcome {

@@ -18,10 +18,11 @@ use capos_rt::schema::notification::Notification;
 use capos_rt::schema::process_handle::{ProcessHandle, ProcessHandleFault, ProcessHandleWaitResults};
 use capos_rt::schema::timer::Timer;
 use capos_rt::server::{
-    Answer, Call, ConsoleOpen, ConsoleServer, ConsoleWrite, Given, Kept, Loop, MemoryObjectInfo,
-    MemoryObjectRead, MemoryObjectSeal, MemoryObjectServer, MemoryObjectWrite, Next, ProcessHandleAccounting,
-    ProcessHandleBind, ProcessHandleGrant, ProcessHandleKill, ProcessHandleServer, ProcessHandleStart,
-    ProcessHandleWait, Server, Sizes, TimerNow, TimerResolution, TimerServer, TimerSleep, Token, Unanswered,
+    Answer, Call, ConsoleFinish, ConsoleOpen, ConsoleServer, ConsoleWrite, Given, Kept, Loop,
+    MemoryObjectInfo, MemoryObjectRead, MemoryObjectSeal, MemoryObjectServer, MemoryObjectWrite, Next,
+    ProcessHandleAccounting, ProcessHandleBind, ProcessHandleGrant, ProcessHandleKill, ProcessHandleServer,
+    ProcessHandleStart, ProcessHandleWait, Server, Sizes, TimerNow, TimerResolution, TimerServer, TimerSleep,
+    Token, Unanswered,
 };
 use capos_rt::{Cap, Deadline, Pending, Untyped};
 
@@ -62,6 +63,17 @@ impl Server for Recorder {
 }
 
 impl ConsoleServer for Recorder {
+    fn finish(
+        &mut self,
+        _call: Call<'_, ConsoleFinish>,
+        _kind: u16,
+        _code: u32,
+        _process: &str,
+        _report: &str,
+    ) -> Answer<()> {
+        Err(Exception::Unimplemented.into())
+    }
+
     fn write(&mut self, call: Call<'_, ConsoleWrite>, bytes: &[u8]) -> Answer<u32> {
         if let Some(exception) = self.refusal {
             return Err(exception.into());

@@ -105,7 +105,7 @@ pub(super) fn head(tools: &Tools<'_>) -> Result<String, String> {
 pub(super) fn beside(tools: &Tools<'_>) -> Result<String, String> {
     with_image(tools, |bytes, folder| {
         let image = Image::parse(bytes).map_err(|error| error.to_string())?;
-        let prepared = ["kernel", "init", "virtio-rng", "capos-wasm"];
+        let prepared = ["kernel", "init", "virtio-console", "virtio-rng", "capos-wasm"];
         let some = |wanted: &dyn Fn(&str) -> bool| image_of(&image, wanted);
         let own = some(&|name| !prepared.contains(&name))?;
         beside_prepared(tools, folder, &own, None)?;
@@ -119,7 +119,7 @@ pub(super) fn beside(tools: &Tools<'_>) -> Result<String, String> {
             let cut = &own[..(part.offset + part.length / 2) as usize];
             beside_prepared(tools, folder, cut, Some(&format!("part \"{}\" is truncated", part.name)))?;
         }
-        for twice in ["init", "virtio-rng", "capos-wasm"] {
+        for twice in ["init", "virtio-console", "virtio-rng", "capos-wasm"] {
             let both = some(&|name| name == twice || !prepared.contains(&name))?;
             let line = format!("part \"{twice}\" is in the prepared image too");
             beside_prepared(tools, folder, &both, Some(&line))?;

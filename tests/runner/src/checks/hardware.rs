@@ -20,7 +20,6 @@ const KERNEL_FAILED: i32 = 127;
 pub(super) fn proof(tools: &Tools<'_>) -> Result<String, String> {
     let shown = boot(tools, "proof.elf")?;
     status(&shown, 0)?;
-    holds(shown.stdout_text() == "piecespiece\n", "its output is another", &shown)?;
     let last = shown.log.lines().find(|line| line.starts_with("[proof] everything held"));
     holds(last.is_some(), "it does not say that everything held", &shown)?;
     Ok(String::new())

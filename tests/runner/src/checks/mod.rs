@@ -8,6 +8,7 @@ mod accounts;
 mod allocation;
 mod authority;
 mod clock;
+mod console;
 mod crowd;
 mod damage;
 mod drivers;
@@ -55,24 +56,29 @@ pub(crate) struct Tools<'a> {
 pub(crate) struct Check {
     /// Its name: `suite/subject: what it shows`.
     pub(crate) name: &'static str,
-    /// True if it only means something where time is the number of instructions.
-    pub(crate) needs_icount: bool,
+    /// Whether it means something in a mode.
+    runs_in: fn(Mode) -> bool,
     /// Does it.
     pub(crate) run: fn(&Tools<'_>) -> Result<String, String>,
 }
 
 const fn check(name: &'static str, run: fn(&Tools<'_>) -> Result<String, String>) -> Check {
-    Check { name, needs_icount: false, run }
+    Check { name, runs_in: |_| true, run }
 }
 
 const fn check_icount(name: &'static str, run: fn(&Tools<'_>) -> Result<String, String>) -> Check {
-    Check { name, needs_icount: true, run }
+    Check { name, runs_in: |mode| mode == Mode::Icount, run }
+}
+
+/// For what needs time to go on while the machine waits for the host.
+const fn check_timed(name: &'static str, run: fn(&Tools<'_>) -> Result<String, String>) -> Check {
+    Check { name, runs_in: |mode| mode != Mode::Icount, run }
 }
 
 impl Check {
     /// Whether it means something in a mode.
     pub(crate) fn runs_in(&self, mode: Mode) -> bool {
-        !self.needs_icount || mode == Mode::Icount
+        (self.runs_in)(mode)
     }
 }
 
@@ -119,6 +125,11 @@ pub(crate) const ALL: &[Check] = &[
     check("system/services: one that ends is started again as its manifest says", services::restarts),
     check("system/services: without a grant there is no service", services::ungranted),
     check("system/drivers: one that dies is started again", drivers::started_again),
+    check("system/console: a driver that dies over a call loses none else", console::mortal),
+    check_timed("system/console: a driver is ended wherever it is", console::hunted),
+    check("system/console: a driver that is lost does not lose the outcome", console::lost),
+    check("system/console: a machine without it still ends right", console::absent),
+    check_icount("system/console: a flood takes no turns from another", console::flooded),
     check("system/forged: a module swapped in the image", forged::refused),
     check("system/pipes: a closed pipe ends the run", pipes::head),
     check("system/pipes: Ctrl-C ends the run", pipes::interrupt),
