@@ -130,10 +130,10 @@ offers: [
         => "x.cue:2:1: processes: the process that drives virtio-console does not serve the console of the others; accepted: serves: {console: \"Console\"} in that process";
     the_root_of_the_console:
         native("uses: console: \"Console\"", "offers: [{cap: \"console\", from: \"virtio-console\", to: \"a\", methods: [\"finish\"]}]")
-        => "?";
+        => "x.cue:5:27: offers[0].from: no process \"virtio-console\"; accepted: kernel, a";
     end_of_the_run:
         native("uses: stdout: \"Console\"", "offers: [{cap: \"stdout\", from: \"kernel\", to: \"a\", methods: [\"finish\"]}]")
-        => "?";
+        => "x.cue:5:61: offers[0].methods[0]: the kernel does not offer Console.finish here; accepted: write";
     use_that_nobody_offers:
         native("uses: timer: \"Timer\"", "")
         => "x.cue:3:8: processes[0].uses.timer: nobody offers \"timer\" to \"a\"; accepted: an offer {cap, from, to: \"a\", methods}";

@@ -55,7 +55,7 @@ defaults.#System & {
 }
 "#;
 
-const DESCRIPTION: &str = r#"system "sample": its outcome is that of "server"; 284MiB of memory are set aside, of the machine's 512MiB
+const DESCRIPTION: &str = r#"system "sample": its outcome is that of "server"; 285MiB of memory are set aside, of the machine's 512MiB
 
 process "server": program "smoke", memory 32MiB, reserve 2MiB, weight 250, 5ms of each 20ms, time 90s
   stdout  Console  write
@@ -365,13 +365,13 @@ offers: [
 "#;
     let system = bench.load(text).unwrap().system;
     let order: Vec<&str> = system.processes.iter().map(|process| process.name.as_str()).collect();
-    assert_eq!(order, ["s", "c", "d"]);
+    assert_eq!(order, ["s", "c", "d", "virtio-console"]);
     assert_eq!(system.processes[0].serves[0].methods, 0b1_1111);
     assert_eq!(system.processes[1].grants[0].methods, 0b1_1111);
     assert_eq!(system.processes[2].grants[0].methods, 0b1100);
     assert_eq!(decode(&encode(&system)), Ok(system.clone()));
-    assert_eq!(verify(&system, &["smoke"]), Ok(()));
-    let expected = r#"system "x": its outcome is that of "c"; 48MiB of memory are set aside
+    assert_eq!(verify(&system, &["smoke", "virtio-console"]), Ok(()));
+    let expected = r#"system "x": its outcome is that of "c"; 49MiB of memory are set aside
 
 process "s": program "smoke", memory 16MiB, reserve 16MiB, weight 100, no time limit, started again when it fails: 5 times, after 2ms
   keys  Endpoint  receive, mint  (serves KeyValue)
@@ -381,9 +381,22 @@ process "c": program "smoke", memory 16MiB, reserve 16MiB, weight 100, no time l
 
 process "d": program "smoke", memory 16MiB, reserve 16MiB, weight 100, no time limit
   store  KeyValue  borrow, calls  (served by "s")
+
+process "virtio-console": program "virtio-console", memory 1MiB, reserve 1MiB, weight 100, no time limit, started again whenever it ends: 3 times, after 10ms
+  device   Device         info, open, allocate, reset  (virtio-console)
+  names    MemoryObject   info, read
+  timer    Timer          now
+  memory   VirtualMemory  reserve, commit, decommit, unmap, map, createObject, usage
+  console  Endpoint       receive, mint  (serves Console)
+  drives a device: without an IOMMU it can reach all of the machine's memory
 "#;
     assert_eq!(describe(&system), expected);
-    let edges =
-        "s -> c  keys   KeyValue  open, lend, borrow, calls, stop\ns -> d  store  KeyValue  borrow, calls\n";
+    let edges = r"s -> c                    keys    KeyValue       open, lend, borrow, calls, stop
+s -> d                    store   KeyValue       borrow, calls
+kernel -> virtio-console  device  Device         info, open, allocate, reset
+kernel -> virtio-console  names   MemoryObject   info, read
+kernel -> virtio-console  timer   Timer          now
+kernel -> virtio-console  memory  VirtualMemory  reserve, commit, decommit, unmap, map, createObject, usage
+";
     assert_eq!(graph(&system), edges);
 }
